@@ -1,0 +1,173 @@
+"""Hypothesis strategies for arbitrary valid messages."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from worker.core import rfc3339
+from worker.core.events import MODALITIES
+from worker.core.messages import (
+    Alert,
+    Assessment,
+    DecisionRecord,
+    Evidence,
+    ExpertScore,
+    Feedback,
+    InputRef,
+    Modalities,
+    Observation,
+    Warmup,
+)
+from worker.core.moment import ClosedBy
+from worker.core.policy import Severity
+
+FIRST_TIME = rfc3339.parse("0001-01-01T00:00:00Z")
+LAST_TIME = rfc3339.parse("9999-12-31T23:59:59.999999Z")
+
+modalities_of_all = st.sampled_from(MODALITIES)
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+ids = st.binary(min_size=16, max_size=16).map(bytes.hex)
+times = st.integers(FIRST_TIME, LAST_TIME)
+windows = st.tuples(times, times).map(sorted)
+units = st.floats(0, 1)
+optional_units = st.none() | units
+flags = st.lists(names, unique=True, max_size=3).map(tuple)
+traceparents = st.none() | st.builds("00-{}-{:016x}-01".format, ids, st.integers(1, 2**64 - 1))
+reasons = st.lists(
+    st.sampled_from(["visual", "audio", "text", "fused", "inconsistent:frame-caption"])
+    | names.filter(lambda name: "\n" not in name).map("trigger:{}".format),
+    unique=True,
+    max_size=4,
+).map(tuple)
+
+inputs = st.builds(
+    InputRef,
+    modality=modalities_of_all,
+    topic=names,
+    partition=st.integers(0, 2**31 - 1),
+    offset=st.integers(0, 2**63 - 1),
+    id=names,
+    time=times,
+    carried=st.booleans(),
+)
+input_lists = st.lists(inputs, max_size=4).map(tuple)
+expert_scores = st.builds(ExpertScore, score=units, p_value=optional_units)
+consistencies = st.dictionaries(
+    st.sampled_from(["frame-caption", "frame-audio", "caption-audio"]), expert_scores
+)
+contributions = st.dictionaries(
+    modalities_of_all.map(str), st.floats(allow_nan=False, allow_infinity=False)
+)
+
+
+@st.composite
+def modalities(draw: st.DrawFn) -> Modalities:
+    """Each modality in exactly one of the three lists."""
+    states = draw(st.tuples(*[st.sampled_from(["present", "carried", "missing"])] * 3))
+    where = list(zip(MODALITIES, states, strict=True))
+    return Modalities(
+        *(
+            tuple(modality for modality, state in where if state == wanted)
+            for wanted in ("present", "carried", "missing")
+        )
+    )
+
+
+assessments = st.builds(
+    Assessment,
+    p_value=optional_units,
+    score=optional_units,
+    warming_up=st.booleans(),
+    experts=st.dictionaries(names, expert_scores, max_size=3),
+    consistency=consistencies,
+    contributions=contributions,
+    warmup=st.none() | st.builds(Warmup, have=st.integers(0, 10**6), need=st.integers(0, 10**6)),
+)
+decisions = st.builds(
+    DecisionRecord,
+    kind=st.sampled_from(["open", "update", "close"]),
+    reasons=reasons,
+    severity=st.sampled_from(list(Severity)),
+    alert_id=ids,
+) | st.just(DecisionRecord("none", (), None, None))
+
+finite_halves = st.floats(width=16, allow_nan=False, allow_infinity=False)
+embeddings = hnp.arrays(np.float16, st.integers(0, 8), elements=finite_halves)
+features = st.dictionaries(
+    names,
+    hnp.arrays(
+        np.float16,
+        hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3),
+        elements=finite_halves,
+    ),
+    max_size=3,
+)
+
+
+@st.composite
+def observations(draw: st.DrawFn) -> Observation:
+    """Any Observation that may be written."""
+    start, end = draw(windows)
+    return Observation(
+        observation_id=draw(ids),
+        source=draw(names),
+        window_start=start,
+        window_end=end,
+        modalities=draw(modalities()),
+        embedding=draw(embeddings),
+        features=draw(features),
+        assessment=draw(assessments),
+        decision=draw(decisions),
+        inputs=draw(input_lists),
+        model=draw(names),
+        closed_by=draw(st.sampled_from(list(ClosedBy))),
+        degraded=draw(flags),
+        correlation_id=draw(st.none() | names),
+        traceparent=draw(traceparents),
+    )
+
+
+@st.composite
+def alerts(draw: st.DrawFn) -> Alert:
+    """Any Alert that may be written."""
+    start, end = draw(windows)
+    return Alert(
+        alert_id=draw(ids),
+        sequence=draw(st.integers(0, 10**6)),
+        type=draw(st.sampled_from(["open", "update", "close"])),
+        source=draw(names),
+        window_start=start,
+        window_end=end,
+        severity=draw(st.sampled_from(list(Severity))),
+        reasons=draw(reasons),
+        score=draw(units),
+        p_value=draw(optional_units),
+        threshold=draw(units),
+        modalities=draw(modalities()),
+        contributions=draw(contributions),
+        consistency=draw(consistencies),
+        evidence=Evidence(draw(flags), draw(ids), draw(st.none() | names)),
+        model=draw(names),
+        config_hash=draw(names),
+        inputs=draw(input_lists),
+        degraded=draw(flags),
+        traceparent=draw(traceparents),
+    )
+
+
+@st.composite
+def feedbacks(draw: st.DrawFn) -> Feedback:
+    """Any feedback that names an alert, an Observation, or both."""
+    alert_id, observation_id = draw(
+        st.tuples(ids, st.none()) | st.tuples(st.none(), ids) | st.tuples(ids, ids)
+    )
+    return Feedback(
+        source=draw(names),
+        label=draw(st.sampled_from(["normal", "anomaly"])),
+        time=draw(times),
+        alert_id=alert_id,
+        observation_id=observation_id,
+        author=draw(st.none() | names),
+    )

@@ -1,0 +1,145 @@
+"""p-values: what they promise, above all where few scores are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.core.rfc3339 import seconds
+from worker.scoring.bank import VectorBank
+from worker.scoring.combine import cauchy, combined, contributions, reasons, votes
+from worker.scoring.conformal import CalibrationRing, hashed_uniform, p_value
+from worker.scoring.gaussian import OnlineGaussian, oas_covariance
+
+
+@pytest.mark.parametrize("samples", [40, 200, 2000])
+@pytest.mark.parametrize("level", [0.1, 0.01, 0.001])
+def test_p_values_of_exponential_scores_are_honest_at_any_sample_size(
+    samples: int, level: float
+) -> None:
+    random = np.random.default_rng(samples)
+    trials = 20_000 // (10 if samples == 2000 else 1)
+    below = 0
+    for _ in range(trials):
+        scores = random.exponential(size=samples + 1)
+        below += p_value(scores[0], scores[1:], tie=random.uniform(1e-9, 1)) <= level
+    # Within four standard errors, and a fifth for the quantile that the tail begins at.
+    assert below / trials <= 1.2 * level + 4 * (level / trials) ** 0.5
+
+
+def test_constant_scores_are_ordinary() -> None:
+    assert p_value(1.0, np.ones(100), tie=1.0) == 1.0
+    assert p_value(2.0, np.ones(100), tie=1.0) == pytest.approx(1 / 101)
+
+
+@given(
+    st.lists(st.floats(-5, 5), min_size=10, max_size=60),
+    st.floats(-10, 10),
+    st.floats(0, 3),
+    st.floats(0.01, 1),
+)
+def test_a_p_value_is_in_the_unit_interval_and_falls_with_the_score(
+    calibration: list[float], score: float, more: float, tie: float
+) -> None:
+    known = np.array(calibration)
+    p, q = p_value(score, known, tie), p_value(score + more, known, tie)
+    assert 0 < q <= 1
+    # The empirical part and the tail meet within a tie of the 90th percentile.
+    assert q <= p + 2 / (len(known) + 1) + 0.1
+
+
+def test_a_score_calibrates_only_after_its_lag() -> None:
+    ring = CalibrationRing()
+    for time in range(10):
+        ring.add(seconds(time), float(time))
+    assert ring.settle(seconds(4)) == [0, 1, 2, 3]
+    assert len(ring) == 4
+
+
+def test_median_and_spread_come_with_enough_scores() -> None:
+    ring = CalibrationRing()
+    ring.extend([1.0] * 7)
+    assert ring.standard() is None
+    ring.extend([float(value) for value in range(100)])
+    standard = ring.standard()
+    assert standard is not None
+    assert standard[1] > 0
+
+
+def test_draws_depend_on_their_parts_only_and_are_uniform() -> None:
+    draws = np.array([hashed_uniform(0, "a", place) for place in range(4000)])
+    assert hashed_uniform(0, "a", 1) == draws[1]
+    assert draws.min() > 0
+    assert draws.max() <= 1
+    assert abs(draws.mean() - 0.5) < 0.02
+
+
+class TestCombination:
+    def test_it_is_honest_for_independent_and_for_equal_p_values(self) -> None:
+        random = np.random.default_rng(1)
+        weights = dict.fromkeys("abc", 1.0)
+        for level in (0.05, 0.005):
+            alone = [
+                cauchy(dict(zip("abc", p, strict=True)), weights)
+                for p in random.uniform(size=(40_000, 3))
+            ]
+            same = [cauchy(dict.fromkeys("abc", p), weights) for p in random.uniform(size=40_000)]
+            assert np.mean(np.array(alone) <= level) == pytest.approx(level, rel=0.15)
+            assert np.mean(np.array(same) <= level) == pytest.approx(level, rel=0.15)
+
+    def test_the_smallest_decides(self) -> None:
+        p = combined({"visual": 1e-9, "audio": 0.9, "text": 0.5})
+        assert 1e-9 < p < 4e-9
+
+    def test_experts_of_one_modality_share_one_vote(self) -> None:
+        merged = votes({"visual_embedding": 0.01, "visual_grid": 0.5, "audio": 0.3})
+        assert set(merged) == {"visual", "audio"}
+        assert merged["visual"] == pytest.approx(0.02, rel=0.1)
+
+    def test_contributions_name_the_modality_and_add_up(self) -> None:
+        shares = contributions({"visual": 0.5, "audio": 1e-6, "fused": 1e-9})
+        assert shares["audio"] == 1
+        assert sum(shares.values()) == 1
+        assert sum(contributions({"visual": 0.5, "audio": 0.7}).values()) == 0
+
+    def test_reasons_are_the_strongest_votes(self) -> None:
+        assert reasons({"visual": 1e-6, "audio": 0.4}) == ("visual",)
+        assert reasons({"visual": 1e-6, "audio": 1e-9}) == ("audio", "visual")
+        assert reasons({"visual": 1e-6, "fused": 1e-5}) == ("visual",)
+        assert reasons({"visual": 1e-2, "fused": 1e-5}) == ("fused",)
+
+    @given(st.dictionaries(st.sampled_from(["visual", "audio", "text", "fused"]), st.floats(0, 1), min_size=1))
+    def test_it_stays_in_the_unit_interval(self, vote_p_values: dict[str, float]) -> None:
+        assert 0 <= combined(vote_p_values) <= 1
+
+
+def test_the_shrunk_covariance_is_what_scikit_learn_computes() -> None:
+    random = np.random.default_rng(3)
+    rows = random.normal(size=(40, 12)) @ random.normal(size=(12, 12))
+    centred = rows - rows.mean(axis=0)
+    covariance = centred.T @ centred / len(rows)
+    mu, alpha, n, p = np.trace(covariance) / 12, np.mean(covariance**2), 40, 12
+    rho = min(1.0, (alpha + mu**2) / ((n + 1) * (alpha - mu**2 / p)))
+    expected = (1 - rho) * covariance + rho * mu * np.eye(12)
+    assert np.allclose(oas_covariance(covariance, 40), expected)
+
+
+def test_the_online_gaussian_follows_mean_and_covariance_of_the_stream() -> None:
+    random = np.random.default_rng(5)
+    rows = random.normal(size=(2000, 3)) @ np.diag([1, 2, 3]) + [1, 2, 3]
+    gaussian = OnlineGaussian(3)
+    for row in rows:
+        gaussian.learn(row)
+    # At the mean the deviation is nothing; one standard deviation in one axis is 1/3 of a mean square.
+    assert gaussian.score(rows.mean(axis=0)) < np.log(1e-3)
+    assert gaussian.score(rows.mean(axis=0) + [0, 2, 0]) == pytest.approx(np.log(1 / 3), abs=0.15)
+
+
+def test_the_bank_keeps_a_bounded_fair_sample() -> None:
+    bank = VectorBank(1, capacity=64)
+    bank.learn(np.arange(2000, dtype=np.float32)[:, None])
+    assert len(bank) == 64
+    kept = [row for row in range(2000) if bank.distances(np.array([[row]]))[0] == 0]
+    assert 600 < np.mean(kept) < 1400

@@ -1,0 +1,106 @@
+"""Topics as the brokers know them: describe and create."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from worker.adapters.kafka.connect import CONNECT_SECONDS, connect
+from worker.config import KafkaSettings
+from worker.errors import OperatorError
+
+
+@dataclass(frozen=True, slots=True)
+class TopicInfo:
+    """An existing topic; `config` holds the effective values, as Kafka spells them."""
+
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic to create. A `replication_factor` of -1 is the cluster's default."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+    replication_factor: int = -1
+
+
+class KafkaAdmin:
+    """A connection for describing and creating topics. Raises OperatorError."""
+
+    def __init__(self, settings: KafkaSettings, connect_timeout: float = CONNECT_SECONDS) -> None:
+        self._client = connect(KafkaAdminClient, settings, connect_timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.close()
+
+    def describe(self, topics: Iterable[str]) -> dict[str, TopicInfo]:
+        """Return those of the topics that exist."""
+        try:
+            found = self._client.describe_topics(list(topics))
+            counts = {
+                each["name"]: len(each["partitions"]) for each in found if not each["error_code"]
+            }
+            configs = self._configs(counts)
+        except KafkaError as error:
+            raise OperatorError(
+                f"Kafka does not describe the topics ({error}): give this user the right to"
+                " describe topics and their configuration"
+            ) from error
+        return {name: TopicInfo(count, configs.get(name, {})) for name, count in counts.items()}
+
+    def create(self, specs: Iterable[TopicSpec]) -> None:
+        """Create the topics and wait until they have leaders; those that exist are left alone."""
+        for spec in specs:
+            try:
+                self._client.create_topics(_request(spec))
+            except TopicAlreadyExistsError:
+                continue
+            except KafkaError as error:
+                raise OperatorError(
+                    f"Kafka does not create topic {spec.name} ({error}): check its name and"
+                    " partitions, and give this user the right to create topics"
+                ) from error
+            self._client.wait_for_topics([spec.name])
+
+    def _configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        resources = [ConfigResource("topic", name) for name in names]
+        if not resources:
+            return {}
+        told = self._client.describe_configs(resources, config_filter="all")
+        return {name: _values(config) for name, config in told.get("topic", {}).items()}
+
+
+def _request(spec: TopicSpec) -> dict[str, Any]:
+    return {
+        spec.name: {
+            "num_partitions": spec.partitions,
+            "replication_factor": spec.replication_factor,
+            "configs": dict(spec.config),
+        }
+    }
+
+
+def _values(config: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    return {key: each["value"] for key, each in config.items() if each["value"] is not None}

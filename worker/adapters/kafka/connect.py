@@ -1,0 +1,96 @@
+"""From our settings to a connected kafka-python client, or one sentence that says what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from kafka.errors import (
+    IllegalSaslStateError,
+    KafkaError,
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
+)
+from kafka.net.compat import KafkaNetClient
+
+from worker.adapters.kafka import client_logs
+from worker.config import KafkaSettings, read_secret
+from worker.core.ports import LogError
+from worker.errors import OperatorError
+
+CONNECT_SECONDS = 8.0
+RETRY_BACKOFF_MS = 5  # the default of 100 makes every transaction wait that long
+_MECHANISM_ERRORS = (UnsupportedSaslMechanismError, IllegalSaslStateError)
+
+Client = TypeVar("Client")
+
+
+def client_options(settings: KafkaSettings) -> dict[str, Any]:
+    """Return the options that consumers, producers and the admin client share.
+
+    Raises OperatorError where the password's file cannot be read.
+    """
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers.split(","),
+        "client_id": "mmworker",
+        "security_protocol": settings.security_protocol,
+        "retry_backoff_ms": RETRY_BACKOFF_MS,
+        "reconnect_backoff_max_ms": 1000,
+    }
+    for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+        if (file := getattr(settings, name)) is not None:
+            options[name] = str(file)
+    if settings.sasl_password_file is not None and settings.sasl_mechanism:
+        options["sasl_mechanism"] = settings.sasl_mechanism
+        options["sasl_plain_username"] = settings.sasl_username
+        options["sasl_plain_password"] = read_secret(
+            "kafka.sasl_password_file", settings.sasl_password_file
+        )
+    return options
+
+
+def connect(
+    make: Callable[..., Client], settings: KafkaSettings, timeout: float, **options: Any
+) -> Client:
+    """Make a client and wait up to `timeout` seconds for a broker. Raises OperatorError."""
+    begun: list[KafkaNetClient] = []
+
+    def begin(**configs: Any) -> KafkaNetClient:
+        begun.append(KafkaNetClient(**configs))
+        return begun[-1]
+
+    shared = client_options(settings) | {"bootstrap_timeout_ms": int(timeout * 1000)}
+    with client_logs.watch() as failures:
+        try:
+            return make(**shared, kafka_client=begin, **options)
+        except (KafkaError, OSError) as error:
+            for client in begun:  # else its thread and sockets would stay
+                client.close()
+            raise OperatorError(_advice(settings, [error, *failures])) from None
+
+
+def _advice(settings: KafkaSettings, failures: list[BaseException]) -> str:
+    where = f"at {settings.bootstrap_servers}"
+    if any(isinstance(each, SaslAuthenticationFailedError) for each in failures):
+        return (
+            f"Kafka {where} refuses the credentials:"
+            " check kafka.sasl_username and kafka.sasl_password_file"
+        )
+    if any(isinstance(each, _MECHANISM_ERRORS) for each in failures):
+        return (
+            f"Kafka {where} does not offer this login:"
+            " check kafka.sasl_mechanism and kafka.security_protocol"
+        )
+    return (
+        f"no Kafka broker answers {where}: check that it runs,"
+        f" kafka.bootstrap_servers and kafka.security_protocol ({failures[-1]})"
+    )
+
+
+def log_error(error: BaseException, what: str) -> LogError:
+    """Return the client's error as one of ours; its reason is the error's name in snake case."""
+    name = type(error).__name__.removesuffix("Error")
+    reason = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    retriable = bool(getattr(error, "retriable", False))
+    return LogError(reason, f"{what}: {error}", retriable=retriable)

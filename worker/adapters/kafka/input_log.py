@@ -1,0 +1,196 @@
+"""The input topics of a consumer group, read committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from kafka import KafkaConsumer
+from kafka import TopicPartition as ClientPartition
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import (
+    KafkaError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+
+from worker.adapters.kafka.connect import CONNECT_SECONDS, connect, log_error
+from worker.adapters.kafka.end_offsets import EndOffsets
+from worker.adapters.kafka.membership import Membership, Rebalances, kept
+from worker.adapters.kafka.records import read_leniently, to_record
+from worker.config import KafkaSettings
+from worker.core.events import Record
+from worker.core.ports import LogError, Polled, TopicPartition
+from worker.errors import OperatorError
+
+_MIB = 1024 * 1024
+_ENVELOPE_BYTES = 64 * 1024  # headers and framing beside a record's value
+_FETCH_WAIT_MS = 200  # shorter than the merge waits for fetches under way
+_MAX_POLL_RECORDS = 500
+_CALL_MS = 10_000
+_CLOSE_MS = 5_000
+
+
+class KafkaInputLog:
+    """An InputLog. A group without history begins with the oldest records.
+
+    `max_record_bytes` sizes the fetches: at most about twice 16 MiB, or twice such a record, are
+    held per broker, and one fetch per paused partition.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topics: Sequence[str],
+        *,
+        max_record_bytes: int = 8 * _MIB,
+        connect_timeout: float = CONNECT_SECONDS,
+    ) -> None:
+        read_leniently()
+        self._consumer = connect(
+            KafkaConsumer, settings, connect_timeout, **_options(settings, max_record_bytes)
+        )
+        try:
+            self._ends = EndOffsets(settings, connect_timeout)
+            self._rebalances = Rebalances(self._consumer.group_metadata)
+            self._subscribe(topics)
+        except BaseException:
+            self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+            raise
+        self._membership = Membership()
+        self._caught_up: frozenset[TopicPartition] = frozenset()
+        self._lag: dict[TopicPartition, int] = {}
+
+    def poll(self, timeout: float) -> Polled:
+        """Wait up to `timeout` seconds for records. Raises LogError."""
+        fetched = self._fetch(timeout)
+        before, seen = self._membership, self._rebalances.take()
+        if seen:
+            self._membership = seen[-1]
+            self._ends.expire()
+        owned = self._membership.partitions
+        regained = (owned & before.partitions) - kept(before, seen)
+        if regained:
+            self._seek_to_committed(regained)
+        return self._polled(fetched, owned - regained)
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        """Let exactly these of the assigned partitions be paused."""
+        wanted = {ClientPartition(*each) for each in partitions} & self._consumer.assignment()
+        paused = self._consumer.paused()
+        self._consumer.pause(*(wanted - paused))
+        self._consumer.resume(*(paused - wanted))
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._ends.close()
+        self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+
+    def _subscribe(self, topics: Sequence[str]) -> None:
+        missing = [topic for topic in topics if not self._consumer.partitions_for_topic(topic)]
+        if missing:
+            raise OperatorError(
+                f"there is no topic {', '.join(missing)}: run `mmworker topics create`,"
+                " or set the names under `topics`"
+            )
+        self._consumer.subscribe(list(topics), listener=self._rebalances)
+
+    def _fetch(self, timeout: float) -> Mapping[Any, Sequence[Any]]:
+        """Poll the client; give first positions to partitions without a committed offset."""
+        try:
+            polled: Mapping[Any, Sequence[Any]] = self._consumer.poll(int(timeout * 1000))
+        except NoOffsetForPartitionError as error:
+            self._call(self._seek_to_beginning, error.args[0])
+            return {}
+        except (OffsetOutOfRangeError, LogTruncationError) as error:
+            raise LogError(
+                "offset_out_of_range",
+                f"records that were not processed yet are gone from the log ({error}): give the"
+                " topics a longer retention, and move the group's offsets on purpose",
+                retriable=False,
+            ) from error
+        except KafkaError as error:
+            raise log_error(error, "reading failed") from error
+        return polled
+
+    def _seek_to_beginning(self, partitions: Iterable[Any]) -> None:
+        beginnings = self._consumer.beginning_offsets(list(partitions), timeout_ms=_CALL_MS)
+        for partition, offset in beginnings.items():
+            self._consumer.seek(partition, offset)
+
+    def _seek_to_committed(self, partitions: frozenset[TopicPartition]) -> None:
+        """Forget the positions of partitions that others may have owned in between."""
+        for each in partitions:
+            self._call(self._seek_one, ClientPartition(*each))
+
+    def _seek_one(self, partition: Any) -> None:
+        committed = self._consumer.committed(partition, timeout_ms=_CALL_MS)
+        if committed is None:
+            self._seek_to_beginning([partition])
+        else:
+            self._consumer.seek(partition, committed)
+
+    def _call(self, function: Any, *arguments: Any) -> None:
+        try:
+            function(*arguments)
+        except KafkaError as error:
+            raise log_error(error, "finding the position failed") from error
+
+    def _polled(
+        self, fetched: Mapping[Any, Sequence[Any]], owned: frozenset[TopicPartition]
+    ) -> Polled:
+        """Report the partitions in `owned`; one regained comes with the next poll.
+
+        So the caller sees it leave and come back, and forgets what it knew of it.
+        """
+        records: dict[TopicPartition, list[Record]] = {}
+        for each, consumed in fetched.items():
+            if (partition := TopicPartition(*each)) in owned:
+                records[partition] = [to_record(record) for record in consumed]
+        self._measure(owned)
+        return Polled(
+            records=records,
+            assignment=owned,
+            ownership=self._membership.ownership,
+            caught_up=self._caught_up & owned,
+            lag={each: lag for each, lag in self._lag.items() if each in owned},
+        )
+
+    def _measure(self, owned: frozenset[TopicPartition]) -> None:
+        """Compare positions and ends. Between lookups positions only advance: what holds, holds."""
+        ends = self._ends.refreshed(owned)
+        if ends is None:
+            return
+        lags = {each: lag for each, end in ends.items() if (lag := self._behind(each, end)) >= 0}
+        self._caught_up = frozenset(each for each, lag in lags.items() if lag == 0)
+        self._lag = lags or self._lag
+
+    def _behind(self, partition: TopicPartition, end: int) -> int:
+        """Return how many offsets there are up to `end`; -1 while there is no position."""
+        try:
+            position = self._consumer.position(ClientPartition(*partition), timeout_ms=0)
+        except KafkaError:
+            return -1
+        return -1 if position is None else max(0, end - position)
+
+
+def _options(settings: KafkaSettings, max_record_bytes: int) -> dict[str, Any]:
+    largest = max_record_bytes + _ENVELOPE_BYTES
+    session_ms = int(settings.session_timeout_seconds * 1000)
+    return {
+        "group_id": settings.group_id,
+        "partition_assignment_strategy": (RangePartitionAssignor,),
+        "isolation_level": "read_committed",  # also makes offset lookups wait for transactions
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",  # a position out of range is not to move silently
+        "allow_auto_create_topics": False,
+        "fetch_max_wait_ms": _FETCH_WAIT_MS,
+        "fetch_max_bytes": max(16 * _MIB, largest),
+        "max_partition_fetch_bytes": max(_MIB, largest),
+        "max_poll_records": _MAX_POLL_RECORDS,
+        "session_timeout_ms": session_ms,
+        "heartbeat_interval_ms": max(100, min(3000, session_ms // 3)),
+        "max_poll_interval_ms": int(settings.max_poll_interval_seconds * 1000),
+        "metrics_enabled": False,
+    }

@@ -1,0 +1,73 @@
+"""What a consumer group tells a member: assignments, and which partitions it kept throughout.
+
+The client calls the listener on its I/O thread while `poll` blocks, so the listener only notes down.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import ConsumerRebalanceListener
+
+from worker.core.ports import Ownership, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One generation as this member saw it. `token` is the client's group metadata.
+
+    Nothing is owned and the generation is -1 before the first join and after an eviction.
+    """
+
+    partitions: frozenset[TopicPartition] = frozenset()
+    generation: int = -1
+    member: str = ""
+    token: object = None
+
+    @property
+    def ownership(self) -> Ownership | None:
+        """Proof of this membership; None where there is none."""
+        return Ownership(self.generation, self.token) if self.generation >= 0 else None
+
+    def follows(self, earlier: Membership) -> bool:
+        """Return whether no generation that others took part in lies between the two."""
+        return self.member == earlier.member and self.generation == earlier.generation + 1
+
+
+def kept(before: Membership, seen: Sequence[Membership]) -> frozenset[TopicPartition]:
+    """Return the partitions that were owned without a gap from `before` to the last of `seen`."""
+    owned = before.partitions
+    for earlier, later in zip([before, *seen], seen, strict=False):
+        owned = owned & later.partitions if later.follows(earlier) else frozenset()
+    return owned
+
+
+class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Notes down each membership together with the group metadata of that moment.
+
+    Later the metadata may belong to a newer generation, or to none, which brokers do not fence.
+    """
+
+    def __init__(self, metadata: Callable[[], Any]) -> None:
+        self._metadata = metadata
+        self._seen: deque[Membership] = deque()
+
+    def on_partitions_revoked(self, revoked: object) -> None:
+        """Nothing is lost yet: the next assignment says what is."""
+
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """Note a new generation."""
+        token = self._metadata()
+        partitions = frozenset(TopicPartition(each.topic, each.partition) for each in assigned)
+        self._seen.append(Membership(partitions, token.generation_id, token.member_id, token))
+
+    def on_partitions_lost(self, lost: object) -> None:  # noqa: ARG002 - the client's interface
+        """Note an eviction: others may have owned the partitions since."""
+        self._seen.append(Membership())
+
+    def take(self) -> list[Membership]:
+        """Return what has been noted since the last call, oldest first."""
+        return [self._seen.popleft() for _ in range(len(self._seen))]

@@ -1,0 +1,131 @@
+"""What must hold of the topics before a worker starts, and how they are to be created."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from worker.adapters.kafka.admin import KafkaAdmin, TopicInfo, TopicSpec
+from worker.config import TopicSettings
+
+_ENVELOPE_BYTES = 64 * 1024  # headers and framing beside a record's value
+_CREATE_HINT = "run `mmworker topics create`"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about the topics to put right. With an error the worker does not start."""
+
+    severity: Literal["error", "warning"]
+    sentence: str
+
+
+def specs(
+    topics: TopicSettings, partitions: int, max_record_bytes: int, replication_factor: int = -1
+) -> list[TopicSpec]:
+    """Return all topics as they should be, with as many partitions each."""
+    appended = {"message.timestamp.type": "LogAppendTime"}
+    large = {"max.message.bytes": str(max_record_bytes + _ENVELOPE_BYTES)}
+    config = {name: appended | large for name in inputs(topics)}
+    config |= {topics.dead_letters: large, topics.late_events: large}
+    config |= {topics.alerts: {}, topics.observations: {}, topics.feedback: appended}
+    config |= {topics.snapshots: {"cleanup.policy": "compact"}}
+    return [TopicSpec(name, partitions, each, replication_factor) for name, each in config.items()]
+
+
+def inputs(topics: TopicSettings) -> tuple[str, str, str]:
+    """Return the names of the three input topics."""
+    return topics.frames, topics.captions, topics.audio
+
+
+def check_topics(admin: KafkaAdmin, topics: TopicSettings, max_record_bytes: int) -> list[Finding]:
+    """Ask the brokers and return what is wrong. Raises OperatorError."""
+    names = [spec.name for spec in specs(topics, 1, max_record_bytes)]
+    return findings(topics, admin.describe(names), max_record_bytes)
+
+
+def findings(
+    topics: TopicSettings, found: Mapping[str, TopicInfo], max_record_bytes: int
+) -> list[Finding]:
+    """Return what is wrong with the topics, errors first."""
+    everything = [
+        *_missing(topics, found, max_record_bytes),
+        *_unequal(topics, found),
+        *_sizes(topics, found, max_record_bytes),
+        *_times(topics, found),
+        *_compaction(topics, found),
+    ]
+    return sorted(everything, key=lambda finding: finding.severity)
+
+
+def _missing(
+    topics: TopicSettings, found: Mapping[str, TopicInfo], max_record_bytes: int
+) -> Iterator[Finding]:
+    for spec in specs(topics, 1, max_record_bytes):
+        if spec.name not in found:
+            yield Finding("error", f"there is no topic {spec.name}: {_CREATE_HINT}")
+
+
+def _unequal(topics: TopicSettings, found: Mapping[str, TopicInfo]) -> Iterator[Finding]:
+    counts = {name: found[name].partitions for name in inputs(topics) if name in found}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        yield Finding(
+            "error",
+            f"the input topics have unequal numbers of partitions ({told}): give them the same,"
+            " else the events of one source come to different workers",
+        )
+        return
+    expected = next(iter(counts.values()), None)
+    for name in (topics.observations, topics.snapshots):
+        if expected is not None and name in found and found[name].partitions != expected:
+            yield Finding(
+                "error",
+                f"topic {name} has {found[name].partitions} partitions and the inputs have"
+                f" {expected}: give it the same, a worker looks for its sources' state there",
+            )
+
+
+def _sizes(
+    topics: TopicSettings, found: Mapping[str, TopicInfo], max_record_bytes: int
+) -> Iterator[Finding]:
+    sizes = {name: int(info.config.get("max.message.bytes", 0)) for name, info in found.items()}
+    read = [sizes[name] for name in inputs(topics) if name in sizes]
+    needed = min(max_record_bytes, max(read, default=0))
+    for name in (topics.dead_letters, topics.late_events):
+        if name in sizes and sizes[name] < needed + _ENVELOPE_BYTES:
+            yield Finding(
+                "error",
+                f"topic {name} takes records of {sizes[name]} bytes at most: set its"
+                f" max.message.bytes to {needed + _ENVELOPE_BYTES}, for it gets whole inputs",
+            )
+    for name in inputs(topics):
+        if name in sizes and sizes[name] < max_record_bytes:
+            yield Finding(
+                "warning",
+                f"topic {name} takes records of {sizes[name]} bytes at most, less than"
+                f" limits.max_record_bytes ({max_record_bytes}): raise its max.message.bytes,"
+                " or lower the limit",
+            )
+
+
+def _times(topics: TopicSettings, found: Mapping[str, TopicInfo]) -> Iterator[Finding]:
+    for name in inputs(topics):
+        kind = found[name].config.get("message.timestamp.type") if name in found else None
+        if kind not in (None, "LogAppendTime"):
+            yield Finding(
+                "warning",
+                f"topic {name} keeps its producers' times ({kind}): set its"
+                " message.timestamp.type to LogAppendTime, else a replay may decide otherwise",
+            )
+
+
+def _compaction(topics: TopicSettings, found: Mapping[str, TopicInfo]) -> Iterator[Finding]:
+    name = topics.snapshots
+    policy = found[name].config.get("cleanup.policy", "compact") if name in found else "compact"
+    if "compact" not in policy:
+        yield Finding(
+            "warning",
+            f"topic {name} is not compacted: set its cleanup.policy to compact, else it grows",
+        )

@@ -1,0 +1,52 @@
+"""`mmworker config`: what is in effect, whether it is right, what there is."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from worker.cli.options import AsJson, ConfigFile, read_config
+from worker.config import config_hash, json_schema, markdown_table, show_rows
+from worker.runtime.assemble import budget
+
+app = typer.Typer(help="Show, check and describe the configuration.", no_args_is_help=True)
+
+
+@app.command("show")
+def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Print every setting, its value, and where the value came from; secrets are hidden."""
+    loaded = read_config(config)
+    rows = show_rows(loaded)
+    if as_json:
+        values = {key: {"value": value, "origin": origin} for key, value, origin in rows}
+        typer.echo(json.dumps(values, indent=2))
+        return
+    table = Table("setting", "value", "from", box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    scoring = loaded.config.scoring
+    typer.echo(
+        f"config hash {config_hash(loaded.config)}; a budget of"
+        f" {scoring.false_alarms_per_day:g} false alarms per source and day: a Moment is unusual"
+        f" at p <= {budget(loaded.config).alpha:.2g}"
+    )
+
+
+@app.command("check")
+def check(config: ConfigFile = None) -> None:
+    """Say whether the configuration can be used; exit 2 and one sentence where it cannot."""
+    typer.echo(f"The configuration is fine (hash {config_hash(read_config(config).config)}).")
+
+
+@app.command("schema")
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="A table instead.")] = False,
+) -> None:
+    """Print the JSON Schema of a configuration file."""
+    typer.echo(markdown_table() if markdown else json.dumps(json_schema(), indent=2))

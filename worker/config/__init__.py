@@ -1,0 +1,42 @@
+"""The configuration: read once, validated, frozen; each module receives only its section."""
+
+from worker.config.analysis import (
+    LimitSettings,
+    ModalityName,
+    ModelSettings,
+    PairingSettings,
+    ScoringSettings,
+)
+from worker.config.load import load
+from worker.config.model import Config, Loaded
+from worker.config.secrets import read_secret, redact_url
+from worker.config.services import (
+    HttpSettings,
+    KafkaSettings,
+    LogSettings,
+    RedisSettings,
+    TopicSettings,
+)
+from worker.config.show import config_hash, json_schema, markdown_table, show_rows
+
+__all__ = [
+    "Config",
+    "HttpSettings",
+    "KafkaSettings",
+    "LimitSettings",
+    "Loaded",
+    "LogSettings",
+    "ModalityName",
+    "ModelSettings",
+    "PairingSettings",
+    "RedisSettings",
+    "ScoringSettings",
+    "TopicSettings",
+    "config_hash",
+    "json_schema",
+    "load",
+    "markdown_table",
+    "read_secret",
+    "redact_url",
+    "show_rows",
+]

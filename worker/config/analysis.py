@@ -1,0 +1,122 @@
+"""The sections about what the worker does: pairing, models, scoring, limits.
+
+Durations are in seconds, sizes in bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from worker.config.base import DAY, MIB, AutoCount, Section
+
+ModalityName = Literal["frame", "caption", "audio"]
+_MODALITY_ORDER: tuple[ModalityName, ...] = ("frame", "caption", "audio")
+
+EncoderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+
+
+class PairingSettings(Section):
+    """How events become Moments; times are event times."""
+
+    window_seconds: float = Field(default=1, ge=0.01, le=3600, description="length of a window")
+    grace_seconds: float = Field(
+        default=2, ge=0, le=3600, description="how much later events may come"
+    )
+    awaited: tuple[ModalityName, ...] = Field(
+        default=("frame", "audio"),
+        alias="await",
+        min_length=1,
+        description="modalities that a window waits for; with `caption` captions are paired"
+        " strictly",
+    )
+    idle_timeout_seconds: float = Field(
+        default=10, ge=0.1, le=DAY, description="silence after which a source is not waited for"
+    )
+    carry_caption_seconds: float = Field(
+        default=5, ge=0, le=3600, description="oldest age at which a caption speaks for a window"
+    )
+    max_buffered_bytes: int = Field(
+        default=256 * MIB,
+        ge=MIB,
+        le=1024 * 1024 * MIB,
+        description="media that may wait for their window",
+    )
+    max_skew_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=DAY,
+        description="how far an event time may be ahead of its append time",
+    )
+
+    @field_validator("awaited")
+    @classmethod
+    def _in_order(cls, awaited: tuple[ModalityName, ...]) -> tuple[ModalityName, ...]:
+        """A set in the order of every table, so that equal meanings are equal values."""
+        return tuple(modality for modality in _MODALITY_ORDER if modality in awaited)
+
+
+class ModelSettings(Section):
+    """The encoders and where they run."""
+
+    frame: EncoderName = Field(default="efficientnet_lite0", description="encoder of video frames")
+    caption: EncoderName = Field(default="minilm", description="encoder of captions")
+    audio: EncoderName = Field(default="logmel", description="encoder of audio clips")
+    bundle: str = Field(
+        default="", max_length=4096, description="directory of a fitted bundle; empty: as shipped"
+    )
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$",
+        description="`auto`, `cpu`, `cuda` or `cuda:N`",
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="`auto` (measured at start), `float32`, `bfloat16` or `float16`"
+    )
+    batch_size: AutoCount = Field(
+        default=None,
+        description="items per run of an encoder, 1..1024, or `auto` (measured at start)",
+    )
+    threads: AutoCount = Field(
+        default=None,
+        description="CPU threads of an encoder, 1..1024, or `auto` (measured at start)",
+    )
+    frames_per_moment: int = Field(
+        default=4,
+        ge=1,
+        le=64,
+        description="frames of a Moment that are encoded at most, evenly spread",
+    )
+
+
+class ScoringSettings(Section):
+    """When a Moment is unusual."""
+
+    false_alarms_per_day: float = Field(
+        default=2, ge=0, le=DAY, description="false-alarm budget of one source; 0: no alerts"
+    )
+    calibration_moments: int = Field(
+        default=200, ge=20, le=100_000, description="Moments of a source before it is scored"
+    )
+    cooldown_seconds: float = Field(
+        default=30, ge=0, le=DAY, description="quiet time of a source after an alert has closed"
+    )
+    seed: int = Field(
+        default=0, ge=0, le=2**32 - 1, description="seed of all that is drawn at random"
+    )
+
+
+class LimitSettings(Section):
+    """Sizes beyond which untrusted media are refused, before they are decoded."""
+
+    max_record_bytes: int = Field(
+        default=8 * MIB, ge=1024, le=1024 * MIB, description="of a record"
+    )
+    max_pixels: int = Field(
+        default=25_000_000, ge=1024, le=1_000_000_000, description="width x height of an image"
+    )
+    max_audio_seconds: float = Field(
+        default=60, ge=0.1, le=3600, description="length of an audio clip"
+    )
+    max_text_bytes: int = Field(default=16_384, ge=16, le=MIB, description="of a caption, UTF-8")

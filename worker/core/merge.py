@@ -1,0 +1,83 @@
+"""Merges the partitions of one index into one sequence, by append time.
+
+The order of a record is (largest append time of its partition so far, topic name), so a replay of
+the same log gives the same sequence however fetches interleave.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from worker.core.events import Record
+from worker.core.ports import TopicPartition
+
+
+class _Key(NamedTuple):
+    append_time: int
+    topic: str
+
+
+class Merger:
+    """Buffers what was fetched and gives it back in merged order.
+
+    `max_records` bounds each partition's queue: `ahead` names the partitions to pause.
+    """
+
+    def __init__(self, partitions: Iterable[TopicPartition], max_records: int = 2000) -> None:
+        self._queues: dict[TopicPartition, deque[tuple[_Key, Record]]] = {
+            partition: deque() for partition in sorted(partitions)
+        }
+        self._newest = {partition: 0 for partition in self._queues}
+        self._max_records = max_records
+        self._clock = 0
+
+    def push(self, partition: TopicPartition, records: Iterable[Record]) -> None:
+        """Add records of one partition in offset order."""
+        queue = self._queues[partition]
+        for record in records:
+            newest = max(self._newest[partition], record.timestamp)
+            self._newest[partition] = newest
+            queue.append((_Key(newest, partition.topic), record))
+
+    def pop(self, fully_read: frozenset[TopicPartition], until: int) -> Record | None:
+        """Return the next record, or None while an earlier one may still come.
+
+        An empty partition holds the others back unless it is in `fully_read` and the record was
+        appended at or before `until` (now less a short wait for fetches under way).
+        """
+        heads = [(queue[0][0], partition) for partition, queue in self._queues.items() if queue]
+        if not heads:
+            return None
+        key, partition = min(heads)
+        for other, queue in self._queues.items():
+            if queue or _Key(self._newest[other], other.topic) >= key:
+                continue
+            if other not in fully_read or key.append_time > until:
+                return None
+        self._clock = max(self._clock, key.append_time)
+        return self._queues[partition].popleft()[1]
+
+    @property
+    def clock(self) -> int:
+        """The append clock: the append time that the merged sequence has reached."""
+        return self._clock
+
+    @property
+    def ahead(self) -> frozenset[TopicPartition]:
+        """The partitions whose queue is full."""
+        return frozenset(
+            partition
+            for partition, queue in self._queues.items()
+            if len(queue) >= self._max_records
+        )
+
+    @property
+    def size(self) -> int:
+        """Buffered records."""
+        return sum(self.sizes().values())
+
+    def sizes(self) -> dict[TopicPartition, int]:
+        """Return the buffered records of each partition."""
+        return {partition: len(queue) for partition, queue in self._queues.items()}

@@ -1,0 +1,57 @@
+"""Feedback: what a person says about an alert or an Observation. It comes from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from worker.core import rfc3339
+from worker.core.messages.reading import fields_of
+from worker.core.messages.writing import Document, without_none
+
+Label = Literal["normal", "anomaly"]
+_LABELS: tuple[Label, ...] = get_args(Label)
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A label for an alert, an Observation, or both. `time` in microseconds since the epoch.
+
+    `author` is a pseudonym of who said it, for the audit.
+    """
+
+    source: str
+    label: Label
+    time: int
+    alert_id: str | None = None
+    observation_id: str | None = None
+    author: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.alert_id is None and self.observation_id is None:
+            raise ValueError("feedback must name an alert_id or an observation_id")
+
+    def document(self) -> Document:
+        """Return the JSON object."""
+        document: Document = {
+            "source": self.source,
+            "label": self.label,
+            "time": rfc3339.format(self.time),
+            "alert_id": self.alert_id,
+            "observation_id": self.observation_id,
+            "author": self.author,
+        }
+        return without_none(document, "alert_id", "observation_id", "author")
+
+
+def read_feedback(value: bytes) -> Feedback:
+    """Return the feedback in a record's value. Raises ValueError."""
+    fields = fields_of(value, "feedback")
+    return Feedback(
+        source=fields.text("source"),
+        label=fields.choice("label", _LABELS),
+        time=fields.time("time"),
+        alert_id=fields.optional("alert_id", fields.text),
+        observation_id=fields.optional("observation_id", fields.text),
+        author=fields.optional("author", fields.text),
+    )

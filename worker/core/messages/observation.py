@@ -1,0 +1,146 @@
+"""The Observation: the durable record of a Moment, from which a scorer's state can be rebuilt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from worker.core import rfc3339
+from worker.core.alerts import Kind
+from worker.core.messages import vectors
+from worker.core.messages.assessment import Assessment, read_assessment
+from worker.core.messages.parts import (
+    InputRef,
+    Modalities,
+    check_window,
+    read_inputs,
+    read_modalities,
+)
+from worker.core.messages.reading import Fields, fields_of
+from worker.core.messages.vectors import Float16Array
+from worker.core.messages.writing import Document, without_none
+from worker.core.moment import ClosedBy
+from worker.core.policy import Severity
+
+_KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """What was decided about alerts. `severity` and `alert_id` are None where `kind` is `none`."""
+
+    kind: Kind
+    reasons: tuple[str, ...]
+    severity: Severity | None
+    alert_id: str | None
+
+    def document(self) -> Document:
+        """Return the JSON object."""
+        return {
+            "kind": self.kind,
+            "reasons": self.reasons,
+            "severity": self.severity,
+            "alert_id": self.alert_id,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # arrays have no single truth value to compare by
+class Observation:
+    """One Moment as it was seen and judged. Times in microseconds since the epoch.
+
+    `[window_start, window_end)` for windows; for a correlated Moment the earliest and the latest
+    event time. `embedding` is the fused vector, (dim,), of dim 0 where no modality could be
+    embedded; `features` are the float16 inputs of the experts by name, of any shape: learning from
+    them again gives the live state.
+    """
+
+    observation_id: str
+    source: str
+    window_start: int
+    window_end: int
+    modalities: Modalities
+    embedding: Float16Array
+    features: Mapping[str, Float16Array]
+    assessment: Assessment
+    decision: DecisionRecord
+    inputs: tuple[InputRef, ...]
+    model: str
+    closed_by: ClosedBy
+    degraded: tuple[str, ...]
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def __post_init__(self) -> None:
+        check_window(self.window_start, self.window_end)
+        if self.embedding.ndim != 1:
+            raise ValueError(f"the embedding must have one axis, it has {self.embedding.ndim}")
+
+    def document(self) -> Document:
+        """Return the JSON object. Raises ValueError where a vector is not finite or not float16."""
+        document: Document = {
+            "observation_id": self.observation_id,
+            "source": self.source,
+            "window_start": rfc3339.format(self.window_start),
+            "window_end": rfc3339.format(self.window_end),
+            "correlation_id": self.correlation_id,
+            "closed_by": self.closed_by,
+            "modalities": self.modalities.document(),
+            "assessment": self.assessment.document(),
+            "decision": self.decision.document(),
+            "inputs": [each.document() for each in self.inputs],
+            "model": self.model,
+            "degraded": self.degraded,
+            "traceparent": self.traceparent,
+            "embedding": {"dim": self.embedding.size, "data": vectors.encode(self.embedding)},
+            "features": {name: _feature(self.features[name]) for name in sorted(self.features)},
+        }
+        return without_none(document, "correlation_id", "traceparent")
+
+
+def read_observation(value: bytes) -> Observation:
+    """Return the Observation in a record's value. Raises ValueError."""
+    fields = fields_of(value, "observation")
+    return Observation(
+        observation_id=fields.text("observation_id"),
+        source=fields.text("source"),
+        window_start=fields.time("window_start"),
+        window_end=fields.time("window_end"),
+        modalities=read_modalities(fields),
+        embedding=_read_embedding(fields.nested("embedding")),
+        features=_read_features(fields),
+        assessment=read_assessment(fields.nested("assessment")),
+        decision=_read_decision(fields.nested("decision")),
+        inputs=read_inputs(fields),
+        model=fields.text("model"),
+        closed_by=fields.choice("closed_by", tuple(ClosedBy)),
+        degraded=fields.texts("degraded"),
+        correlation_id=fields.optional("correlation_id", fields.text),
+        traceparent=fields.optional("traceparent", fields.text),
+    )
+
+
+def _feature(array: Float16Array) -> Document:
+    return {"shape": array.shape, "data": vectors.encode(array)}
+
+
+def _read_embedding(fields: Fields) -> Float16Array:
+    return vectors.decode(fields.text("data"), (fields.integer("dim"),))
+
+
+def _read_features(fields: Fields) -> dict[str, Float16Array]:
+    inner = fields.optional("features", fields.nested)
+    return {} if inner is None else {name: _read_feature(inner.nested(name)) for name in inner}
+
+
+def _read_feature(fields: Fields) -> Float16Array:
+    return vectors.decode(fields.text("data"), fields.integers("shape"))
+
+
+def _read_decision(fields: Fields) -> DecisionRecord:
+    return DecisionRecord(
+        kind=fields.choice("kind", _KINDS),
+        reasons=fields.texts("reasons"),
+        severity=fields.nullable("severity", lambda name: fields.choice(name, tuple(Severity))),
+        alert_id=fields.nullable("alert_id", fields.text),
+    )

@@ -1,0 +1,102 @@
+"""A Moment: everything that belongs to one source and one stretch of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from worker.core.events import MODALITIES, Event, Modality
+
+
+class ClosedBy(StrEnum):
+    """Why a Moment was closed."""
+
+    WATERMARK = "watermark"
+    SILENCE = "silence"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The events of one source in one window `[start, end)`, or with one correlation id.
+
+    `events` are in event-time order; `carried` is an earlier caption that still holds.
+    """
+
+    source: str
+    start: int
+    end: int
+    events: tuple[Event, ...]
+    closed_by: ClosedBy
+    carried: Event | None = None
+    correlation_id: str | None = None
+
+    def of(self, modality: Modality) -> tuple[Event, ...]:
+        """Return the events of one modality that fell into this Moment, oldest first."""
+        return tuple(event for event in self.events if event.modality is modality)
+
+    @property
+    def present(self) -> tuple[Modality, ...]:
+        """The modalities with an event of their own."""
+        held = {event.modality for event in self.events}
+        return tuple(modality for modality in MODALITIES if modality in held)
+
+    @property
+    def carried_modalities(self) -> tuple[Modality, ...]:
+        """The modalities that only an earlier event speaks for."""
+        if self.carried is None or Modality.CAPTION in self.present:
+            return ()
+        return (Modality.CAPTION,)
+
+    @property
+    def missing(self) -> tuple[Modality, ...]:
+        """The modalities with nothing to say."""
+        known = (*self.present, *self.carried_modalities)
+        return tuple(modality for modality in MODALITIES if modality not in known)
+
+    @property
+    def caption(self) -> Event | None:
+        """The caption that speaks for this Moment: its newest own one, else the carried one."""
+        own = self.of(Modality.CAPTION)
+        return own[-1] if own else self.carried
+
+    def without(self, rejected: frozenset[tuple[Modality, str]]) -> Moment:
+        """Return the Moment less the events whose identity is in `rejected`."""
+        carried = self.carried
+        if carried is not None and carried.identity in rejected:
+            carried = None
+        kept = tuple(event for event in self.events if event.identity not in rejected)
+        return replace(self, events=kept, carried=carried)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A Moment is complete. Pairing itself needs the records of `released` no more."""
+
+    moment: Moment
+    released: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """An event came after its time. `watermark` is the event time that had been reached."""
+
+    event: Event
+    watermark: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The event is known already and its Moment is still open."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A carried caption whose record need not be read again, although it may still be carried."""
+
+    event: Event
+
+
+Outcome = Closed | Late | Duplicate | Released

@@ -1,0 +1,89 @@
+"""Pairs the events of each source into Moments. One instance serves one partition index.
+
+Nothing here is shared between sources but the append clock: a camera's clock, lag, gaps or
+silence affect no other camera. What happens depends only on the sequence of calls.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from worker.core.events import Event, Modality
+from worker.core.moment import Duplicate, Late, Outcome
+from worker.core.source_pairing import PairingRules, SourcePairing
+
+
+class Pairing:
+    """The state machine of all sources of one partition index."""
+
+    def __init__(self, rules: PairingRules) -> None:
+        self._rules = rules
+        # In order of their last accepted event's append time: silence looks at the first ones only.
+        self._active: OrderedDict[str, SourcePairing] = OrderedDict()
+        self._silent: dict[str, SourcePairing] = {}
+        self._clock = 0
+
+    def advance(self, append_time: int) -> Iterator[Outcome]:
+        """Let append time pass; close the windows of sources that have been silent for too long.
+
+        The clock never goes back: an earlier time is taken as the present one.
+        """
+        self._clock = max(self._clock, append_time)
+        while self._active:
+            name, source = next(iter(self._active.items()))
+            if self._clock - source.last_append < self._rules.idle_timeout:
+                return
+            del self._active[name]
+            self._silent[name] = source
+            yield from source.silence()
+
+    def add(self, event: Event) -> Iterator[Outcome]:
+        """Place one event, after the append clock was advanced to its append time."""
+        source = self._active.get(event.source) or self._silent.get(event.source)
+        if source is None:
+            source = SourcePairing(event.source, self._rules)
+        if source.is_duplicate(event):
+            yield Duplicate(event)
+            return
+        if (watermark := source.lateness(event)) is not None:
+            yield Late(event, watermark)
+            return
+        self._silent.pop(event.source, None)
+        self._active[event.source] = source
+        self._active.move_to_end(event.source)
+        yield from source.accept(event, self._clock)
+
+    def flush(self) -> Iterator[Outcome]:
+        """Close everything, as if all sources had gone silent: nothing will follow."""
+        if self._active:
+            newest = max(source.last_append for source in self._active.values())
+            yield from self.advance(newest + self._rules.idle_timeout)
+
+    def buffered(self) -> dict[Modality, tuple[int, int]]:
+        """Return per modality how many events wait for their Moment, and their bytes."""
+        totals = dict.fromkeys(Modality, (0, 0))
+        for source in (*self._active.values(), *self._silent.values()):
+            for event in source.waiting():
+                entries, size = totals[event.modality]
+                totals[event.modality] = (entries + 1, size + len(event.payload))
+        return totals
+
+    @property
+    def clock(self) -> int:
+        """The append time reached."""
+        return self._clock
+
+    @property
+    def active_sources(self) -> int:
+        """Sources that are not silent."""
+        return len(self._active)
+
+    @property
+    def silent_sources(self) -> int:
+        """Sources that were heard once and are silent now."""
+        return len(self._silent)
+
+    def oldest_watermark(self) -> int | None:
+        """Return the smallest event time up to which an active source's windows are closed."""
+        return min((source.watermark for source in self._active.values()), default=None)

@@ -1,0 +1,80 @@
+"""From a false-alarm budget to a threshold, a score and a severity. Pure arithmetic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+DAY_SECONDS = 86_400
+SCORE_DECADES = 10  # score 1 stands for p <= 1e-10
+CERTAIN = 1e-2  # of alpha: so unlikely that an alert does not wait for a second Moment
+
+
+class Severity(StrEnum):
+    """How urgent an alert is, mildest first."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for the mildest."""
+        return list(Severity).index(self)
+
+
+def score_of(p_value: float) -> float:
+    """Return the score in [0, 1] of a p-value: min(1, -log10(p) / 10); higher is more abnormal.
+
+    >>> round(score_of(1e-5), 6), score_of(1.0), score_of(0.0)
+    (0.5, 0.0, 1.0)
+    """
+    if p_value <= 10.0**-SCORE_DECADES:
+        return 1.0
+    return max(0.0, -math.log10(p_value) / SCORE_DECADES)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The p-value below which a Moment is unusual. `alpha` is 0 where alerts are switched off."""
+
+    alpha: float
+
+    @classmethod
+    def of(cls, false_alarms_per_day: float, window_seconds: float) -> Budget:
+        """Spread the false alarms of a day over the Moments of a day of one source.
+
+        An alert takes two unusual Moments, or one certain one: N Moments of which a share alpha is
+        unusual make at most N alpha (1/2 + CERTAIN) alerts, however they cluster.
+
+        >>> round(Budget.of(2, 1).alpha, 8)
+        4.539e-05
+        """
+        moments = DAY_SECONDS / window_seconds
+        return cls(alpha=min(1.0, false_alarms_per_day / moments / (0.5 + CERTAIN)))
+
+    @property
+    def threshold(self) -> float:
+        """The threshold on the scale of the score."""
+        return score_of(self.alpha)
+
+    def exceeds(self, p_value: float) -> bool:
+        """Tell whether the Moment is unusual."""
+        return self.alpha > 0 and p_value <= self.alpha
+
+    def is_certain(self, p_value: float) -> bool:
+        """Tell whether one Moment alone is enough for an alert."""
+        return self.exceeds(p_value) and p_value <= self.alpha * CERTAIN
+
+    def severity(self, p_value: float) -> Severity:
+        """Return the severity: one step for each factor of 100 below alpha.
+
+        >>> [str(Budget(1e-4).severity(p)) for p in (1e-4, 1e-6, 1e-8, 0)]
+        ['low', 'medium', 'high', 'critical']
+        """
+        if p_value <= 0:
+            return Severity.CRITICAL
+        steps = math.floor(math.log10(self.alpha / p_value) / 2 + 1e-9)
+        return list(Severity)[min(max(steps, 0), len(Severity) - 1)]

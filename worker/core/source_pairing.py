@@ -1,0 +1,240 @@
+"""Pairing within one source: fronts, windows, as-of captions, correlation, duplicates."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from worker.core.events import Event, Modality
+from worker.core.moment import Closed, ClosedBy, Late, Moment, Outcome, Released
+
+MAX_CLOSED_CORRELATIONS = 1024  # remembered per source, so that their stragglers are late
+
+
+@dataclass(frozen=True, slots=True)
+class PairingRules:
+    """How events become Moments; all durations in microseconds. See Pairing in ARCHITECTURE.md."""
+
+    window: int
+    grace: int
+    awaited: frozenset[Modality]
+    idle_timeout: int
+    carry_caption: int
+
+    @property
+    def as_of_captions(self) -> bool:
+        """Whether captions join the next window that closes, instead of the window of their time."""
+        return Modality.CAPTION not in self.awaited
+
+    def window_start(self, time: int) -> int:
+        """Return the start of the epoch-aligned window `[start, start + window)` around `time`."""
+        return time - time % self.window
+
+
+class SourcePairing:
+    """The open windows of one source. Methods yield what they cause, in order."""
+
+    def __init__(self, name: str, rules: PairingRules) -> None:
+        self.name = name
+        self.last_append = 0
+        self._rules = rules
+        self._fronts: dict[Modality, int] = {}
+        self._windows: dict[int, list[Event]] = {}
+        self._correlated: dict[str, list[Event]] = {}
+        self._pending: list[Event] = []  # as-of captions that no window has taken yet
+        self._carried: Event | None = None
+        self._carried_held = False  # whether the carried caption's record is still needed
+        self._placed: dict[str, int] = {}  # ids of as-of captions taken, with their times
+        self._open: set[tuple[Modality, str]] = set()
+        self._closed_until: int | None = None
+        self._closed_correlations: OrderedDict[str, None] = OrderedDict()
+
+    def is_duplicate(self, event: Event) -> bool:
+        """Tell whether its Moment is open, or it is the caption that is carried."""
+        carried = self._carried is not None and self._carried.identity == event.identity
+        return carried or event.identity in self._open
+
+    def lateness(self, event: Event) -> int | None:
+        """Return the watermark that the event missed, or None where it is in time."""
+        if event.correlation_id is not None:
+            late = event.correlation_id in self._closed_correlations
+        elif self._is_as_of(event):
+            late = event.id in self._placed or self._is_closed(
+                event.time + self._rules.carry_caption + 1
+            )
+        else:
+            end = self._rules.window_start(event.time) + self._rules.window
+            front = self._fronts.get(event.modality)
+            behind = front is not None and end <= front - self._rules.grace
+            late = behind or self._is_closed(end)
+        return self._reached(event) if late else None
+
+    def accept(self, event: Event, append_time: int) -> Iterator[Outcome]:
+        """Take an event that is neither duplicate nor late; close what it makes due."""
+        self.last_append = append_time
+        front = self._fronts.get(event.modality, event.time)
+        self._fronts[event.modality] = max(front, event.time)
+        self._open.add(event.identity)
+        if event.correlation_id is not None:
+            group = self._correlated.setdefault(event.correlation_id, [])
+            group.append(event)
+            if self._rules.awaited <= {member.modality for member in group}:
+                yield self._close_correlated(event.correlation_id, ClosedBy.COMPLETE)
+        elif self._is_as_of(event):
+            self._pending.append(event)
+        else:
+            self._windows.setdefault(self._rules.window_start(event.time), []).append(event)
+        only_captions = self._awaited() == {Modality.CAPTION}
+        yield from self._close_until(self.watermark, only_captions, ClosedBy.WATERMARK)
+
+    def silence(self) -> Iterator[Outcome]:
+        """Close everything that is open: nothing has come for too long."""
+        yield from self._close_until(None, True, ClosedBy.SILENCE)
+        for caption in self._pending:
+            self._open.discard(caption.identity)
+            yield Late(caption, self._reached(caption))
+        self._pending = []
+        if self._carried is not None and self._carried_held:
+            self._carried_held = False
+            yield Released(self._carried)
+
+    def waiting(self) -> Iterator[Event]:
+        """Yield the events that are in no Moment yet."""
+        for group in (*self._windows.values(), *self._correlated.values()):
+            yield from group
+        yield from self._pending
+
+    @property
+    def watermark(self) -> int:
+        """The event time up to which windows are closed: the slowest awaited front less grace."""
+        return min(self._fronts[modality] for modality in self._awaited()) - self._rules.grace
+
+    def _awaited(self) -> set[Modality]:
+        """Return what windows wait for: the awaited modalities that this source does send now."""
+        oldest = max(self._fronts.values()) - self._rules.idle_timeout
+        current = {modality for modality, front in self._fronts.items() if front >= oldest}
+        return (
+            current & self._rules.awaited
+            or current - {Modality.CAPTION}
+            or current  # nothing but captions
+        )
+
+    def _is_as_of(self, event: Event) -> bool:
+        return (
+            event.modality is Modality.CAPTION
+            and event.correlation_id is None
+            and self._rules.as_of_captions
+        )
+
+    def _is_closed(self, end: int) -> bool:
+        return self._closed_until is not None and end <= self._closed_until
+
+    def _reached(self, event: Event) -> int:
+        front = self._fronts.get(event.modality, event.time)
+        reached = front - self._rules.grace
+        return reached if self._closed_until is None else max(reached, self._closed_until)
+
+    def _close_until(
+        self, watermark: int | None, caption_windows: bool, why: ClosedBy
+    ) -> Iterator[Outcome]:
+        """Close in order of deadline what is due at `watermark`; everything where it is None."""
+        while True:
+            starts = set(self._windows)
+            if caption_windows:
+                starts |= self._caption_windows()
+            deadlines: list[tuple[int, str]] = [
+                (start + self._rules.window, "") for start in starts
+            ]
+            deadlines += [
+                (min(event.time for event in group) + self._rules.window, correlation_id)
+                for correlation_id, group in self._correlated.items()
+            ]
+            deadline, correlation_id = min(deadlines, default=(0, None))
+            if correlation_id is None or (watermark is not None and deadline > watermark):
+                return
+            if correlation_id:
+                yield self._close_correlated(correlation_id, why)
+            else:
+                yield from self._close_window(deadline - self._rules.window, why)
+
+    def _caption_windows(self) -> set[int]:
+        """Return the windows that captions open by themselves, where they have no other."""
+        starts = {self._rules.window_start(caption.time) for caption in self._pending}
+        return {start for start in starts if not self._is_closed(start + self._rules.window)}
+
+    def _close_window(self, start: int, why: ClosedBy) -> Iterator[Outcome]:
+        end = start + self._rules.window
+        events = self._windows.pop(start, [])
+        captions = [caption for caption in self._pending if caption.time < end]
+        self._pending = [caption for caption in self._pending if caption.time >= end]
+        for caption in captions:
+            if caption.time + self._rules.carry_caption >= start:
+                events.append(caption)
+                self._placed[caption.id] = caption.time
+            else:
+                yield Late(caption, self._reached(caption))
+        self._open.difference_update(event.identity for event in (*events, *captions))
+        released = [event for event in events if not self._is_as_of(event)]
+        if self._carried is not None and self._carried.time + self._rules.carry_caption < start:
+            released += self._replace_carried(None)
+        moment = Moment(
+            source=self.name,
+            start=start,
+            end=end,
+            events=_in_order(events),
+            closed_by=self._named(why, events),
+            carried=None if any(map(self._is_as_of, events)) else self._carried,
+        )
+        self._closed_until = end
+        released += self._carry_on(events)
+        yield Closed(moment, tuple(released))
+
+    def _carry_on(self, events: list[Event]) -> list[Event]:
+        """Carry the newest caption on; return those that are needed no more."""
+        released: list[Event] = []
+        for caption in filter(self._is_as_of, events):
+            if self._carried is None or _age_key(caption) > _age_key(self._carried):
+                released += self._replace_carried(caption)
+            else:
+                released.append(caption)
+        last = (self._closed_until or 0) - self._rules.carry_caption  # older ones serve no window
+        if self._carried is not None and self._carried.time < last:
+            released += self._replace_carried(None)
+        self._placed = {key: time for key, time in self._placed.items() if time >= last}
+        return released
+
+    def _replace_carried(self, caption: Event | None) -> list[Event]:
+        replaced = [self._carried] if self._carried is not None and self._carried_held else []
+        self._carried, self._carried_held = caption, caption is not None
+        return replaced
+
+    def _close_correlated(self, correlation_id: str, why: ClosedBy) -> Closed:
+        events = _in_order(self._correlated.pop(correlation_id))
+        self._open.difference_update(event.identity for event in events)
+        self._closed_correlations[correlation_id] = None
+        if len(self._closed_correlations) > MAX_CLOSED_CORRELATIONS:
+            self._closed_correlations.popitem(last=False)
+        moment = Moment(
+            source=self.name,
+            start=events[0].time,
+            end=events[-1].time,
+            events=events,
+            closed_by=why,
+            correlation_id=correlation_id,
+        )
+        return Closed(moment, events)
+
+    def _named(self, why: ClosedBy, events: list[Event]) -> ClosedBy:
+        """Call a strictly paired window complete where nothing that it awaits is missing."""
+        held = {event.modality for event in events}
+        strict = not self._rules.as_of_captions
+        return ClosedBy.COMPLETE if strict and self._rules.awaited <= held else why
+
+
+def _in_order(events: list[Event]) -> tuple[Event, ...]:
+    return tuple(sorted(events, key=_age_key))
+
+
+def _age_key(event: Event) -> tuple[int, Modality, str]:
+    return (event.time, event.modality, event.id)

@@ -1,0 +1,1 @@
+"""The demonstration: a real scene as package data, and what plays it."""

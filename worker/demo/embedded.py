@@ -1,0 +1,110 @@
+"""The whole worker over the in-memory log, in one process and in virtual time.
+
+Append time is event time: what is played is treated as if it had arrived just when it happened,
+however fast this machine gets through it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemoryOutbox, MemorySink
+from worker.adapters.prometheus import Metrics
+from worker.config import Config
+from worker.core.events import Modality
+from worker.core.ports import EmbeddingCache
+from worker.core.rfc3339 import seconds
+from worker.demo.results import Played
+from worker.feed.events import FeedEvent, to_output
+from worker.models.base import Encoder
+from worker.runtime.assemble import build_pipeline, decode_threads, shard_factory, topic_of_modality
+from worker.runtime.inference import Inference
+from worker.runtime.worker import Ports, Worker
+
+CHUNK = seconds(0.5)  # of event time between two steps of the worker
+FINISH_SECONDS = 600.0
+AFTER_IDLE = seconds(2)  # beyond the idle timeout, so that every source is silent
+
+
+@dataclass(slots=True)
+class VirtualClock:
+    """A clock that is moved by hand; microseconds since the epoch."""
+
+    now: int = 0
+
+    def __call__(self) -> int:
+        """Return the present."""
+        return self.now
+
+
+def play(
+    config: Config,
+    encoders: Mapping[Modality, Encoder],
+    events: Iterable[FeedEvent],
+    *,
+    cache: EmbeddingCache | None = None,
+    partitions: int = 1,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Played:
+    """Run the events through a worker until all of them have been decided.
+
+    `progress` is told the event time reached, in microseconds. Raises what the worker raises.
+    """
+    clock, began = VirtualClock(), time.monotonic()
+    outputs = (
+        config.topics.observations,
+        config.topics.alerts,
+        config.topics.dead_letters,
+        config.topics.late_events,
+    )
+    inputs = topic_of_modality(config)
+    metrics = Metrics(tuple(inputs.values()))
+    log = MemoryLog(dict.fromkeys((*inputs.values(), *outputs), partitions), clock)
+    pipeline = build_pipeline(config, encoders)
+    inference = Inference(pipeline, cache, metrics, decode_threads(config))
+    worker = Worker(
+        Ports(
+            MemoryInputLog(log, config.kafka.group_id, tuple(inputs.values())),
+            MemoryOutbox(log, config.kafka.group_id),
+            metrics,
+            clock,
+        ),
+        inference,
+        shard_factory(config, pipeline, partitions),
+        config.pairing.max_buffered_bytes,
+    )
+    try:
+        _feed(worker, MemorySink(log), clock, events, inputs, progress)
+        clock.now += seconds(config.pairing.idle_timeout_seconds) + AFTER_IDLE
+        while worker.step():
+            pass
+        worker.finish(FINISH_SECONDS)
+    finally:
+        inference.close()
+    records = {topic: log.read_all(topic) for topic in outputs}
+    exposition = metrics.render("")[0].decode()
+    return Played(records, exposition, time.monotonic() - began)
+
+
+def _feed(
+    worker: Worker,
+    sink: MemorySink,
+    clock: VirtualClock,
+    events: Iterable[FeedEvent],
+    topics: Mapping[Modality, str],
+    progress: Callable[[int], None],
+) -> None:
+    """Append the events in time order; step the worker, and wait for it where it falls behind."""
+    stepped = 0
+    for event in events:
+        if event.time - stepped >= CHUNK:
+            stepped = event.time
+            worker.step()
+            while worker.is_full:
+                worker.step()
+            progress(clock.now)
+        clock.now = max(clock.now, event.time)
+        sink.append(to_output(event, topics))
+    sink.flush()

@@ -1,0 +1,166 @@
+"""Real services for the demo and the tests: Apache Kafka and Redis, on loopback, no container.
+
+    with local_kafka() as kafka, local_redis() as redis:
+        run(kafka.bootstrap, redis.url)
+
+Start them from a thread that lives as long as they shall: on Linux they die with it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from worker.demo import kafka_server
+from worker.demo.kafka_server import Listener
+from worker.demo.processes import Process, free_ports, listening
+from worker.errors import OperatorError
+
+_KAFKA_READY_SECONDS = 60.0
+_REDIS_READY_SECONDS = 10.0
+
+
+class LocalKafka:
+    """One node of Apache Kafka. `bootstrap` stays the same over restarts, and so does the data."""
+
+    def __init__(self, directory: Path, listener: Listener, properties: Mapping[str, str]) -> None:
+        port, controller = free_ports(2)
+        self.bootstrap = f"127.0.0.1:{port}"
+        self._port = port
+        self._directory = directory
+        self._properties = kafka_server.write_files(
+            directory, port, controller, listener, properties
+        )
+        kafka_server.format_storage(self._properties, listener)
+        self._process = self._start()
+
+    @property
+    def pid(self) -> int:
+        """The broker's process id."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End the broker in an orderly way."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """End the broker as a crash would."""
+        self._process.kill()
+
+    def restart(self) -> None:
+        """Start the broker again, after `stop`, `kill`, or while it runs; wait until it serves."""
+        self._process.stop()
+        self._process = self._start()
+
+    def _start(self) -> Process:
+        process = Process(
+            kafka_server.command("kafka.Kafka", str(self._properties)),
+            self._directory / "kafka.log",
+            {"JAVA_TOOL_OPTIONS": f"-Dlog4j2.configurationFile={self._directory}/log4j2.yaml"},
+        )
+        process.wait_until(lambda: listening(self._port), _KAFKA_READY_SECONDS, "Kafka")
+        return process
+
+
+class LocalRedis:
+    """One redis-server without persistence."""
+
+    def __init__(self, directory: Path) -> None:
+        (self._port,) = free_ports(1)
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self._directory = directory
+        self._process = self._start()
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End the server."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """End the server as a crash would."""
+        self._process.kill()
+
+    def restart(self) -> None:
+        """Start the server again, empty, on the same port."""
+        self._process.stop()
+        self._process = self._start()
+
+    def _start(self) -> Process:
+        options = {"port": str(self._port), "bind": "127.0.0.1", "dir": str(self._directory)}
+        options |= {"save": "", "appendonly": "no", "maxmemory": "64mb"}
+        options |= {"maxmemory-policy": "allkeys-lru"}
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        process = Process(["redis-server", *words], self._directory / "redis.log")
+        process.wait_until(lambda: _answers_ping(self._port), _REDIS_READY_SECONDS, "Redis")
+        return process
+
+
+def kafka_available() -> tuple[bool, str]:
+    """Return whether Kafka can be started here, and if not, why."""
+    problem = kafka_server.problem()
+    return problem is None, problem or ""
+
+
+def redis_available() -> tuple[bool, str]:
+    """Return whether Redis can be started here, and if not, why."""
+    if shutil.which("redis-server") is None:
+        return False, "there is no `redis-server`: install Redis"
+    return True, ""
+
+
+@contextmanager
+def local_kafka(
+    listener: Listener | None = None, properties: Mapping[str, str] | None = None
+) -> Iterator[LocalKafka]:
+    """Run a broker in a temporary directory. `properties` add to its configuration or replace it.
+
+    Raises OperatorError where it cannot be started here, FailedRunError where it does not come up.
+    """
+    available, why = kafka_available()
+    if not available:
+        raise OperatorError(f"Kafka cannot be started here: {why}")
+    with _directory("kafka") as directory:
+        server = LocalKafka(directory, listener or Listener(), properties or {})
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def local_redis() -> Iterator[LocalRedis]:
+    """Run a redis-server in a temporary directory. Raises OperatorError or FailedRunError."""
+    available, why = redis_available()
+    if not available:
+        raise OperatorError(f"Redis cannot be started here: {why}")
+    with _directory("redis") as directory:
+        server = LocalRedis(directory)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def _directory(name: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(
+        prefix=f"mmworker-{name}-", ignore_cleanup_errors=True
+    ) as path:
+        yield Path(path)
+
+
+def _answers_ping(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False

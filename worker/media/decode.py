@@ -1,0 +1,40 @@
+"""One entry for all media: the content types of each modality, their check and their decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.core.envelope import CONTENT_TYPES
+from worker.core.events import ContentType, Event, Modality
+from worker.media.audio import check_audio, decode_audio
+from worker.media.images import check_image, decode_image
+from worker.media.limits import Limits
+from worker.media.text import check_text, decode_text
+
+ALLOWED = CONTENT_TYPES  # by modality; the envelope lets nothing else through
+
+Media = NDArray[np.uint8] | NDArray[np.float32] | str
+
+_CHECKS: Mapping[Modality, Callable[[bytes, ContentType, Limits], object]] = {
+    Modality.FRAME: check_image,
+    Modality.CAPTION: check_text,
+    Modality.AUDIO: check_audio,
+}
+_DECODERS: Mapping[Modality, Callable[[bytes, ContentType, Limits], Media]] = {
+    Modality.FRAME: decode_image,
+    Modality.CAPTION: decode_text,
+    Modality.AUDIO: decode_audio,
+}
+
+
+def check(event: Event, limits: Limits) -> None:
+    """Look at the header of the event's media only. Raises InvalidEventError."""
+    _CHECKS[event.modality](event.payload, event.content_type, limits)
+
+
+def decode(event: Event, limits: Limits) -> Media:
+    """Return uint8 RGB (H, W, 3), a text, or float32 mono 16 kHz (N,). Raises InvalidEventError."""
+    return _DECODERS[event.modality](event.payload, event.content_type, limits)

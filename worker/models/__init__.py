@@ -1,0 +1,1 @@
+"""Encoders and fusion: media -> unit vectors -> one vector. No network, no metrics."""

@@ -1,0 +1,208 @@
+"""EfficientNet-Lite0: what a frame shows, as 1280 pooled features of an ImageNet classifier.
+
+Architecture: Tan & Le, EfficientNet (ICML 2019), in the Lite variant of the TensorFlow TPU
+models: no squeeze-and-excitation, ReLU6, a stem and a head of fixed width. The weights were
+converted from TensorFlow, hence its `SAME` padding (more on the far side where the stride is 2),
+its batch-norm epsilon of 1e-3 and its pixel scale (x - 127) / 128.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from worker.core.events import Modality
+from worker.models import weights
+from worker.models.base import Embeddings, unit_rows
+from worker.models.runtimes import Network, in_chunks
+from worker.models.settings import ModelSettings
+from worker.models.tuning import open_network
+from worker.models.weights import PinnedFile
+
+DIM = 1280
+SIDE = 224
+CLASSES = 1000
+
+_PREPROCESSING = "efficientnet_lite0 1: rgb 224, (x - 127) / 128, mean of the last map"
+
+
+class _Stage(NamedTuple):
+    """`repeats` blocks of one shape; only the first has the stride and changes the width."""
+
+    repeats: int
+    kernel: int
+    stride: int
+    expansion: int
+    width: int
+
+
+_STAGES = (
+    _Stage(1, 3, 1, 1, 16),
+    _Stage(2, 3, 2, 6, 24),
+    _Stage(2, 5, 2, 6, 40),
+    _Stage(3, 3, 2, 6, 80),
+    _Stage(3, 5, 1, 6, 112),
+    _Stage(4, 5, 2, 6, 192),
+    _Stage(1, 3, 1, 6, 320),
+)
+
+
+def _batch_norm(width: int) -> nn.Module:
+    return nn.BatchNorm2d(width, eps=1e-3)
+
+
+def _same_padding(x: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
+    """Pad as TensorFlow's SAME does for a height and width that the stride divides."""
+    total = kernel - stride
+    near = total // 2
+    return functional.pad(x, (near, total - near, near, total - near))
+
+
+class _Convolution(nn.Conv2d):
+    """A convolution with SAME padding."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1
+    ) -> None:
+        symmetric = kernel // 2 if stride == 1 else 0
+        super().__init__(inputs, outputs, kernel, stride, symmetric, groups=groups, bias=False)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's own name
+        """Return (B, C, H / stride, W / stride)."""
+        if self.stride[0] > 1:
+            input = _same_padding(input, self.kernel_size[0], self.stride[0])  # noqa: A001
+        return super().forward(input)
+
+
+class _Block(nn.Module):
+    """Inverted residual: expand 1 x 1, depthwise, project 1 x 1; names as in the weights file."""
+
+    def __init__(self, inputs: int, stage: _Stage, stride: int) -> None:
+        super().__init__()
+        wide = inputs * stage.expansion
+        self._expands = stage.expansion > 1
+        self._residual = stride == 1 and inputs == stage.width
+        if self._expands:
+            self._expand_conv = _Convolution(inputs, wide, 1, 1)
+            self._bn0 = _batch_norm(wide)
+        self._depthwise_conv = _Convolution(wide, wide, stage.kernel, stride, groups=wide)
+        self._bn1 = _batch_norm(wide)
+        self._project_conv = _Convolution(wide, stage.width, 1, 1)
+        self._bn2 = _batch_norm(stage.width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (B, width, H / stride, W / stride)."""
+        y = functional.relu6(self._bn0(self._expand_conv(x))) if self._expands else x
+        y = functional.relu6(self._bn1(self._depthwise_conv(y)))
+        y = self._bn2(self._project_conv(y))
+        result: torch.Tensor = x + y if self._residual else y
+        return result
+
+
+def _blocks() -> nn.ModuleList:
+    blocks, width = nn.ModuleList(), 32
+    for stage in _STAGES:
+        for repeat in range(stage.repeats):
+            blocks.append(_Block(width, stage, stage.stride if repeat == 0 else 1))
+            width = stage.width
+    return blocks
+
+
+class EfficientNetLite0(nn.Module):
+    """uint8 RGB (B, 224, 224, 3) -> float (B, 1280): the mean of the last feature map, >= 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._conv_stem = _Convolution(3, 32, 3, 2)
+        self._bn0 = _batch_norm(32)
+        self._blocks = _blocks()
+        self._conv_head = _Convolution(320, DIM, 1, 1)
+        self._bn1 = _batch_norm(DIM)
+        self._fc = nn.Linear(DIM, CLASSES)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the features in the dtype of the weights."""
+        x = frames.permute(0, 3, 1, 2).to(self._conv_stem.weight.dtype)
+        x = functional.relu6(self._bn0(self._conv_stem((x - 127.0) / 128.0)))
+        for block in self._blocks:
+            x = block(x)
+        x = functional.relu6(self._bn1(self._conv_head(x)))
+        features: torch.Tensor = x.mean((2, 3))
+        return features
+
+    def classify(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the ImageNet logits (B, 1000): proof that the features are the trained ones."""
+        logits: torch.Tensor = self._fc(self(frames))
+        return logits
+
+    def folded(self) -> EfficientNetLite0:
+        """Fold every batch norm into its convolution, in place; same output, fewer passes."""
+        _fold(self, "_conv_stem", "_bn0")
+        _fold(self, "_conv_head", "_bn1")
+        for block in self._blocks:
+            for convolution, norm in (
+                ("_expand_conv", "_bn0"),
+                ("_depthwise_conv", "_bn1"),
+                ("_project_conv", "_bn2"),
+            ):
+                if hasattr(block, convolution):
+                    _fold(block, convolution, norm)
+        return self
+
+
+def _fold(module: nn.Module, convolution: str, norm: str) -> None:
+    fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
+    setattr(module, convolution, fused)
+    setattr(module, norm, nn.Identity())
+
+
+class EfficientNetLite0Encoder:
+    """uint8 RGB (B, 224, 224, 3) -> float16 unit vectors (B, 1280). `plan` is how it runs here."""
+
+    name = "efficientnet_lite0"
+    modality = Modality.FRAME
+    dim = DIM
+
+    def __init__(
+        self, settings: ModelSettings, file: PinnedFile = weights.EFFICIENTNET_LITE0
+    ) -> None:
+        self.digest = weights.joint_digest(file.sha256, _PREPROCESSING)
+        network = Network(load(file).folded(), (typical_frames(32),))
+        self.plan, self._run = open_network(network, settings, self.digest)
+
+    def encode(self, batch: NDArray[np.uint8]) -> Embeddings:
+        """Return the unit vectors. Raises ValueError for another shape or dtype."""
+        if batch.shape[1:] != (SIDE, SIDE, 3) or batch.dtype != np.uint8:
+            raise ValueError(f"frames are uint8 (B, {SIDE}, {SIDE}, 3), not {batch.shape}")
+        if not len(batch):
+            return np.zeros((0, self.dim), np.float16)
+        return unit_rows(in_chunks(self._run, (batch,), self.plan.batch_size), self.name)
+
+
+def load(file: PinnedFile = weights.EFFICIENTNET_LITE0) -> EfficientNetLite0:
+    """Return the network with its trained weights, in evaluation mode. Raises OperatorError."""
+    network = EfficientNetLite0()
+    network.load_state_dict(weights.torch_state(weights.read_pinned(file)))
+    return network.eval()
+
+
+def typical_frames(count: int) -> NDArray[np.uint8]:
+    """Return fixed pictures (count, 224, 224, 3) with the 1 / f spectrum of natural images.
+
+    Field, Relations between the statistics of natural images (J. Opt. Soc. Am. A, 1987).
+    """
+    random = np.random.default_rng(0)
+    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE))
+    frequency[0, 0] = 1.0
+    noise = np.fft.rfft2(random.standard_normal((count, 3, SIDE, SIDE))) / frequency
+    noise[:, 1:] = noise[:, :1] + 0.3 * noise[:, 1:]  # colours go together
+    pictures = np.fft.irfft2(noise, (SIDE, SIDE))
+    spread = pictures.std(axis=(1, 2, 3), keepdims=True)
+    scaled = 127 + 60 * (pictures - pictures.mean(axis=(1, 2, 3), keepdims=True)) / spread
+    return np.ascontiguousarray(scaled.clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1))

@@ -1,0 +1,110 @@
+"""Log-mel statistics: how a clip sounds, without weights.
+
+Power spectrum of 25 ms Hann windows every 10 ms (512-point transform at 16 kHz); 64 triangular
+filters, even on the HTK mel scale m(f) = 2595 log10(1 + f / 700) from 0 to 8 kHz, peak 1; natural
+logarithm of (energy + 1e-6). numpy only, so the windows can be computed in any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from worker.core.events import Modality
+from worker.models.base import Embeddings, unit_rows
+from worker.models.weights import joint_digest
+
+SAMPLE_RATE = 16_000
+WINDOW_SECONDS = 0.25
+BANDS = 64
+
+_TRANSFORM = 512
+_FRAME, _HOP = 400, 160  # samples
+_WINDOW = int(WINDOW_SECONDS * SAMPLE_RATE)
+_FRAMES_PER_STEP = _WINDOW // _HOP
+_FRAMES_PER_WINDOW = (_WINDOW - _FRAME) // _HOP + 1  # frames that lie wholly inside a window
+_FLOOR = 1e-6
+_CENTRE = float(np.log(_FLOOR)) / 2  # half-way between digital silence and an energy of 1
+_MIN_DEVIATION = 0.01  # keeps the vector of any clip away from zero
+
+_PREPROCESSING = "logmel 1: hann 400/160, fft 512, 64 htk mels 0-8000, ln(e+1e-6), mean+std"
+
+Waveform = NDArray[np.float32]
+
+
+class LogMelEncoder:
+    """Mean and standard deviation of each band over the clip, centred, as a unit vector (128,)."""
+
+    name = "logmel"
+    modality = Modality.AUDIO
+    dim = 2 * BANDS
+    digest = joint_digest(_PREPROCESSING)
+
+    def encode(self, batch: Sequence[Waveform]) -> Embeddings:
+        """Return float16 (B, 128). Raises ValueError for a clip without samples."""
+        if not batch:
+            return np.zeros((0, self.dim), np.float16)
+        return unit_rows(np.stack([_clip_vector(waveform) for waveform in batch]), self.name)
+
+
+def windows(waveform: Waveform) -> NDArray[np.float16]:
+    """Return (n, 128), n >= 1: mean and standard deviation of each band per 0.25 s, in nats.
+
+    Windows do not overlap, but for the last one, which ends with the clip. A clip shorter than a
+    window is padded with silence. Raises ValueError for a clip without samples.
+    """
+    mels = log_mels(waveform)
+    last = len(mels) - _FRAMES_PER_WINDOW
+    starts = list(range(0, last + 1, _FRAMES_PER_STEP))
+    if starts[-1] < last:
+        starts.append(last)
+    rows = [_statistics(mels[start : start + _FRAMES_PER_WINDOW]) for start in starts]
+    return np.stack(rows).astype(np.float16)
+
+
+def log_mels(waveform: Waveform) -> NDArray[np.float32]:
+    """Return (frames, 64) in nats; at least the frames of one window."""
+    if waveform.ndim != 1 or not len(waveform):
+        raise ValueError("a waveform is one-dimensional and has samples")
+    padded = np.pad(waveform, (0, max(0, _WINDOW - len(waveform))))
+    frames = sliding_window_view(padded, _FRAME)[::_HOP]
+    spectrum = np.fft.rfft(frames * _hann(), _TRANSFORM)
+    power = spectrum.real**2 + spectrum.imag**2
+    logs: NDArray[np.float32] = np.log(power.astype(np.float32) @ mel_filters() + _FLOOR)
+    return logs.astype(np.float32)
+
+
+@cache
+def mel_filters() -> NDArray[np.float32]:
+    """Return the filter bank (257, 64); every band covers at least one bin."""
+    top = _mel(SAMPLE_RATE / 2)
+    edges = 700 * (10 ** (np.linspace(0, top, BANDS + 2) / 2595) - 1)
+    bins = np.fft.rfftfreq(_TRANSFORM, 1 / SAMPLE_RATE)[:, None]
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    filters: NDArray[np.float64] = np.clip(np.minimum(rising, falling), 0, None)
+    return filters.astype(np.float32)
+
+
+def _mel(hertz: float) -> float:
+    return float(2595 * np.log10(1 + hertz / 700))
+
+
+@cache
+def _hann() -> NDArray[np.float32]:
+    phase = 2 * np.pi * np.arange(_FRAME) / _FRAME  # periodic
+    return (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
+
+
+def _statistics(mels: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([mels.mean(axis=0), mels.std(axis=0)])
+
+
+def _clip_vector(waveform: Waveform) -> NDArray[np.float32]:
+    mean, deviation = np.split(_statistics(log_mels(waveform)), 2)
+    level = (mean - _CENTRE) / -_CENTRE  # silence is -1, an energy of 1 is +1
+    return np.concatenate([level, np.maximum(deviation, _MIN_DEVIATION)])

@@ -1,0 +1,33 @@
+"""What an operator may say about how the encoders run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from worker.errors import OperatorError
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """`auto` and None mean: measured at start (see `worker.models.tuning`).
+
+    `cache_directory` is where measured choices are kept; None is the user's cache directory.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    batch_size: int | None = None
+    threads: int | None = None
+    cache_directory: Path | None = None
+
+
+def resolve_device(device: str) -> str:
+    """Return `cuda` or `cpu`; `auto` is CUDA where there is one. Raises OperatorError."""
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise OperatorError("No CUDA device was found: set models.device to auto or cpu.")
+    return "cuda" if available and device != "cpu" else "cpu"

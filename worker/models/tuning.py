@@ -1,0 +1,186 @@
+"""The start-up choice of runtime, dtype, batch size and threads.
+
+Which plan is fastest depends on the processor, so it is measured, once per processor, library
+versions and model, and the choice is kept on disk.
+
+The aim is items per wall-clock second of a process that has its cores for itself; but where it
+starts, neighbours may be busy, and then wall time says more about them than about the plan. CPU
+time does not count the time that others take, so a plan's cost is
+
+    cost = CPU seconds per item / threads
+
+which is the wall time on idle cores if the threads share the work evenly. A plan whose threads
+spin while they wait is charged for it; one whose threads sleep is flattered, by at most its
+serial share, which is small at the batch sizes in question. Of a few repeats the least counts.
+
+A plan must also return what float32 torch returns: the smallest cosine over the sample has to be
+at least 0.999. First the runtimes and dtypes compete, then the batch sizes and threads of the
+best; the search ends after `budget` seconds with the best so far.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.models.plan_cache import PlanCache
+from worker.models.processor import Processor, this_processor
+from worker.models.runtimes import Dtype, Network, Plan, Run, in_chunks
+from worker.models.settings import ModelSettings, resolve_device
+
+MIN_COSINE = 0.999
+BUDGET_SECONDS = 6.0
+
+_BATCH_SIZES = (8, 4, 16, 32)  # the likeliest first
+_REPEATS = 2
+_GPU_BATCH_SIZE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """CPU seconds per item, and the smallest cosine to float32 torch."""
+
+    cpu_seconds: float
+    cosine: float
+
+
+Measure = Callable[[Plan], Measurement]
+Clock = Callable[[], float]
+
+
+def open_network(network: Network, settings: ModelSettings, digest: str) -> tuple[Plan, Run]:
+    """Return the plan for this machine, kept or measured now, and the network started by it."""
+    device = resolve_device(settings.device)
+    if device == "cuda":
+        plan = _gpu_plan(settings)
+        return plan, network.start(plan, device)
+    processor = this_processor()
+    cache = PlanCache.of(settings, processor, digest)
+    plan = cache.read() or _measured(network, settings, processor, cache)
+    return plan, network.start(plan)
+
+
+def _measured(
+    network: Network, settings: ModelSettings, processor: Processor, cache: PlanCache
+) -> Plan:
+    plan = choose(settings, processor, Bench(network).measure, time.monotonic)
+    cache.write(plan)
+    return plan
+
+
+def _gpu_plan(settings: ModelSettings) -> Plan:
+    dtype = "float32" if settings.dtype == "auto" else settings.dtype
+    return Plan("torch", dtype, settings.batch_size or _GPU_BATCH_SIZE, settings.threads or 1)
+
+
+def choose(
+    settings: ModelSettings,
+    processor: Processor,
+    measure: Measure,
+    clock: Clock,
+    budget: float = BUDGET_SECONDS,
+) -> Plan:
+    """Return the cheapest admissible plan that was found within `budget` seconds of `clock`.
+
+    A dtype that the settings name is used whatever its cosine.
+    """
+    deadline = clock() + budget
+    firsts = _kinds(settings, processor)
+    best = _cheapest(firsts, settings, measure, clock, deadline)
+    return _cheapest(_shapes(best, settings, processor), settings, measure, clock, deadline)
+
+
+def _cheapest(
+    plans: Iterator[Plan], settings: ModelSettings, measure: Measure, clock: Clock, deadline: float
+) -> Plan:
+    """Return the cheapest of the plans; the first one is the fallback and always admissible."""
+    best = next(plans)
+    lowest = cost(best, measure(best))
+    for plan in itertools.takewhile(lambda _: clock() < deadline, plans):
+        measured = measure(plan)
+        admissible = settings.dtype != "auto" or measured.cosine >= MIN_COSINE
+        if admissible and cost(plan, measured) < lowest:
+            best, lowest = plan, cost(plan, measured)
+    return best
+
+
+def cost(plan: Plan, measured: Measurement) -> float:
+    """Return the estimated wall seconds per item on idle cores."""
+    return measured.cpu_seconds / plan.threads
+
+
+def _kinds(settings: ModelSettings, processor: Processor) -> Iterator[Plan]:
+    """Yield one plan per runtime and dtype, float32 torch (or the dtype asked for) first."""
+    batch_size, threads = _batch_sizes(settings)[0], _thread_counts(settings, processor)[-1]
+    for dtype in _dtypes(settings, processor):
+        yield Plan("torch", dtype, batch_size, threads)
+        yield Plan("openvino", dtype, batch_size, threads)
+
+
+def _dtypes(settings: ModelSettings, processor: Processor) -> tuple[Dtype, ...]:
+    if settings.dtype != "auto":
+        return (settings.dtype,)
+    return ("float32", "bfloat16") if processor.bfloat16 else ("float32",)
+
+
+def _shapes(kind: Plan, settings: ModelSettings, processor: Processor) -> Iterator[Plan]:
+    """Yield the kind itself, then its other thread counts and batch sizes."""
+    yield kind
+    for threads in reversed(_thread_counts(settings, processor)):
+        for batch_size in _batch_sizes(settings):
+            plan = Plan(kind.runtime, kind.dtype, batch_size, threads)
+            if plan != kind:
+                yield plan
+
+
+def _batch_sizes(settings: ModelSettings) -> tuple[int, ...]:
+    return (settings.batch_size,) if settings.batch_size else _BATCH_SIZES
+
+
+def _thread_counts(settings: ModelSettings, processor: Processor) -> list[int]:
+    return [settings.threads] if settings.threads else sorted({1, processor.cores})
+
+
+class Bench:
+    """Measures plans of one network on its sample."""
+
+    def __init__(self, network: Network, clock: Clock = time.process_time) -> None:
+        self._network = network
+        self._clock = clock
+        self._started: dict[tuple[str, str, int], tuple[Run, float]] = {}
+        reference = network.start(Plan("torch", "float32", 8, this_processor().cores))
+        self._reference = in_chunks(reference, network.sample, 8)
+
+    def measure(self, plan: Plan) -> Measurement:
+        """Return the least CPU time of a few runs, after one that is not counted."""
+        run, cosine = self._run(plan)
+        size = min(plan.batch_size, len(self._network.sample[0]))
+        batch = tuple(array[:size] for array in self._network.sample)
+        run(*batch)
+        seconds = min(self._seconds(run, batch) for _ in range(_REPEATS))
+        return Measurement(seconds / size, cosine)
+
+    def _run(self, plan: Plan) -> tuple[Run, float]:
+        key = (plan.runtime, plan.dtype, plan.threads)
+        if key not in self._started:
+            run = self._network.start(plan)
+            vectors = in_chunks(run, self._network.sample, plan.batch_size)
+            self._started[key] = (run, min_cosine(vectors, self._reference))
+        return self._started[key]
+
+    def _seconds(self, run: Run, batch: tuple[NDArray[np.generic], ...]) -> float:
+        begin = self._clock()
+        run(*batch)
+        return self._clock() - begin
+
+
+def min_cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return the smallest cosine between rows of the same place; -1 where one is not finite."""
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    cosines = (a * b).sum(axis=1) / np.maximum(lengths, 1e-12)
+    return float(np.nan_to_num(cosines, nan=-1.0).min())

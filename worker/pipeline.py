@@ -1,0 +1,266 @@
+"""Moments -> media -> embeddings -> features. Composes media, models and scoring features.
+
+The steps are separate calls, so that the runtime can run each in the thread where it belongs, time it
+and put a cache between them:
+
+    prepare(moment)            decode, in many threads
+    wanted(batch)              what has to be encoded, each content once
+    encode(modality, items)    the neural networks, in one thread
+    fuse(batch, vectors)       one embedding and the features of each Moment
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.core.events import MODALITIES, Event, Modality
+from worker.core.moment import Moment
+from worker.errors import InvalidEventError, Reason
+from worker.media.audio import decode_audio
+from worker.media.images import check_image, decode_image, resize_square, thumbnail
+from worker.media.limits import Limits
+from worker.media.text import decode_text
+from worker.models.base import Encoder
+from worker.models.fusion import Fusion, orthonormal_rows
+from worker.models.logmel import windows
+from worker.scoring.experts import FUSED_DIM, VISUAL_DIM
+
+SIDE = 224  # pixels; the side of the square that frame encoders take
+
+Array = NDArray[Any]
+Vectors = Mapping[bytes, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An event whose media cannot be decoded."""
+
+    event: Event
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One piece of content for an encoder, with the key that names it in the cache."""
+
+    key: bytes
+    content: Any  # uint8 (224, 224, 3) RGB, or a text, or float32 mono 16 kHz
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A Moment with its media decoded; `moment` has no undecodable event left."""
+
+    moment: Moment
+    items: Mapping[Modality, tuple[Item, ...]]
+    features: Mapping[str, Array]  # those that need no network
+    rejected: tuple[Rejected, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A Moment with what scoring looks at. `fused` is a float16 unit vector (256,)."""
+
+    moment: Moment
+    fused: Array
+    weights: Mapping[Modality, float]
+    features: Mapping[str, Array]
+    rejected: tuple[Rejected, ...]
+
+
+class Pipeline:
+    """Encoders, fusion and limits, put together once. Safe to call from several threads."""
+
+    def __init__(
+        self,
+        encoders: Mapping[Modality, Encoder],
+        limits: Limits,
+        frames_per_moment: int,
+        seed: int,
+    ) -> None:
+        self.encoders = encoders
+        self.digest = _joint_digest(encoders)
+        self._limits = limits
+        self._frames_per_moment = frames_per_moment
+        dims = {modality: encoder.dim for modality, encoder in encoders.items()}
+        self._fusion = Fusion(dims, seed=seed)
+        self._visual = orthonormal_rows(VISUAL_DIM, dims[Modality.FRAME], seed)
+        self._compact = orthonormal_rows(FUSED_DIM, self._fusion.dim, seed)
+
+    def prepare(self, moment: Moment) -> Prepared:
+        """Decode what the encoders need of a Moment; only check the rest."""
+        rejected: list[Rejected] = []
+        frames = self._frames(moment, rejected)
+        waveform = self._waveform(moment, rejected)
+        caption = self._caption(moment, rejected)
+        features: dict[str, Array] = {}
+        items: dict[Modality, tuple[Item, ...]] = {}
+        if frames:
+            features["luminance"] = thumbnail(frames[len(frames) // 2][1])
+            items[Modality.FRAME] = tuple(
+                Item(self._key(Modality.FRAME, [event]), resize_square(image, SIDE))
+                for event, image in frames
+            )
+        if waveform is not None:
+            events, samples = waveform
+            features["audio_windows"] = windows(samples)
+            items[Modality.AUDIO] = (Item(self._key(Modality.AUDIO, events), samples),)
+        if caption is not None:
+            event, text = caption
+            items[Modality.CAPTION] = (Item(self._key(Modality.CAPTION, [event]), text),)
+        undecodable = frozenset(one.event.identity for one in rejected)
+        own = frozenset(event.identity for event in moment.events)
+        return Prepared(
+            moment=moment.without(undecodable),
+            items=items,
+            features=features,
+            rejected=tuple(one for one in rejected if one.event.identity in own),
+        )
+
+    def wanted(self, batch: Iterable[Prepared]) -> dict[Modality, dict[bytes, Any]]:
+        """Return per modality the distinct contents of a batch by key."""
+        contents: dict[Modality, dict[bytes, Any]] = {modality: {} for modality in MODALITIES}
+        for prepared in batch:
+            for modality, items in prepared.items.items():
+                contents[modality].update((item.key, item.content) for item in items)
+        return contents
+
+    def encode(self, modality: Modality, contents: Mapping[bytes, Any]) -> dict[bytes, Array]:
+        """Return one float16 unit vector for each content."""
+        if not contents:
+            return {}
+        batch: Any = list(contents.values())
+        if modality is Modality.FRAME:
+            batch = np.stack(batch)
+        return dict(zip(contents, self.encoders[modality].encode(batch), strict=True))
+
+    def fuse(self, batch: Sequence[Prepared], vectors: Vectors) -> list[Embedded]:
+        """Join each Moment's vectors into one and add the features that come from them."""
+        if not batch:
+            return []
+        rows = [
+            {modality: _mean_direction(items, vectors) for modality, items in one.items.items()}
+            for one in batch
+        ]
+        stacked = {
+            modality: np.stack(
+                [row.get(modality, np.zeros(encoder.dim, np.float32)) for row in rows]
+            )
+            for modality, encoder in self.encoders.items()
+        }
+        present = np.array([[modality in row for modality in MODALITIES] for row in rows])
+        fused, weights = self._fusion.forward(stacked, present)
+        return [
+            Embedded(
+                moment=one.moment,
+                fused=vector.astype(np.float16),
+                weights=dict(zip(MODALITIES, map(float, weight), strict=True)),
+                features=self._features(one, row, vector),
+                rejected=one.rejected,
+            )
+            for one, row, vector, weight in zip(batch, rows, fused, weights, strict=True)
+        ]
+
+    def _features(
+        self, prepared: Prepared, row: Mapping[Modality, Array], fused: Array
+    ) -> dict[str, Array]:
+        """Return all features as float16: what is stored is what was scored."""
+        features = dict(prepared.features)
+        if Modality.FRAME in row:
+            features["visual"] = self._visual @ row[Modality.FRAME]
+        if Modality.CAPTION in row:
+            features["text"] = row[Modality.CAPTION]
+        if row:
+            features["fused"] = self._compact @ fused
+        return {name: value.astype(np.float16) for name, value in features.items()}
+
+    def _frames(self, moment: Moment, rejected: list[Rejected]) -> list[tuple[Event, Array]]:
+        """Decode an even choice of the frames; another one only where all of them are broken."""
+        frames = moment.of(Modality.FRAME)
+        chosen = _evenly(frames, self._frames_per_moment)
+        decoded = list(self._decoded(chosen, self._image, rejected))
+        for event in frames:
+            if event in chosen:
+                continue
+            if decoded:
+                list(self._decoded([event], self._image_header, rejected))
+            else:
+                decoded.extend(self._decoded([event], self._image, rejected))
+        return decoded
+
+    def _waveform(
+        self, moment: Moment, rejected: list[Rejected]
+    ) -> tuple[list[Event], Array] | None:
+        clips = list(self._decoded(moment.of(Modality.AUDIO), self._samples, rejected))
+        if not clips:
+            return None
+        return [event for event, _ in clips], np.concatenate([samples for _, samples in clips])
+
+    def _caption(self, moment: Moment, rejected: list[Rejected]) -> tuple[Event, str] | None:
+        own = list(self._decoded(moment.of(Modality.CAPTION), self._text, rejected))
+        if not own and moment.carried is not None:
+            own = list(self._decoded([moment.carried], self._text, rejected))
+        return own[-1] if own else None
+
+    @staticmethod
+    def _decoded(
+        events: Iterable[Event], decode: Any, rejected: list[Rejected]
+    ) -> Iterator[tuple[Event, Any]]:
+        for event in events:
+            try:
+                yield event, decode(event)
+            except InvalidEventError as error:
+                rejected.append(Rejected(event, error.reason, error.message))
+
+    def _image(self, event: Event) -> Array:
+        return decode_image(event.payload, event.content_type, self._limits, SIDE)
+
+    def _image_header(self, event: Event) -> tuple[int, int]:
+        return check_image(event.payload, event.content_type, self._limits)
+
+    def _samples(self, event: Event) -> Array:
+        return decode_audio(event.payload, event.content_type, self._limits)
+
+    def _text(self, event: Event) -> str:
+        return decode_text(event.payload, event.content_type, self._limits)
+
+    def _key(self, modality: Modality, events: Iterable[Event]) -> bytes:
+        """Name content and encoder: equal keys mean equal vectors."""
+        digest = hashlib.blake2b(self.encoders[modality].digest.encode(), digest_size=20)
+        for event in events:
+            digest.update(str(event.content_type).encode())
+            digest.update(hashlib.blake2b(event.payload, digest_size=20).digest())
+        return digest.digest()
+
+
+def _evenly(events: Sequence[Event], limit: int) -> Sequence[Event]:
+    """Return at most `limit` of the events, evenly spread, in order.
+
+    >>> [_evenly(list(range(10)), limit) for limit in (1, 4, 20)]
+    [[5], [1, 3, 6, 8], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]
+    """
+    count = len(events)
+    if count <= limit:
+        return events
+    return [events[(2 * place + 1) * count // (2 * limit)] for place in range(limit)]
+
+
+def _mean_direction(items: Sequence[Item], vectors: Vectors) -> Array:
+    """Return the unit vector along the mean of the items' vectors."""
+    mean = np.mean([vectors[item.key].astype(np.float32) for item in items], axis=0)
+    direction: Array = mean / max(float(np.linalg.norm(mean)), 1e-6)
+    return direction
+
+
+def _joint_digest(encoders: Mapping[Modality, Encoder]) -> str:
+    digest = hashlib.sha256()
+    for modality in MODALITIES:
+        digest.update(f"{modality}={encoders[modality].digest};".encode())
+    return digest.hexdigest()

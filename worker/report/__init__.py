@@ -1,0 +1,1 @@
+"""The pages that people look at: report.html and timeline.png."""

@@ -1,0 +1,102 @@
+"""One plain sentence per alert: what deviated and how rarely that is expected. Pure.
+
+It never says what happened: the worker knows that something is unusual for a camera, not what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from worker.report import words
+
+MAX_CLAUSES = 2
+MAX_QUOTE = 90  # characters of a caption
+
+_CLAUSES = {
+    "visual": "the picture looks unlike what it usually shows",
+    "audio": "the sound is unlike what it usually picks up",
+    "text": "the caption is unlike the earlier ones",
+    "fused": "picture, sound and caption are unusual together, though none of them alone",
+}
+_REASON_OF_MODALITY = {"frame": "visual", "caption": "text", "audio": "audio"}
+_SIGNS = {
+    "visual_embedding": "most of all in its content",
+    "visual_grid": "most of all against its usual background",
+}
+_UNKNOWN = "something is unlike the usual"
+
+
+def explain(
+    *,
+    source: str,
+    reasons: Sequence[str],
+    contributions: Mapping[str, float],
+    experts: Mapping[str, tuple[float, float | None]],
+    caption: str | None,
+    p_value: float,
+    window_seconds: float,
+) -> str:
+    """Return the sentence. `reasons` come strongest first; `window_seconds` is a Moment's length.
+
+    `experts` are (score, p-value) by name, as in an AlertStory. Raises ValueError where `p_value`
+    is not in [0, 1].
+    """
+    named = _named(reasons, contributions)
+    clauses = [_clause(reason) for reason in named[:MAX_CLAUSES]] or [_UNKNOWN]
+    what = " and ".join(clauses) + _more(len(named) - MAX_CLAUSES)
+    details = _sign(named, experts) + _quote(named, caption)
+    often = words.how_often(p_value, window_seconds)
+    return (
+        f"On camera {words.camera(source)}, {what}{details}; "
+        f"a normal moment is expected to score this high {often}."
+    )
+
+
+def _named(reasons: Sequence[str], contributions: Mapping[str, float]) -> list[str]:
+    if reasons:
+        return list(dict.fromkeys(reasons))
+    strongest = max(contributions, key=lambda name: contributions[name], default=None)
+    if strongest is None or contributions[strongest] <= 0:
+        return []
+    return [_REASON_OF_MODALITY.get(strongest, strongest)]
+
+
+def _clause(reason: str) -> str:
+    kind, _, detail = reason.partition(":")
+    if kind == "inconsistent":
+        pair = " and ".join(f"the {words.modality(part)}" for part in detail.split("-"))
+        return f"{pair} do not fit together"
+    if kind == "trigger":
+        return f"the moment resembles the watch phrase “{detail}”"
+    return _CLAUSES.get(kind, f"the check “{words.spaced(reason)}” stands out")
+
+
+def _more(hidden: int) -> str:
+    if hidden <= 0:
+        return ""
+    return f" (and {hidden} more sign{'s' if hidden > 1 else ''})"
+
+
+def _sign(named: Sequence[str], experts: Mapping[str, tuple[float, float | None]]) -> str:
+    """Name the aspect of the picture that stands out, where the picture is the first reason."""
+    if list(named[:MAX_CLAUSES]) != ["visual"]:
+        return ""
+    seen = {name: score for name, (score, _) in experts.items() if name in _SIGNS}
+    if not seen:
+        return ""
+    return f", {_SIGNS[max(seen, key=lambda name: seen[name])]}"
+
+
+def _quote(named: Sequence[str], caption: str | None) -> str:
+    about_text = any(
+        r == "text" or (r.startswith("inconsistent:") and "caption" in r) for r in named
+    )
+    if not about_text or caption is None or not caption.strip():
+        return ""
+    return f" (“{_shortened(' '.join(caption.split()).rstrip('.'))}”)"
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MAX_QUOTE:
+        return text
+    return text[:MAX_QUOTE].rsplit(" ", 1)[0].rstrip(",;:.") + "…"

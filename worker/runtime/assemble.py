@@ -1,0 +1,131 @@
+"""From the configuration to the parts of a worker."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, cast
+
+from worker.config import Config, config_hash
+from worker.core.alerts import AlertPolicy
+from worker.core.envelope import EnvelopeRules
+from worker.core.events import Modality
+from worker.core.policy import Budget
+from worker.core.ports import TopicPartition
+from worker.core.rfc3339 import seconds
+from worker.core.source_pairing import PairingRules
+from worker.errors import OperatorError
+from worker.media.limits import Limits
+from worker.models import registry
+from worker.models.base import Encoder
+from worker.models.settings import ModelSettings
+from worker.pipeline import Pipeline
+from worker.runtime.compose import Composer, OutputTopics
+from worker.runtime.shard import Shard, ShardRules
+from worker.scoring.scorer import ScoringRules
+
+DEAD_LETTER_ROOM = 16 * 1024  # bytes that headers may add to a dead letter
+
+
+def topic_of_modality(config: Config) -> dict[Modality, str]:
+    """Return the names of the three input topics."""
+    topics = config.topics
+    return {
+        Modality.FRAME: topics.frames,
+        Modality.CAPTION: topics.captions,
+        Modality.AUDIO: topics.audio,
+    }
+
+
+def build_encoders(config: Config, cache_directory: Path | None = None) -> dict[Modality, Encoder]:
+    """Load the encoders; the first time on a machine this measures for seconds.
+
+    Raises OperatorError for unknown names and wrong weights.
+    """
+    models = config.models
+    if models.bundle:
+        raise OperatorError("models.bundle: this version has no bundles yet; leave it empty.")
+    settings = ModelSettings(
+        device=cast(Literal["auto", "cpu", "cuda"], models.device),
+        dtype=cast(Literal["auto", "float32", "bfloat16"], models.dtype),
+        batch_size=models.batch_size,
+        threads=models.threads,
+        cache_directory=cache_directory,
+    )
+    names = {
+        Modality.FRAME: models.frame,
+        Modality.CAPTION: models.caption,
+        Modality.AUDIO: models.audio,
+    }
+    return {modality: registry.build(name, modality, settings) for modality, name in names.items()}
+
+
+def build_pipeline(config: Config, encoders: Mapping[Modality, Encoder]) -> Pipeline:
+    """Return the pipeline with the configured limits."""
+    limits = Limits(
+        max_pixels=config.limits.max_pixels,
+        max_audio_seconds=config.limits.max_audio_seconds,
+        max_text_bytes=config.limits.max_text_bytes,
+    )
+    return Pipeline(encoders, limits, config.models.frames_per_moment, config.scoring.seed)
+
+
+def decode_threads(config: Config) -> int:
+    """Return how many threads decode media: as many as the encoders may use."""
+    return config.models.threads or os.cpu_count() or 1
+
+
+def budget(config: Config) -> Budget:
+    """Return the threshold that follows from the false-alarm budget."""
+    return Budget.of(config.scoring.false_alarms_per_day, config.pairing.window_seconds)
+
+
+def shard_factory(
+    config: Config, pipeline: Pipeline, partitions: int
+) -> Callable[[frozenset[TopicPartition]], Shard]:
+    """Return what makes the state machine of one partition index; the inputs have `partitions`."""
+    topics = OutputTopics(
+        alerts=config.topics.alerts,
+        observations=config.topics.observations,
+        dead_letters=config.topics.dead_letters,
+        late_events=config.topics.late_events,
+    )
+    rules = ShardRules(
+        envelope=_envelope(config, partitions),
+        pairing=_pairing(config),
+        scoring=ScoringRules(
+            calibration_moments=config.scoring.calibration_moments,
+            seed=config.scoring.seed,
+            alpha=budget(config).alpha,
+            text_dim=pipeline.encoders[Modality.CAPTION].dim,
+        ),
+        alerts=AlertPolicy(budget(config), seconds(config.scoring.cooldown_seconds)),
+        topics=topics,
+        max_dead_letter_bytes=config.limits.max_record_bytes,
+        worker=f"{socket.gethostname()}-{os.getpid()}",
+    )
+    composer = Composer(topics, pipeline.digest, config_hash(config), budget(config))
+    return lambda owned: Shard(owned, rules, composer)
+
+
+def _envelope(config: Config, partitions: int) -> EnvelopeRules:
+    return EnvelopeRules(
+        modality_of_topic={topic: modality for modality, topic in topic_of_modality(config).items()},
+        partitions=partitions,
+        partitioner=config.kafka.partitioner,
+        max_record_bytes=config.limits.max_record_bytes,
+        max_skew=seconds(config.pairing.max_skew_seconds),
+    )
+
+
+def _pairing(config: Config) -> PairingRules:
+    pairing = config.pairing
+    return PairingRules(
+        window=seconds(pairing.window_seconds),
+        grace=seconds(pairing.grace_seconds),
+        awaited=frozenset(map(Modality, pairing.awaited)),
+        idle_timeout=seconds(pairing.idle_timeout_seconds),
+        carry_caption=seconds(pairing.carry_caption_seconds),
+    )

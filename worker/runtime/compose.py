@@ -1,0 +1,156 @@
+"""Writes the messages of one judged Moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.core.alerts import RULE, Decision, OpenAlert
+from worker.core.events import Event
+from worker.core.messages import (
+    Alert,
+    DecisionRecord,
+    Evidence,
+    InputRef,
+    Modalities,
+    Observation,
+    alert_id,
+    observation_id,
+    output_headers,
+    to_json,
+)
+from worker.core.moment import Moment
+from worker.core.policy import Budget
+from worker.core.ports import Output
+from worker.pipeline import Embedded
+from worker.scoring.scorer import Scored
+
+
+@dataclass(frozen=True, slots=True)
+class OutputTopics:
+    """The names of the topics that the worker writes."""
+
+    alerts: str
+    observations: str
+    dead_letters: str
+    late_events: str
+
+
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """What all messages of a worker have in common."""
+
+    topics: OutputTopics
+    model: str
+    config_hash: str
+    budget: Budget
+
+    def compose(
+        self, embedded: Embedded, scored: Scored, decision: Decision
+    ) -> tuple[list[Output], Alert | None]:
+        """Return the records to append, the observation first, and the alert message if any."""
+        observation = self._observation(embedded, scored, decision)
+        headers = output_headers(
+            "observation",
+            observation.observation_id,
+            observation.source,
+            observation.window_end,
+            observation.traceparent,
+        )
+        key = observation.source.encode()
+        outputs = [Output(self.topics.observations, key, to_json(observation), headers)]
+        alert = self._alert(observation, decision)
+        if alert is not None:
+            headers = output_headers(
+                "alert", alert.message_id, alert.source, alert.window_end, alert.traceparent
+            )
+            outputs.append(Output(self.topics.alerts, key, to_json(alert), headers))
+        return outputs, alert
+
+    def _observation(
+        self, embedded: Embedded, scored: Scored, decision: Decision
+    ) -> Observation:
+        moment = embedded.moment
+        return Observation(
+            observation_id=observation_id(
+                moment.source, moment.start, moment.end, moment.correlation_id
+            ),
+            source=moment.source,
+            window_start=moment.start,
+            window_end=moment.end,
+            modalities=Modalities(moment.present, moment.carried_modalities, moment.missing),
+            embedding=embedded.fused,
+            features=embedded.features,
+            assessment=scored.assessment,
+            decision=_decision_record(moment.source, decision),
+            inputs=_inputs(moment),
+            model=self.model,
+            closed_by=moment.closed_by,
+            degraded=(),
+            correlation_id=moment.correlation_id,
+            traceparent=_traceparent(moment),
+        )
+
+    def _alert(self, observation: Observation, decision: Decision) -> Alert | None:
+        if decision.alert is None or decision.kind == "none":
+            return None
+        assessment = observation.assessment
+        return Alert(
+            alert_id=_alert_id(observation.source, decision.alert),
+            sequence=decision.alert.sequence,
+            type=decision.kind,
+            source=observation.source,
+            window_start=observation.window_start,
+            window_end=observation.window_end,
+            severity=decision.alert.severity,
+            reasons=decision.alert.reasons,
+            score=assessment.score or 0.0,
+            p_value=assessment.p_value,
+            threshold=self.budget.threshold,
+            modalities=observation.modalities,
+            contributions=assessment.contributions,
+            consistency=assessment.consistency,
+            evidence=Evidence(
+                event_ids=tuple(each.id for each in observation.inputs),
+                observation_id=observation.observation_id,
+            ),
+            model=self.model,
+            config_hash=self.config_hash,
+            inputs=observation.inputs,
+            degraded=observation.degraded,
+            traceparent=observation.traceparent,
+        )
+
+
+def _decision_record(source: str, decision: Decision) -> DecisionRecord:
+    alert = decision.alert
+    if alert is None:
+        return DecisionRecord("none", (), None, None)
+    return DecisionRecord(decision.kind, alert.reasons, alert.severity, _alert_id(source, alert))
+
+
+def _alert_id(source: str, alert: OpenAlert) -> str:
+    return alert_id(source, RULE, alert.start)
+
+
+def _inputs(moment: Moment) -> tuple[InputRef, ...]:
+    own = [_input(event, carried=False) for event in moment.events]
+    if moment.carried is not None and moment.carried_modalities:
+        own.append(_input(moment.carried, carried=True))
+    return tuple(own)
+
+
+def _input(event: Event, *, carried: bool) -> InputRef:
+    record = event.record
+    return InputRef(
+        modality=event.modality,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        id=event.id,
+        time=event.time,
+        carried=carried,
+    )
+
+
+def _traceparent(moment: Moment) -> str | None:
+    return next((event.traceparent for event in moment.events if event.traceparent), None)

@@ -1,0 +1,181 @@
+"""Decode and encode away from the poll loop: two stages in threads, joined by short queues.
+
+Batches leave in the order in which they came. Every queue has a bound; a full one says so, and the poll
+loop then keeps its Moments and pauses partitions.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from worker.core.events import MODALITIES, Modality
+from worker.core.moment import Moment
+from worker.core.ports import EmbeddingCache, Telemetry
+from worker.pipeline import Embedded, Pipeline, Prepared, Vectors
+
+QUEUE_BATCHES = 2  # batches that wait in front of a stage
+VECTOR_BYTES = 2  # float16
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Moments that go through the stages together. `label` is the caller's own."""
+
+    label: Any
+    moments: tuple[Moment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A batch with its Moments embedded, in the same order."""
+
+    label: Any
+    embedded: tuple[Embedded, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    label: Any
+    content: Sequence[Any]
+    since: float
+
+
+class Inference:
+    """Runs a Pipeline in threads of its own. `submit` and `completed` belong to one caller thread."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        cache: EmbeddingCache | None,
+        telemetry: Telemetry,
+        decode_threads: int,
+        device: str = "cpu",
+    ) -> None:
+        self._pipeline = pipeline
+        self._device = device
+        self._cache = cache
+        self._telemetry = telemetry
+        self._pool = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
+        self._to_decode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
+        self._to_encode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
+        self._done: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
+        self._in_flight = 0
+        self._threads = [
+            threading.Thread(target=self._run, args=args, name=args[0], daemon=True)
+            for args in (
+                ("decode", self._to_decode, self._decode),
+                ("encode", self._to_encode, self._encode),
+            )
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, batch: Batch) -> None:
+        """Begin to work on a batch. Raises queue.Full where `has_room` is false."""
+        self._to_decode.put_nowait(_Queued(batch.label, batch.moments, time.monotonic()))
+        self._in_flight += 1
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `submit` would take a batch now."""
+        return not self._to_decode.full()
+
+    @property
+    def in_flight(self) -> int:
+        """Batches submitted and not returned by `completed`."""
+        return self._in_flight
+
+    def completed(self, timeout: float = 0) -> list[Result]:
+        """Return the finished batches; wait up to `timeout` seconds for the first one.
+
+        Raises what a stage raised: nothing after it can be right.
+        """
+        results: list[Result] = []
+        while True:
+            try:
+                wait = timeout > 0 and not results
+                result = self._done.get(block=wait, timeout=timeout if wait else None)
+            except queue.Empty:
+                return results
+            if isinstance(result, BaseException):
+                raise result
+            self._in_flight -= 1
+            results.append(result)
+
+    def close(self) -> None:
+        """End the threads after what is queued."""
+        self._to_decode.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._pool.shutdown()
+
+    def _run(
+        self, stage: str, inbox: queue.Queue[_Queued | None], work: Callable[[_Queued], None]
+    ) -> None:
+        while (queued := inbox.get()) is not None:
+            self._telemetry.queue(stage, inbox.qsize(), time.monotonic() - queued.since)
+            try:
+                work(queued)
+            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
+                self._done.put(error)
+        if inbox is self._to_decode:
+            self._to_encode.put(None)
+
+    def _decode(self, queued: _Queued) -> None:
+        with self._timed("decode"):
+            prepared = list(self._pool.map(self._pipeline.prepare, queued.content))
+        self._to_encode.put(_Queued(queued.label, prepared, time.monotonic()))
+
+    def _encode(self, queued: _Queued) -> None:
+        prepared: Sequence[Prepared] = queued.content
+        vectors = self._vectors(prepared)
+        with self._timed("fuse"):
+            embedded = self._pipeline.fuse(prepared, vectors)
+        self._done.put(Result(queued.label, tuple(embedded)))
+
+    def _vectors(self, prepared: Sequence[Prepared]) -> Vectors:
+        wanted = self._pipeline.wanted(prepared)
+        vectors = self._remembered(wanted)
+        fresh: dict[bytes, Any] = {}
+        with self._timed("encode"):
+            for modality, contents in wanted.items():
+                unknown = {key: item for key, item in contents.items() if key not in vectors}
+                if unknown:
+                    fresh |= self._pipeline.encode(modality, unknown)
+                    self._telemetry.encoded(modality, self._device, len(unknown))
+        if self._cache is not None and fresh:
+            self._cache.put_many({key: vector.tobytes() for key, vector in fresh.items()})
+        return vectors | fresh
+
+    def _remembered(self, wanted: dict[Modality, dict[bytes, Any]]) -> dict[bytes, Any]:
+        """Return the valid vectors that the cache has; anything else is a miss."""
+        if self._cache is None:
+            return {}
+        dims = {
+            key: self._pipeline.encoders[modality].dim
+            for modality in MODALITIES
+            for key in wanted[modality]
+        }
+        known: dict[bytes, Any] = {}
+        for key, value in zip(dims, self._cache.get_many(list(dims)), strict=True):
+            if value is None or len(value) != dims[key] * VECTOR_BYTES:
+                continue
+            vector = np.frombuffer(value, dtype=np.float16)
+            if abs(float(np.linalg.norm(vector.astype(np.float32))) - 1) < 0.01:
+                known[key] = vector
+        return known
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._telemetry.stage(stage, time.monotonic() - began)

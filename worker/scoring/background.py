@@ -1,0 +1,52 @@
+"""The usual picture of a camera: a median over a few thumbnails, spread ever more widely."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEPT = 24  # thumbnails; an odd visitor in fewer than half of them leaves no trace
+MAX_STRIDE = 32  # Moments between two kept thumbnails once the source is old
+
+GRID = (12, 16)  # rows, columns
+
+
+class MedianBackground:
+    """The median of up to KEPT thumbnails. The stride doubles each time that they are full."""
+
+    def __init__(self) -> None:
+        self._kept: list[NDArray[np.uint8]] = []
+        self._stride = 1
+        self._since = 0
+        self._median: NDArray[np.float32] | None = None
+
+    def deviation(self, thumbnail: NDArray[Any]) -> NDArray[np.float32] | None:
+        """Return log1p of the absolute difference per grid cell (192,), or None while unknown.
+
+        `thumbnail` is luminance (48, 64) in 0..255; a cell averages 4 x 4 of its pixels.
+        """
+        if self._median is None:
+            return None
+        difference = np.abs(thumbnail.astype(np.float32) - self._median)
+        rows, columns = GRID
+        height, width = difference.shape[0] // rows, difference.shape[1] // columns
+        cells = difference.reshape(rows, height, columns, width).mean(axis=(1, 3))
+        flat: NDArray[np.float32] = np.log1p(cells).ravel()
+        return flat
+
+    def learn(self, thumbnail: NDArray[Any]) -> None:
+        """Keep the thumbnail where its turn has come."""
+        self._since += 1
+        if self._since < self._stride:
+            return
+        self._since = 0
+        self._kept.append(thumbnail.astype(np.uint8))
+        if len(self._kept) > KEPT:
+            if self._stride < MAX_STRIDE:
+                self._stride *= 2
+                self._kept = self._kept[::2]
+            else:
+                del self._kept[0]
+        self._median = np.median(np.stack(self._kept), axis=0).astype(np.float32)

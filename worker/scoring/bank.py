@@ -1,0 +1,45 @@
+"""A bounded bank of normal vectors and the distance to the nearest of them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CAPACITY = 512
+
+
+class VectorBank:
+    """A reservoir sample of what was learned, as float16. Deterministic: draws hash the count."""
+
+    def __init__(self, dim: int, capacity: int = CAPACITY) -> None:
+        self.seen = 0
+        self._capacity = capacity
+        self._rows = np.zeros((0, dim), dtype=np.float16)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def distances(self, queries: NDArray[Any]) -> NDArray[np.float64]:
+        """Return for each of `queries` (n, D) the Euclidean distance to its nearest row, >= 0."""
+        rows, points = self._rows.astype(np.float64), queries.astype(np.float64)
+        squares = (points**2).sum(1)[:, None] + (rows**2).sum(1) - 2 * points @ rows.T
+        nearest: NDArray[np.float64] = np.sqrt(np.maximum(squares.min(axis=1), 0))
+        return nearest
+
+    def learn(self, rows: NDArray[Any]) -> None:
+        """Offer `rows` (n, D): all are kept until the bank is full, then a fair sample of all."""
+        for row in rows.astype(np.float16):
+            self.seen += 1
+            if len(self._rows) < self._capacity:
+                self._rows = np.concatenate([self._rows, row[None]])
+            elif (slot := _draw(self.seen)) < self._capacity:
+                self._rows[slot] = row
+
+
+def _draw(count: int) -> int:
+    """Return a number in [0, count) that depends on `count` only (Vitter's algorithm R)."""
+    digest = hashlib.blake2b(count.to_bytes(8, "big"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % count

@@ -1,0 +1,71 @@
+"""From the experts' p-values to one p-value, contributions and reasons. Pure arithmetic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from worker.scoring.experts import VOTE_OF_MODALITY, VOTE_WEIGHTS, VOTES
+
+SMALLEST = 1e-300
+LARGEST = 0.99  # a p-value near 1 would outweigh all others
+REASON_SHARE = 0.5  # a vote is a reason where its -log p reaches this share of the strongest one's
+
+
+def cauchy(p_values: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """Merge p-values: arctan2(1, sum w cot(pi p)) / pi, with the weights scaled to sum to 1.
+
+    The Cauchy combination (Liu and Xie, 2020): in the tail it holds however the p-values depend on
+    each other, and the smallest one decides: one cause is usually in one modality.
+    """
+    total = sum(weights[name] for name in p_values)
+    statistic = sum(
+        weights[name] / total / math.tan(math.pi * min(max(p, SMALLEST), LARGEST))
+        for name, p in p_values.items()
+    )
+    return math.atan2(1.0, statistic) / math.pi
+
+
+def votes(expert_p_values: Mapping[str, float]) -> dict[str, float]:
+    """Return the p-value of each vote that has an expert which is not cold."""
+    merged: dict[str, float] = {}
+    for name, experts in VOTES.items():
+        heard = {each: expert_p_values[each] for each in experts if each in expert_p_values}
+        if heard:
+            merged[name] = cauchy(heard, dict.fromkeys(heard, 1.0))
+    return merged
+
+
+def combined(vote_p_values: Mapping[str, float]) -> float:
+    """Return the p-value of the Moment from those of its votes."""
+    return cauchy(vote_p_values, VOTE_WEIGHTS)
+
+
+def contributions(vote_p_values: Mapping[str, float]) -> dict[str, float]:
+    """Return per modality its share of the surprise, -ln p - 1 where positive; they sum to 1 or 0.
+
+    One nat is what a normal vote says on average.
+    """
+    surprise = {
+        modality.value: max(0.0, _nats(vote_p_values[name]) - 1)
+        for modality, name in VOTE_OF_MODALITY.items()
+        if name in vote_p_values
+    }
+    total = sum(surprise.values())
+    return {name: value / total if total else 0.0 for name, value in surprise.items()}
+
+
+def reasons(vote_p_values: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the votes that carry the result, strongest first.
+
+    `fused` is named only where it is the strongest: then no single modality shows it as well.
+    """
+    nats = {name: _nats(p) for name, p in vote_p_values.items()}
+    strongest = max(nats.values(), default=0.0)
+    ranked = sorted(nats, key=lambda name: -nats[name])
+    named = [name for name in ranked if nats[name] >= REASON_SHARE * strongest]
+    return tuple(name for name in named if name != "fused" or name == ranked[0])
+
+
+def _nats(p_value: float) -> float:
+    return -math.log(max(p_value, SMALLEST))

@@ -1,0 +1,88 @@
+"""From raw scores to p-values: rank among lagged normal scores, with a predictive tail."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CAPACITY = 2000
+TAIL = 0.1  # the share of the calibration scores that shapes the tail
+MIN_STANDARD = 8  # scores before a source knows its own median and spread
+
+
+def p_value(score: float, calibration: NDArray[Any], tie: float) -> float:
+    """Return P(a normal score >= `score`), in (0, 1], from calibration scores (n,), n >= 10.
+
+    Below the 90th percentile u: (#{s_i > s} + tie (1 + #{s_i = s})) / (n + 1), `tie` uniform in (0, 1].
+    Above: with k excesses over u of sum S, TAIL (S / (S + s - u))^k, the predictive distribution of an
+    exponential tail under Jeffreys' prior. It tends to TAIL exp(-(s - u) k / S) as k grows, and stays
+    heavier while few scores are known: an extrapolation, honest about its sample.
+    """
+    n = len(calibration)
+    u = float(np.partition(calibration, n - n // 10 - 1)[n - n // 10 - 1])
+    excesses = calibration[calibration > u] - u
+    total = float(excesses.sum())
+    above, equal = int((calibration > score).sum()), int((calibration == score).sum())
+    ranked = (above + tie * (1 + equal)) / (n + 1)
+    if score <= u or total <= 0:
+        return ranked
+    return TAIL * float((total / (total + score - u)) ** len(excesses))
+
+
+class CalibrationRing:
+    """The last normal scores of one expert of one source, each entering only after a lag.
+
+    The lag keeps a slow event from calibrating itself: consecutive Moments are alike.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._scores: deque[float] = deque(maxlen=capacity)
+        self._waiting: deque[tuple[int, float]] = deque()
+        self._array: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def add(self, time: int, score: float) -> None:
+        """Let `score` of event time `time` wait for its turn."""
+        self._waiting.append((time, score))
+
+    def settle(self, until: int) -> list[float]:
+        """Take in the scores of before `until`; return the ones taken."""
+        taken: list[float] = []
+        while self._waiting and self._waiting[0][0] < until:
+            taken.append(self._waiting.popleft()[1])
+        if taken:
+            self.extend(taken)
+        return taken
+
+    def extend(self, scores: list[float]) -> None:
+        """Take in scores at once."""
+        self._scores.extend(scores)
+        self._array = None
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """The scores, oldest first."""
+        if self._array is None:
+            self._array = np.fromiter(self._scores, dtype=np.float64, count=len(self._scores))
+        return self._array
+
+    def standard(self) -> tuple[float, float] | None:
+        """Return the median and the spread (1.4826 MAD) of the scores; None under MIN_STANDARD."""
+        if len(self._scores) < MIN_STANDARD:
+            return None
+        median = float(np.median(self.scores))
+        spread = 1.4826 * float(np.median(np.abs(self.scores - median)))
+        return median, max(spread, 1e-6)
+
+
+def hashed_uniform(*parts: str | int) -> float:
+    """Return a number in (0, 1] that depends on `parts` only."""
+    text = "\x00".join(map(str, parts)).encode()
+    digest = hashlib.blake2b(text, digest_size=6).digest()
+    return (int.from_bytes(digest, "big") + 1) / float(1 << 48)

@@ -1,0 +1,69 @@
+"""Online Gaussian with shrinkage: how far a vector is from what a source usually shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MEMORY = 20_000  # updates after which the oldest ones fade
+REFRESH_LIMIT = 256  # the factor is renewed after at most so many updates
+REFRESH_SHARE = 8  # while young, after an eighth of the updates so far
+
+Vector = NDArray[Any]
+
+
+class OnlineGaussian:
+    """Mean and covariance of a stream of vectors.
+
+    With eta = max(1/t, 1/MEMORY) and d = x - mu: mu += eta d; S = (1 - eta)(S + eta d d^T).
+    The score is log(d^T C^-1 d / D), in (-inf, inf), higher is farther; C is S shrunk towards its mean
+    variance by the oracle-approximating coefficient (Chen, Wiesel, Eldar and Hero, 2010, eq. 23).
+    """
+
+    def __init__(self, dim: int) -> None:
+        self.count = 0
+        self._mean = np.zeros(dim)
+        self._covariance = np.zeros((dim, dim), dtype=np.float32)
+        self._whitener = np.zeros((0, 0), dtype=np.float32)
+        self._since_refresh = 0
+
+    def score(self, x: Vector) -> float:
+        """Return the log of the mean squared whitened deviation of `x` (D,). Needs two updates."""
+        if self.count < 2:
+            raise ValueError("an online Gaussian scores after two updates")
+        whitened = self._whitener @ (x - self._mean).astype(np.float32)
+        return float(np.log(np.mean(np.square(whitened, dtype=np.float64)) + 1e-12))
+
+    def learn(self, x: Vector) -> None:
+        """Update mean and covariance by `x` (D,)."""
+        self.count += 1
+        eta = max(1 / self.count, 1 / MEMORY)
+        deviation = x.astype(np.float64) - self._mean
+        self._mean += eta * deviation
+        step = deviation.astype(np.float32)
+        self._covariance += eta * np.outer(step, step)
+        self._covariance *= 1 - eta
+        self._since_refresh += 1
+        due = min(REFRESH_LIMIT, self.count // REFRESH_SHARE)
+        if self.count >= 2 and self._since_refresh >= due:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        self._since_refresh = 0
+        shrunk = oas_covariance(self._covariance.astype(np.float64), min(self.count, MEMORY))
+        factor = np.linalg.cholesky(shrunk)
+        self._whitener = np.linalg.inv(factor).astype(np.float32)
+
+
+def oas_covariance(covariance: Vector, samples: int) -> Vector:
+    """Shrink a sample covariance (D, D) of `samples` vectors towards a multiple of the identity."""
+    dim = covariance.shape[0]
+    mean_variance = float(np.trace(covariance)) / dim
+    square = float(np.mean(covariance**2))
+    numerator = square + mean_variance**2
+    denominator = (samples + 1) * (square - mean_variance**2 / dim)
+    shrinkage = 1.0 if denominator <= 0 else min(1.0, numerator / denominator)
+    floor = max(mean_variance, 1e-6) * max(shrinkage, 1e-6)
+    return (1 - shrinkage) * covariance + floor * np.eye(dim)

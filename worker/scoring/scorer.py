@@ -1,0 +1,172 @@
+"""Scores and learns the Moments of all sources of one partition index, in the order they close."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from worker.core.messages import Assessment, ExpertScore, Warmup
+from worker.core.policy import score_of
+from worker.core.rfc3339 import seconds
+from worker.scoring import combine
+from worker.scoring.conformal import MIN_STANDARD, CalibrationRing, hashed_uniform, p_value
+from worker.scoring.experts import Expert, Features, build_experts
+
+OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
+MAX_LAG = seconds(60)
+LAG_SHARE = 4  # while a source is young, a quarter of its age
+LEARN_ABOVE = 0.01  # less likely Moments are not taken in as normal,
+UNGATED = 0.01  # but for this share of them, so that a new normality is learned in the end
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringRules:
+    """What scoring needs to know. `alpha` is the p-value at which a Moment is unusual."""
+
+    calibration_moments: int
+    seed: int
+    alpha: float
+    text_dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """An assessment with what learning needs to know of it: raw scores and vote p-values."""
+
+    assessment: Assessment
+    raw: dict[str, float]
+    votes: dict[str, float]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The votes that make the Moment unusual, strongest first."""
+        return combine.reasons(self.votes)
+
+
+@dataclass(slots=True)
+class _Source:
+    experts: dict[str, Expert]
+    rings: dict[str, CalibrationRing]
+    first_time: int | None = None
+    text: tuple[float, float | None] | None = None  # raw score and p-value of the last caption
+
+
+@dataclass(slots=True)
+class _Pool:
+    """Standardised scores of all sources of the index; they lend young sources their tail."""
+
+    rings: dict[str, CalibrationRing] = field(default_factory=dict)
+
+    def add(self, expert: str, scores: list[float], standard: tuple[float, float]) -> None:
+        median, spread = standard
+        ring = self.rings.setdefault(expert, CalibrationRing())
+        ring.extend([(score - median) / spread for score in scores])
+
+
+CARRIED: Final = "text"  # the expert whose judgement is carried along with a caption
+
+
+class Scorer:
+    """Keeps per source the experts' states and their calibration."""
+
+    def __init__(self, rules: ScoringRules) -> None:
+        self._rules = rules
+        self._sources: dict[str, _Source] = {}
+        self._pool = _Pool()
+
+    def score(self, source: str, features: Features, time: int, *, carried: bool) -> Scored:
+        """Judge one Moment by what was learned before it; nothing changes.
+
+        `time` is the Moment's start; `carried` says that its caption was judged earlier already.
+        """
+        state = self._sources.get(source) or self._new_source()
+        raw = {
+            name: value
+            for name, expert in state.experts.items()
+            if (value := expert.score(features)) is not None
+        }
+        p_values = {
+            name: p
+            for name, value in raw.items()
+            if (p := self._p_value(source, state, name, value, time)) is not None
+        }
+        if carried and state.text is not None:
+            raw[CARRIED], carried_p = state.text
+            if carried_p is not None:
+                p_values[CARRIED] = carried_p
+        votes = combine.votes(p_values)
+        return Scored(self._assessment(state, p_values, votes), raw, votes)
+
+    def learn(
+        self, source: str, features: Features, time: int, scored: Scored, *, carried: bool
+    ) -> None:
+        """Take the Moment in: its scores calibrate later ones, its features become normality.
+
+        An unusual Moment (p <= alpha) does neither; one with p < LEARN_ABOVE only calibrates.
+        """
+        state = self._sources.setdefault(source, self._new_source())
+        state.first_time = time if state.first_time is None else state.first_time
+        self._settle(state, time)
+        if not carried:
+            p_text = scored.assessment.experts.get(CARRIED)
+            value = scored.raw.get(CARRIED)
+            state.text = None if value is None else (value, p_text and p_text.p_value)
+        p = scored.assessment.p_value
+        if p is not None and p <= self._rules.alpha:
+            return
+        for name, value in scored.raw.items():
+            if not (carried and name == CARRIED):
+                state.rings[name].add(time, value)
+        if p is None or p >= LEARN_ABOVE or self._draw(source, time, "ungated") <= UNGATED:
+            for expert in state.experts.values():
+                expert.learn(features)
+
+    def _new_source(self) -> _Source:
+        experts = build_experts(self._rules.text_dim)
+        return _Source(experts, {name: CalibrationRing() for name in experts})
+
+    def _settle(self, state: _Source, time: int) -> None:
+        age = time - (time if state.first_time is None else state.first_time)
+        until = time - min(MAX_LAG, age // LAG_SHARE)
+        for name, ring in state.rings.items():
+            taken = ring.settle(until)
+            standard = ring.standard() if taken else None
+            if standard is not None:
+                first_time = len(ring) - len(taken) < MIN_STANDARD
+                self._pool.add(name, list(ring.scores) if first_time else taken, standard)
+
+    def _p_value(
+        self, source: str, state: _Source, name: str, value: float, time: int
+    ) -> float | None:
+        ring = state.rings[name]
+        tie = self._draw(source, time, name)
+        if len(ring) >= max(OWN_RING, self._rules.calibration_moments):
+            return p_value(value, ring.scores, tie)
+        standard, pool = ring.standard(), self._pool.rings.get(name)
+        if standard is None or pool is None or len(pool) < self._rules.calibration_moments:
+            return None
+        median, spread = standard
+        return p_value((value - median) / spread, pool.scores, tie)
+
+    def _draw(self, *parts: str | int) -> float:
+        return hashed_uniform(self._rules.seed, *parts)
+
+    def _assessment(
+        self, state: _Source, p_values: dict[str, float], votes: dict[str, float]
+    ) -> Assessment:
+        p = combine.combined(votes) if votes else None
+        return Assessment(
+            p_value=p,
+            score=None if p is None else score_of(p),
+            warming_up=p is None,
+            experts={name: ExpertScore(score_of(q), q) for name, q in p_values.items()},
+            consistency={},
+            contributions=combine.contributions(votes),
+            warmup=self._warmup(state) if p is None else None,
+        )
+
+    def _warmup(self, state: _Source) -> Warmup:
+        need = self._rules.calibration_moments
+        pooled = max((len(ring) for ring in self._pool.rings.values()), default=0)
+        own = max((len(ring) for ring in state.rings.values()), default=0)
+        return Warmup(have=min(need, max(pooled, own)), need=need)
