@@ -15,7 +15,7 @@ from worker.errors import InvalidEventError
 from worker.media.decode import ALLOWED, check, decode
 from worker.media.limits import Limits
 
-LIMITS = Limits(max_pixels=1_000_000, max_audio_seconds=5.0)
+LIMITS = Limits(max_pixels=1_000_000, max_audio_seconds=2.0)
 BOUNDED = settings(max_examples=150, deadline=timedelta(seconds=2))
 
 VALID = [

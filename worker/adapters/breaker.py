@@ -1,4 +1,4 @@
-"""A circuit breaker: after faults in a row nothing is tried for a while, then one attempt at a time.
+"""A circuit breaker: after faults in a row a while of rest, then one attempt at a time.
 
 Time is an argument, in seconds of any clock that does not go back.
 """

@@ -28,13 +28,21 @@ RECONCILIATION = (
 )
 
 REBALANCE_EVENTS = ("assigned", "revoked", "lost")
-COMMIT_FAILURES = ("not_a_member", "fenced", "timeout", "aborted", "unavailable", "too_large")
+# Reasons of a LogError: the worker's own, then Kafka's, by the names of the client's errors.
+COMMIT_FAILURES = (
+    *("not_a_member", "commit_timeout", "refused", "offset_out_of_range"),
+    *("commit_failed", "illegal_generation", "unknown_member_id", "rebalance_in_progress"),
+    *("producer_fenced", "fenced_instance_id", "invalid_producer_epoch", "transaction_aborted"),
+    *("kafka_timeout", "request_timed_out", "kafka_connection", "coordinator_not_available"),
+    *("not_coordinator", "not_leader_for_partition", "not_enough_replicas"),
+    *("message_size_too_large", "topic_authorization_failed", "group_authorization_failed"),
+)
 EVENT_OUTCOMES = ("paired", "late", "duplicate", "dead_letter")
 MOMENT_OUTCOMES = ("complete", "partial", "carried", "idle_closed")
 DELAY_STAGES = ("ingest", "scored", "published")
 STAGES = ("decode", "preprocess", "encode", "fuse", "score", "publish", "commit")
 DEVICES = ("cpu", "cuda")
-ENCODER_FAILURES = ("out_of_memory", "not_finite", "error")
+ENCODER_FAILURES = ("not_finite", "zero", "out_of_memory", "error")
 CACHE_RESULTS = ("hit", "near", "miss", "error", "bypass")
 CACHE_OPERATIONS = ("get", "put")
 EXPERTS = ("visual_embedding", "visual_grid", "audio", "text", "fused")
@@ -235,8 +243,8 @@ class Metrics:
             self._queue_wait(stage).observe(waited)
 
     def encoded(self, modality: str, device: str, items: int) -> None:
-        """Count one run of an encoder; `cuda:1` is counted as `cuda`."""
-        self._encoded(modality, device.partition(":")[0]).inc(items)
+        """Count the items of one run of an encoder."""
+        self._encoded(modality, device).inc(items)
         self._batch(modality).observe(items)
 
     def encoder_failed(self, modality: str, reason: str) -> None:

@@ -1,7 +1,7 @@
 """The cache of embeddings in Redis. Whatever goes wrong there costs time only, and little of it.
 
-Each wait for the server is bounded by `redis.timeout_seconds`, nothing is tried twice, and after three
-faults in a row Redis is left alone for five seconds at a time.
+Each wait for the server is bounded by `redis.timeout_seconds`, nothing is tried twice, and after
+three faults in a row Redis is left alone for five seconds at a time.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class RedisCache:
             password=password,
             socket_timeout=settings.timeout_seconds,
             socket_connect_timeout=settings.timeout_seconds,
-            retry=Retry(NoBackoff(), 0),  # the client's default is ten attempts with pauses
+            retry=Retry(NoBackoff(), 0),  # redis.Redis() itself would make ten attempts with pauses
             protocol=2,  # version 3 and naming the driver would cost round trips at each connect
             driver_info=None,
         )
@@ -121,7 +121,7 @@ class RedisCache:
             for reply in replies:
                 if isinstance(reply, Exception) and not _is_wrong_type(reply):
                     raise reply
-        except Exception as error:  # noqa: BLE001 - on garbage the client's parser raises anything
+        except Exception as error:  # on garbage the client's parser raises anything
             self._client.connection_pool.disconnect(inuse_connections=False)
             self._fault(type(error).__name__)
             return None

@@ -66,13 +66,11 @@ class ModelSettings(Section):
     bundle: str = Field(
         default="", max_length=4096, description="directory of a fitted bundle; empty: as shipped"
     )
-    device: str = Field(
-        default="auto",
-        pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$",
-        description="`auto`, `cpu`, `cuda` or `cuda:N`",
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="`auto` (CUDA where there is one), `cpu` or `cuda`"
     )
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto", description="`auto` (measured at start), `float32`, `bfloat16` or `float16`"
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="`auto` (measured at start), `float32` or `bfloat16`"
     )
     batch_size: AutoCount = Field(
         default=None,

@@ -43,8 +43,8 @@ def partition_for(key: bytes, partitions: int, partitioner: Literal["murmur2", "
     """Return the partition of `key` in `[0, partitions)`.
 
     `murmur2`: the Java client's default for records with a key; the sign bit is dropped, as its
-    `toPositive` does. `crc32`: librdkafka's `consistent`; its default `consistent_random` agrees for
-    keys that are not empty.
+    `toPositive` does. `crc32`: librdkafka's `consistent`; its default, `consistent_random`, agrees
+    for keys that are not empty.
     """
     if partitions < 1:
         raise ValueError(f"a topic has at least one partition, not {partitions}")
@@ -54,7 +54,7 @@ def partition_for(key: bytes, partitions: int, partitioner: Literal["murmur2", "
 
 
 def placement(output: Output, partitions: int) -> int:
-    """Return the partition to append to: its own, else murmur2's by key, else (no key) the first."""
+    """Return the partition to append to: its own, else murmur2's by key, else the first."""
     if output.partition is not None:
         return output.partition
     return 0 if output.key is None else partition_for(output.key, partitions, "murmur2")

@@ -49,7 +49,11 @@ _LOG4J = """Configuration:
       level: WARN
       AppenderRef:
         ref: console
+    Logger:
+      name: kafka.server.KafkaRaftServer
+      level: INFO
 """
+STARTED = "Kafka Server started"  # what the broker then logs
 _JVM = ("-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 _ONE_NODE = {
     "offsets.topic.replication.factor": "1",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from worker.errors import FailedRunError
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 _LOG_LINES = 12
 _STOP_SECONDS = 15.0
 
@@ -41,12 +39,11 @@ class Process:
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                command,
+                _dies_with_us(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
-                preexec_fn=_die_with_parent(os.getpid()),
             )
 
     @property
@@ -98,15 +95,10 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _die_with_parent(parent: int) -> Callable[[], None] | None:
-    """Return what the child does before exec: on Linux it asks for a signal at the parent's end."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl  # looked up here: little is safe between fork and exec
+def _dies_with_us(command: Sequence[str]) -> list[str]:
+    """Return the command with a wish to the kernel to end it when the thread that starts it ends.
 
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before we asked
-            os._exit(1)
-
-    return ask
+    `setpriv` replaces itself by the command, so the process id is the command's.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else list(command)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from worker.demo import kafka_server
 from worker.demo.kafka_server import Listener
-from worker.demo.processes import Process, free_ports, listening
+from worker.demo.processes import Process, free_ports
 from worker.errors import OperatorError
 
 _KAFKA_READY_SECONDS = 60.0
@@ -30,7 +30,6 @@ class LocalKafka:
     def __init__(self, directory: Path, listener: Listener, properties: Mapping[str, str]) -> None:
         port, controller = free_ports(2)
         self.bootstrap = f"127.0.0.1:{port}"
-        self._port = port
         self._directory = directory
         self._properties = kafka_server.write_files(
             directory, port, controller, listener, properties
@@ -57,12 +56,18 @@ class LocalKafka:
         self._process = self._start()
 
     def _start(self) -> Process:
+        log = self._directory / "kafka.log"
+        earlier = log.stat().st_size if log.exists() else 0
         process = Process(
             kafka_server.command("kafka.Kafka", str(self._properties)),
-            self._directory / "kafka.log",
+            log,
             {"JAVA_TOOL_OPTIONS": f"-Dlog4j2.configurationFile={self._directory}/log4j2.yaml"},
         )
-        process.wait_until(lambda: listening(self._port), _KAFKA_READY_SECONDS, "Kafka")
+
+        def started() -> bool:  # its port accepts connections sooner than it serves them
+            return kafka_server.STARTED.encode() in log.read_bytes()[earlier:]
+
+        process.wait_until(started, _KAFKA_READY_SECONDS, "Kafka")
         return process
 
 

@@ -112,7 +112,9 @@ def shard_factory(
 
 def _envelope(config: Config, partitions: int) -> EnvelopeRules:
     return EnvelopeRules(
-        modality_of_topic={topic: modality for modality, topic in topic_of_modality(config).items()},
+        modality_of_topic={
+            topic: modality for modality, topic in topic_of_modality(config).items()
+        },
         partitions=partitions,
         partitioner=config.kafka.partitioner,
         max_record_bytes=config.limits.max_record_bytes,

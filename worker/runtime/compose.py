@@ -66,9 +66,7 @@ class Composer:
             outputs.append(Output(self.topics.alerts, key, to_json(alert), headers))
         return outputs, alert
 
-    def _observation(
-        self, embedded: Embedded, scored: Scored, decision: Decision
-    ) -> Observation:
+    def _observation(self, embedded: Embedded, scored: Scored, decision: Decision) -> Observation:
         moment = embedded.moment
         return Observation(
             observation_id=observation_id(

@@ -50,7 +50,7 @@ def configure(
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 # Plain tracebacks: the pretty ones print local variables, payloads among them.
                 structlog.processors.format_exc_info,
-                escape_control_characters,
+                escape_control_characters if form == "json" else _escape_for_people,
                 _renderer(form, target),
             ],
         )
@@ -76,6 +76,16 @@ def escape_control_characters(_: WrappedLogger, __: str, event: EventDict) -> Ev
     return {_escaped(key): _escaped(value) for key, value in event.items()}
 
 
+def _escape_for_people(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Like the other, but the lines of a traceback stay lines; indented, so that none looks new."""
+    traceback = event.pop("exception", "")
+    escaped = escape_control_characters(logger, method, event)
+    if traceback:
+        lines = [f"    {_escaped(line)}" for line in traceback.split("\n")]
+        escaped["exception"] = "\n".join(lines)
+    return escaped
+
+
 def _escaped(value: Any) -> Any:
     match value:
         case str():
@@ -84,6 +94,8 @@ def _escaped(value: Any) -> Any:
             return {_escaped(key): _escaped(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_escaped(item) for item in value]
+        case bytes() | bytearray() | memoryview():
+            return f"<{len(value)} bytes>"  # may be a payload
         case None | bool() | int() | float():
             return value
     return _escaped(repr(value))

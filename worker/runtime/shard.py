@@ -1,6 +1,6 @@
 """One partition index: records in, outputs and offsets out, all in one thread and one order.
 
-    push -> advance -> Moments -> (encoded elsewhere) -> settle -> take
+push -> advance -> Moments -> (encoded elsewhere) -> settle -> take
 """
 
 from __future__ import annotations
@@ -102,13 +102,9 @@ class Shard:
 
     def _judge(self, moment: Moment, embedded: Embedded) -> Settled:
         carried = bool(moment.carried_modalities)
-        scored = self._scorer.score(
-            moment.source, embedded.features, moment.start, carried=carried
-        )
+        scored = self._scorer.score(moment.source, embedded.features, moment.start, carried=carried)
         decision = self._decide(moment, scored)
-        self._scorer.learn(
-            moment.source, embedded.features, moment.start, scored, carried=carried
-        )
+        self._scorer.learn(moment.source, embedded.features, moment.start, scored, carried=carried)
         outputs, alert = self._composer.compose(embedded, scored, decision)
         self._outputs += outputs
         for event in moment.events:
@@ -139,7 +135,9 @@ class Shard:
         """Return per modality the events read and not settled, and the bytes that pairing holds."""
         pairing = self._pairing.buffered()
         entries = Counter({modality: count for modality, (count, _) in pairing.items()})
-        entries.update(event.modality for moment in (*self._closed, *self._awaited) for event in moment.events)
+        entries.update(
+            event.modality for moment in (*self._closed, *self._awaited) for event in moment.events
+        )
         for partition, size in self._merger.sizes().items():
             entries[self._rules.envelope.modality_of_topic[partition.topic]] += size
         return {modality: (entries[modality], pairing[modality][1]) for modality in MODALITIES}

@@ -99,7 +99,9 @@ class Worker:
             for result in self._inference.completed(timeout=0.1):
                 self._settle(result, self._ports.now())
             if self._ports.now() > deadline:
-                raise FailedRunError("the work in flight was not finished in time; it is read again")
+                raise FailedRunError(
+                    "the work in flight was not finished in time; it is read again"
+                )
         self._await_commit(timeout)
         if (unit := self._take()) is not None:
             self._submit(unit)

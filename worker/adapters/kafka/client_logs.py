@@ -30,7 +30,7 @@ class _ClientLog(logging.Handler):
         failures = [each for each in record.args or () if isinstance(each, BaseException)]
         if self.watchers:
             for watcher in list(self.watchers.values()):
-                watcher += failures
+                watcher.extend(failures)
             return
         now = time.monotonic()
         template = record.msg if record.args else record.name

@@ -82,9 +82,10 @@ def _advice(settings: KafkaSettings, failures: list[BaseException]) -> str:
             f"Kafka {where} does not offer this login:"
             " check kafka.sasl_mechanism and kafka.security_protocol"
         )
+    login = ", the kafka.sasl_ settings" if settings.sasl_mechanism else ""
     return (
-        f"no Kafka broker answers {where}: check that it runs,"
-        f" kafka.bootstrap_servers and kafka.security_protocol ({failures[-1]})"
+        f"no Kafka broker answers {where}: check that it runs, kafka.bootstrap_servers{login}"
+        f" and kafka.security_protocol ({failures[-1]})"
     )
 
 

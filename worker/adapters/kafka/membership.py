@@ -1,6 +1,6 @@
 """What a consumer group tells a member: assignments, and which partitions it kept throughout.
 
-The client calls the listener on its I/O thread while `poll` blocks, so the listener only notes down.
+The client calls the listener on its I/O thread while `poll` blocks: the listener only notes down.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from kafka import KafkaProducer
@@ -90,10 +91,8 @@ class KafkaOutbox:
         self._jobs.put(None)
         self._thread.join(timeout)
         self._fail(None, LogError("closed", "the outbox is closed", retriable=False))
-        try:
+        with suppress(KafkaError):  # nothing that was acknowledged can be lost any more
             self._producer.close(timeout=0 if self._thread.is_alive() else 2)
-        except KafkaError:
-            pass  # nothing that was acknowledged can be lost any more
 
     def _await_ready(self, ready: Future[None], timeout: float) -> None:
         try:
@@ -151,10 +150,8 @@ class KafkaOutbox:
 
     def _abort(self) -> None:
         """Free the readers who wait for the open transaction. This producer is not used again."""
-        try:
+        with suppress(KafkaError):  # else the next producer with this id aborts it, or its timeout
             self._producer.abort_transaction()
-        except KafkaError:
-            pass  # the next producer with this id, or the transaction's timeout, aborts it
 
     def _give_up(self, future: Future[None]) -> None:
         message = f"a commit took longer than {self._commit_timeout:.0f} s; its outcome is unknown"

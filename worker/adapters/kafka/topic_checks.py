@@ -27,7 +27,7 @@ def specs(
     """Return all topics as they should be, with as many partitions each."""
     appended = {"message.timestamp.type": "LogAppendTime"}
     large = {"max.message.bytes": str(max_record_bytes + _ENVELOPE_BYTES)}
-    config = {name: appended | large for name in inputs(topics)}
+    config = dict.fromkeys(inputs(topics), appended | large)
     config |= {topics.dead_letters: large, topics.late_events: large}
     config |= {topics.alerts: {}, topics.observations: {}, topics.feedback: appended}
     config |= {topics.snapshots: {"cleanup.policy": "compact"}}

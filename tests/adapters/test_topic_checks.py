@@ -1,0 +1,85 @@
+"""The rules about topics, without a broker."""
+
+from __future__ import annotations
+
+from worker.adapters.kafka.admin import TopicInfo
+from worker.adapters.kafka.topic_checks import Finding, findings, specs
+from worker.config import TopicSettings
+
+TOPICS = TopicSettings()
+LIMIT = 1_000_000
+
+
+def cluster(**changes: TopicInfo | None) -> dict[str, TopicInfo]:
+    """The topics as created, some of them changed; None removes one."""
+    broker_defaults = {"message.timestamp.type": "CreateTime", "cleanup.policy": "delete"}
+    found: dict[str, TopicInfo | None] = {
+        spec.name: TopicInfo(
+            spec.partitions, {"max.message.bytes": "1048588"} | broker_defaults | dict(spec.config)
+        )
+        for spec in specs(TOPICS, 4, LIMIT)
+    }
+    found |= {name.replace("_", "-"): info for name, info in changes.items()}
+    return {name: info for name, info in found.items() if info is not None}
+
+
+def the_only(found: dict[str, TopicInfo]) -> Finding:
+    (finding,) = findings(TOPICS, found, LIMIT)
+    return finding
+
+
+def with_config(name: str, **config: str) -> TopicInfo:
+    info = cluster()[name]
+    changes = {key.replace("_", "."): value for key, value in config.items()}
+    return TopicInfo(info.partitions, {**info.config, **changes})
+
+
+def test_topics_as_created_are_without_a_finding() -> None:
+    assert findings(TOPICS, cluster(), LIMIT) == []
+
+
+def test_a_missing_topic_is_an_error_that_names_it() -> None:
+    finding = the_only(cluster(late_events=None))
+    assert finding.severity == "error"
+    assert "late-events" in finding.sentence
+
+
+def test_unequal_partition_counts_of_the_inputs_are_an_error() -> None:
+    finding = the_only(cluster(audio=TopicInfo(3, cluster()["audio"].config)))
+    assert finding.severity == "error"
+    assert "frames 4, captions 4, audio 3" in finding.sentence
+
+
+def test_observations_with_another_count_than_the_inputs_are_an_error() -> None:
+    finding = the_only(cluster(observations=TopicInfo(2, cluster()["observations"].config)))
+    assert finding.severity == "error"
+
+
+def test_producers_times_on_an_input_are_a_warning() -> None:
+    changed = with_config("captions", message_timestamp_type="CreateTime")
+    finding = the_only(cluster(captions=changed))
+    assert finding.severity == "warning"
+    assert "LogAppendTime" in finding.sentence
+
+
+def test_an_input_that_takes_less_than_the_limit_is_a_warning() -> None:
+    changed = with_config("frames", max_message_bytes="500000")
+    assert the_only(cluster(frames=changed)).severity == "warning"
+
+
+def test_dead_letters_that_cannot_take_a_whole_input_are_an_error() -> None:
+    changed = with_config("dead-letters", max_message_bytes="500000")
+    finding = the_only(cluster(dead_letters=changed))
+    assert finding.severity == "error"
+    assert "max.message.bytes to 1065536" in finding.sentence
+
+
+def test_snapshots_that_are_not_compacted_are_a_warning() -> None:
+    changed = with_config("snapshots", cleanup_policy="delete")
+    assert the_only(cluster(snapshots=changed)).severity == "warning"
+
+
+def test_errors_come_before_warnings() -> None:
+    changed = with_config("snapshots", cleanup_policy="delete")
+    found = findings(TOPICS, cluster(snapshots=changed, alerts=None), LIMIT)
+    assert [each.severity for each in found] == ["error", "warning"]

@@ -1,0 +1,64 @@
+"""Real services for the tests that need them, each started once per session.
+
+Where a service cannot be started here its tests are skipped, and the last lines name them; with
+MMWORKER_REQUIRE_SERVICES=1 they fail instead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from worker.demo.services import (
+    LocalKafka,
+    LocalRedis,
+    kafka_available,
+    local_kafka,
+    local_redis,
+    redis_available,
+)
+
+# kafka-python 3.0.12 reads its schemas in a way that newer Pythons call deprecated, and it leaves
+# the sockets of refused connections (they have no peer) to the garbage collector
+_CLIENT_FILTERS = (
+    "ignore:read_text is deprecated:DeprecationWarning",
+    r"ignore:Exception ignored in. <socket.socket .*laddr=\('0.0.0.0', \d+\)>"
+    ":pytest.PytestUnraisableExceptionWarning",
+)
+_NOT_RUN = "not run for lack of a service"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for each in _CLIENT_FILTERS:
+        config.addinivalue_line("filterwarnings", each)
+
+
+@pytest.fixture(scope="session")
+def kafka_server() -> Iterator[LocalKafka]:
+    _require(*kafka_available())
+    with local_kafka() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[LocalRedis]:
+    _require(*redis_available())
+    with local_redis() as server:
+        yield server
+
+
+def _require(available: bool, why: str) -> None:
+    if available:
+        return
+    if os.environ.get("MMWORKER_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"MMWORKER_REQUIRE_SERVICES=1, but {why}", pytrace=False)
+    pytest.skip(f"{_NOT_RUN}: {why}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.getreports("skipped")
+    names = [report.nodeid for report in skipped if _NOT_RUN in str(report.longrepr)]
+    for name in names:
+        terminalreporter.write_line(f"not run: {name}")

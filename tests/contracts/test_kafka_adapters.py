@@ -1,0 +1,268 @@
+"""What is particular to the real Kafka."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaProducer
+from kafka import TopicPartition as ClientPartition
+
+from tests.contracts.logs import KafkaWorld, Reader, joined, wait_for, write
+from worker.adapters.kafka.admin import KafkaAdmin, TopicSpec
+from worker.adapters.kafka.input_log import KafkaInputLog
+from worker.adapters.kafka.outbox import KafkaOutbox
+from worker.adapters.kafka.sink import KafkaSink
+from worker.adapters.kafka.topic_checks import check_topics, specs
+from worker.config import KafkaSettings, TopicSettings
+from worker.core.ports import CommitUnit, LogError, Output, TopicPartition
+from worker.demo.kafka_server import Listener
+from worker.demo.processes import free_ports
+from worker.demo.services import LocalKafka, local_kafka
+from worker.errors import OperatorError
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def world(kafka_server: LocalKafka) -> Iterator[KafkaWorld]:
+    made = KafkaWorld(kafka_server.bootstrap, 2)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def guarded(kafka_server: LocalKafka) -> Iterator[LocalKafka]:
+    """A second broker, which wants a password; it may be stopped and continued."""
+    listener = Listener("SASL_PLAINTEXT", "SCRAM-SHA-256", {"admin": "a", "worker": "right one"})
+    with local_kafka(listener) as server:
+        yield server
+
+
+def login(server: LocalKafka, directory: Path, password: str) -> KafkaSettings:
+    file = directory / "password"
+    file.write_text(password + "\n")
+    return KafkaSettings(
+        bootstrap_servers=server.bootstrap,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="SCRAM-SHA-256",
+        sasl_username="worker",
+        sasl_password_file=file,
+    )
+
+
+def frame(world: KafkaWorld, value: bytes = b"x") -> Output:
+    return Output(world.inputs[0], b"camera", value, (), 0)
+
+
+def test_without_a_broker_every_adapter_says_in_one_line_what_to_check(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (port,) = free_ports(1)
+    settings = KafkaSettings(bootstrap_servers=f"127.0.0.1:{port}")
+    began = time.monotonic()
+    with caplog.at_level(logging.DEBUG):
+        for make in (
+            lambda: KafkaAdmin(settings, 0.5),
+            lambda: KafkaSink(settings, connect_timeout=0.5),
+            lambda: KafkaOutbox(settings, "outbox", connect_timeout=0.5),
+            lambda: KafkaInputLog(settings, ["frames"], connect_timeout=0.5),
+        ):
+            with pytest.raises(OperatorError, match=r"kafka\.bootstrap_servers") as told:
+                make()
+            assert str(port) in str(told.value)
+            assert "\n" not in str(told.value)
+    assert time.monotonic() - began < 8
+    assert not [each for each in caplog.records if each.name.startswith("kafka")]
+
+
+def test_a_wrong_password_is_named_as_such_and_never_shown(
+    guarded: LocalKafka, tmp_path: Path
+) -> None:
+    with pytest.raises(OperatorError, match="sasl_password_file") as told:
+        KafkaAdmin(login(guarded, tmp_path, "wrong one"), 2)
+    assert "wrong one" not in str(told.value)
+
+
+def test_a_login_where_none_is_wanted_does_not_pass_for_a_connection(
+    kafka_server: LocalKafka, tmp_path: Path
+) -> None:
+    with pytest.raises(OperatorError, match=r"kafka\.security_protocol"):
+        KafkaAdmin(login(kafka_server, tmp_path, "any"), 1.5)
+
+
+def test_the_right_password_opens_the_whole_way(guarded: LocalKafka, tmp_path: Path) -> None:
+    settings = login(guarded, tmp_path, "right one")
+    with KafkaAdmin(settings) as admin:
+        admin.create([TopicSpec("guarded", 1)])
+    sink = KafkaSink(settings)
+    sink.append(Output("guarded", b"k", b"v"))
+    sink.flush()
+    sink.close()
+    log = KafkaInputLog(settings, ["guarded"])
+    (reader,) = joined(log)
+    wait_for(lambda: reader.count == 1, reader)
+    log.close()
+
+
+def test_a_topic_that_is_not_there_is_named_before_anything_is_read(world: KafkaWorld) -> None:
+    with pytest.raises(OperatorError, match=r"no-such-topic.*mmworker topics create"):
+        KafkaInputLog(world.settings, [*world.inputs[:2], "no-such-topic"])
+
+
+def test_the_topics_that_are_created_pass_the_check(kafka_server: LocalKafka) -> None:
+    topics = TopicSettings.model_validate(
+        {name: f"{name}-checked" for name in TopicSettings.model_fields}
+    )
+    settings = KafkaSettings(bootstrap_servers=kafka_server.bootstrap)
+    with KafkaAdmin(settings) as admin:
+        missing = check_topics(admin, topics, 1_000_000)
+        admin.create(specs(topics, 3, 1_000_000))
+        admin.create(specs(topics, 3, 1_000_000))  # twice is no harm
+        assert check_topics(admin, topics, 1_000_000) == []
+        described = admin.describe([topics.frames])[topics.frames]
+    assert len([each for each in missing if "there is no topic" in each.sentence]) == 9
+    assert described.partitions == 3
+    assert described.config["message.timestamp.type"] == "LogAppendTime"
+
+
+def test_a_header_name_that_is_not_utf8_does_not_block_its_partition(world: KafkaWorld) -> None:
+    class Raw(str):
+        def encode(self, *_: Any) -> bytes:
+            return b"bad\xff\xfe"
+
+    values = [b"\xff\xfe value", b"bad\xff\xfe"]
+    headers = (("good", b"1"), (Raw("bad"), b"bad\xff\xfe"), (Raw("bad"), None), ("good", b"2"))
+    write(world, [Output(world.inputs[0], b"key\xff\xfe", each, headers, 0) for each in values])
+    write(world, [frame(world, b"after")])
+    (reader,) = joined(world.member())
+    wait_for(lambda: reader.count == 3, reader)
+    read = reader.records[TopicPartition(world.inputs[0], 0)]
+    assert [each.value for each in read] == [*values, b"after"]
+    assert read[0].key == b"key\xff\xfe"
+    assert read[0].headers == (
+        ("good", b"1"),
+        ("bad??", b"bad\xff\xfe"),
+        ("bad??", None),
+        ("good", b"2"),
+    )
+
+
+def test_an_open_transaction_of_a_producer_does_not_keep_a_partition_from_being_caught_up(
+    world: KafkaWorld,
+) -> None:
+    write(world, [frame(world)])
+    producer = KafkaProducer(
+        bootstrap_servers=world.settings.bootstrap_servers, transactional_id=world.results
+    )
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.send(world.inputs[0], b"pending", b"camera", partition=0).get(10)
+    partition = TopicPartition(world.inputs[0], 0)
+    reader = Reader(world.member())
+    wait_for(lambda: reader.last is not None and partition in reader.last.caught_up, reader)
+    assert [each.value for each in reader.records[partition]] == [b"x"]
+    producer.commit_transaction()
+    wait_for(lambda: reader.count == 2, reader)
+    producer.close()
+
+
+def test_records_gone_before_they_were_read_are_an_error_and_not_a_jump(
+    world: KafkaWorld,
+) -> None:
+    partition = TopicPartition(world.inputs[0], 0)
+    write(world, [frame(world) for _ in range(5)])
+    (reader,) = joined(world.member())
+    wait_for(lambda: reader.count == 5, reader)
+    world.outbox().submit(CommitUnit((), {partition: 2}), reader.ownership).result(20)
+    reader.log.close()
+    with KafkaAdmin(world.settings) as admin:
+        admin._client.delete_records({ClientPartition(*partition): 4})
+    second = Reader(world.member())
+    with pytest.raises(LogError) as told:
+        wait_for(lambda: second.count > 0, second)
+    assert told.value.reason == "offset_out_of_range"
+    assert not told.value.retriable
+
+
+def test_an_evicted_member_sees_its_partitions_leave_and_come_back_at_the_committed_offset(
+    world: KafkaWorld,
+) -> None:
+    write(world, [frame(world) for _ in range(5)])
+    settings = world.settings.model_copy(
+        update={"session_timeout_seconds": 1.5, "max_poll_interval_seconds": 2}
+    )
+    log = KafkaInputLog(settings, world.inputs)
+    (reader,) = joined(log)
+    wait_for(lambda: reader.count == 5, reader)
+    before = reader.ownership
+    time.sleep(4)
+    seen = []
+    wait_for(lambda: seen.append(reader.assignment) or reader.count == 10, reader)  # type: ignore[func-returns-value]  # notes and asks
+    assert frozenset() in seen
+    assert reader.ownership != before
+    log.close()
+
+
+def test_a_commit_that_the_broker_does_not_answer_is_given_up(
+    guarded: LocalKafka, tmp_path: Path
+) -> None:
+    settings = login(guarded, tmp_path, "right one").model_copy(update={"group_id": "stopped"})
+    with KafkaAdmin(settings) as admin:
+        admin.create([TopicSpec("stopped", 1)])
+    log = KafkaInputLog(settings, ["stopped"])
+    (reader,) = joined(log)
+    outbox = KafkaOutbox(settings, "stopped", commit_timeout=1.5)
+    unit = CommitUnit((Output("stopped", b"k", b"v"),), {TopicPartition("stopped", 0): 0})
+    outbox.submit(unit, reader.ownership).result(20)
+    os.kill(guarded.pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(LogError) as told:
+            outbox.submit(unit, reader.ownership).result(20)
+        assert 1 < time.monotonic() - began < 4
+    finally:
+        os.kill(guarded.pid, signal.SIGCONT)
+    assert told.value.retriable
+    outbox.close(5)
+    log.close()
+
+
+def test_a_second_outbox_with_the_same_id_fences_the_first(world: KafkaWorld) -> None:
+    (reader,) = joined(world.member())
+    unit = CommitUnit((), {TopicPartition(world.inputs[0], 0): 0})
+    first = KafkaOutbox(world.settings, "same")
+    first.submit(unit, reader.ownership).result(20)
+    second = KafkaOutbox(world.settings, "same")
+    second.submit(unit, reader.ownership).result(20)
+    with pytest.raises(LogError):
+        first.submit(unit, reader.ownership).result(20)
+    first.close(2)
+    second.close(2)
+
+
+def test_a_record_above_the_topics_limit_surfaces_as_an_error(world: KafkaWorld) -> None:
+    name = f"small-{world.results}"
+    with KafkaAdmin(world.settings) as admin:
+        admin.create([TopicSpec(name, 1, {"max.message.bytes": "2000"})])
+    sink = world.sink()
+    sink.append(Output(name, b"k", bytes(5000)))
+    with pytest.raises(LogError):
+        sink.flush()
+
+
+def test_data_and_address_outlive_a_crash_of_the_broker() -> None:
+    with local_kafka() as server:
+        world = KafkaWorld(server.bootstrap, 1)
+        write(world, [frame(world, b"kept")])
+        server.kill()
+        server.restart()
+        (read,) = world.read_all(world.inputs[0])
+        assert read.value == b"kept"
+        world.close()

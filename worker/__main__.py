@@ -1,0 +1,5 @@
+"""`python -m worker` is `mmworker`."""
+
+from worker.cli.app import main
+
+main()

@@ -1,0 +1,281 @@
+"""A log in memory behind the same ports: for tests, simulations, and runs without Kafka.
+
+It has topics with partitions, LogAppendTime, transactions and consumer groups as Kafka has them, in
+one process. It is deterministic and thread-safe; there is one lock, and time comes from `clock`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from worker.adapters.memory_groups import Group
+from worker.core.events import Record
+from worker.core.partitioner import placement
+from worker.core.ports import (
+    CommitUnit,
+    LogError,
+    Output,
+    Ownership,
+    Polled,
+    TopicPartition,
+)
+
+_MAX_POLL_RECORDS = 500
+
+
+class Transaction:
+    """Appended records that become visible, with offsets, at `commit`, or never, after `abort`.
+
+    While it is open, readers do not pass its first record (the last stable offset).
+    """
+
+    def __init__(self, log: MemoryLog) -> None:
+        self._log = log
+        self.committed = False
+        self.open = True
+
+    def append(self, output: Output) -> None:
+        """Append a record that is not visible yet."""
+        self._log.append(output, self)
+
+    def commit(self, group: str, offsets: Mapping[TopicPartition, int], owner: Ownership) -> None:
+        """Make all of it visible. Raises LogError, and aborts, where the ownership is outdated."""
+        self._log.complete(self, group, offsets, owner)
+
+    def abort(self) -> None:
+        """Let none of it be visible ever. Without effect after the end of the transaction."""
+        self.open = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    record: Record
+    transaction: Transaction | None
+
+    @property
+    def open(self) -> bool:
+        return self.transaction is not None and self.transaction.open
+
+    @property
+    def visible(self) -> bool:
+        return self.transaction is None or self.transaction.committed
+
+
+class MemoryLog:
+    """Topics and groups. `topics` gives the numbers of partitions, `clock` microseconds."""
+
+    def __init__(self, topics: Mapping[str, int], clock: Callable[[], int]) -> None:
+        self.topics = dict(topics)
+        self.changed = threading.Condition(threading.RLock())
+        self._clock = clock
+        self._entries: dict[TopicPartition, list[_Entry]] = {
+            TopicPartition(topic, index): []
+            for topic, count in topics.items()
+            for index in range(count)
+        }
+        self._stable = dict.fromkeys(self._entries, 0)
+        self._groups: dict[str, Group] = {}
+
+    def append(self, output: Output, transaction: Transaction | None = None) -> None:
+        """Append a record; the append time of a partition never goes back. Raises LogError."""
+        if output.topic not in self.topics:
+            raise LogError("unknown_topic", f"there is no topic {output.topic}", retriable=False)
+        partition = TopicPartition(output.topic, placement(output, self.topics[output.topic]))
+        with self.changed:
+            entries = self._entries[partition]
+            newest = entries[-1].record.timestamp if entries else 0
+            record = Record(
+                *partition,
+                offset=len(entries),
+                timestamp=max(newest, self._clock()),
+                key=output.key,
+                value=output.value,
+                headers=output.headers,
+            )
+            entries.append(_Entry(record, transaction))
+            self.changed.notify_all()
+
+    def complete(
+        self,
+        transaction: Transaction,
+        group: str,
+        offsets: Mapping[TopicPartition, int],
+        owner: Ownership,
+    ) -> None:
+        """Commit a transaction for a member of a group; see Transaction.commit."""
+        with self.changed:
+            if not transaction.open:
+                raise LogError("transaction_ended", "the transaction is over", retriable=False)
+            transaction.open = False
+            members = self.group(group)
+            if not members.is_current(owner.token, owner.generation):
+                raise LogError("commit_failed", "the group has a newer generation", retriable=True)
+            members.offsets.update(offsets)
+            transaction.committed = True
+            self.changed.notify_all()
+
+    def group(self, name: str) -> Group:
+        """Return the group of this name; it begins to exist when asked for."""
+        return self._groups.setdefault(name, Group(self.topics))
+
+    def evict(self, group: str, member: str) -> None:
+        """Take a member out of its group, as brokers do when they hear nothing from it."""
+        with self.changed:
+            self.group(group).leave(member)
+
+    def end(self, partition: TopicPartition) -> int:
+        """Return the last stable offset: that of the first record of an open transaction."""
+        with self.changed:
+            entries, stable = self._entries[partition], self._stable[partition]
+            while stable < len(entries) and not entries[stable].open:
+                stable += 1
+            self._stable[partition] = stable
+            return stable
+
+    def read(self, partition: TopicPartition, start: int, limit: int) -> tuple[list[Record], int]:
+        """Return up to `limit` committed records from `start` on, and the position behind them."""
+        with self.changed:
+            records: list[Record] = []
+            for entry in self._entries[partition][start : self.end(partition)]:
+                if len(records) == limit:
+                    break
+                start = entry.record.offset + 1
+                if entry.visible:
+                    records.append(entry.record)
+            return records, start
+
+    def read_all(self, topic: str) -> list[Record]:
+        """Return all committed records of a topic, partition by partition."""
+        partitions = [TopicPartition(topic, index) for index in range(self.topics[topic])]
+        return [
+            record
+            for partition in partitions
+            for record in self.read(partition, 0, len(self._entries[partition]))[0]
+        ]
+
+
+class MemoryInputLog:
+    """An InputLog. With `wait` a poll without records waits for them, in real time."""
+
+    def __init__(
+        self, log: MemoryLog, group: str, topics: Sequence[str], *, wait: bool = False
+    ) -> None:
+        self._log = log
+        self._wait = wait
+        self._group_name = group
+        self._topics = tuple(topics)
+        self._positions: dict[TopicPartition, int] = {}
+        self._paused: frozenset[TopicPartition] = frozenset()
+        self._generation = -1
+        with log.changed:
+            self._group = log.group(group)
+            self.member = self._group.join(self._topics)
+
+    def poll(self, timeout: float) -> Polled:
+        """Return what is there; see the class for `timeout`, in seconds."""
+        with self._log.changed:
+            self._follow_group()
+            records = self._take()
+            if not records and self._wait:
+                self._log.changed.wait(timeout)
+                records = self._take()
+            return self._polled(records)
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        """Let exactly these partitions be paused."""
+        self._paused = partitions
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._log.evict(self._group_name, self.member)
+
+    def _follow_group(self) -> None:
+        """Take part in a rebalance; retained partitions keep their positions."""
+        if not self._group.has(self.member):  # evicted: the caller is to see that once
+            self.member = self._group.join(self._topics)
+            self._positions, self._generation = {}, -1
+            return
+        generation = self._group.sync(self.member)
+        if generation != self._generation:
+            self._generation = generation
+            self._positions = {
+                partition: self._positions.get(partition, self._group.offsets.get(partition, 0))
+                for partition in self._group.assignment(self.member)
+            }
+
+    def _take(self) -> dict[TopicPartition, list[Record]]:
+        """Read on, unless the group waits for other members: then all fetching stands still."""
+        taken: dict[TopicPartition, list[Record]] = {}
+        left = 0 if self._group.rebalancing else _MAX_POLL_RECORDS
+        for partition in sorted(set(self._positions) - self._paused):
+            records, position = self._log.read(partition, self._positions[partition], left)
+            self._positions[partition] = position
+            left -= len(records)
+            if records:
+                taken[partition] = records
+        return taken
+
+    def _polled(self, records: dict[TopicPartition, list[Record]]) -> Polled:
+        lag = {each: self._log.end(each) - at for each, at in self._positions.items()}
+        joined = self._generation >= 0
+        return Polled(
+            records=records,
+            assignment=frozenset(self._positions),
+            ownership=Ownership(self._generation, self.member) if joined else None,
+            caught_up=frozenset(each for each, behind in lag.items() if behind <= 0),
+            lag=lag,
+        )
+
+
+class MemoryOutbox:
+    """An Outbox whose units are committed within `submit`."""
+
+    def __init__(self, log: MemoryLog, group: str) -> None:
+        self._log = log
+        self._group = group
+        self._failed = False
+
+    def submit(self, unit: CommitUnit, ownership: Ownership) -> Future[None]:
+        """Commit. A unit without offsets is a ValueError, as with Kafka."""
+        if not unit.offsets:
+            raise ValueError("a unit carries the offsets of its inputs, else it is not fenced")
+        future: Future[None] = Future()
+        try:
+            self._commit(unit, ownership)
+            future.set_result(None)
+        except LogError as error:
+            self._failed = True
+            future.set_exception(error)
+        return future
+
+    def close(self, timeout: float) -> None:  # noqa: ARG002 - nothing is ever under way
+        """Refuse later units."""
+        self._failed = True
+
+    def _commit(self, unit: CommitUnit, ownership: Ownership) -> None:
+        if self._failed:
+            raise LogError("refused", "refused after an earlier failure", retriable=True)
+        transaction = Transaction(self._log)
+        try:
+            for output in unit.outputs:
+                transaction.append(output)
+            transaction.commit(self._group, unit.offsets, ownership)
+        finally:
+            transaction.abort()
+
+
+class MemorySink:
+    """A RecordSink."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self._log = log
+
+    def append(self, output: Output) -> None:
+        """Append at once. Raises LogError."""
+        self._log.append(output)
+
+    def flush(self) -> None:
+        """All is in the log already."""
