@@ -7,7 +7,7 @@ MMWORKER_REQUIRE_SERVICES=1 they fail instead.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -57,7 +57,11 @@ def _require(available: bool, why: str) -> None:
     pytest.skip(f"{_NOT_RUN}: {why}")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost, so that its lines are the last
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Generator[None, None, None]:
+    yield
     skipped = terminalreporter.getreports("skipped")
     names = [report.nodeid for report in skipped if _NOT_RUN in str(report.longrepr)]
     for name in names:

@@ -1,0 +1,1 @@
+"""multimodal-worker: video frames, captions and audio in, alerts out."""

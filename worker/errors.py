@@ -48,7 +48,7 @@ class InvalidEventError(Exception):
 
 
 class OperatorError(Exception):
-    """Something an operator must change. The command line prints the one sentence and exits with 2."""
+    """Something an operator must change. The command prints the one sentence and exits with 2."""
 
 
 class FailedRunError(Exception):

@@ -1,7 +1,7 @@
 """Moments -> media -> embeddings -> features. Composes media, models and scoring features.
 
-The steps are separate calls, so that the runtime can run each in the thread where it belongs, time it
-and put a cache between them:
+The steps are separate calls, so that the runtime can run each in the thread where it belongs, time
+it, and put a cache between them:
 
     prepare(moment)            decode, in many threads
     wanted(batch)              what has to be encoded, each content once

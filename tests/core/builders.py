@@ -31,7 +31,7 @@ def event(
     modality: str,
     time: float,
     source: str = "/cameras/a",
-    id: str | None = None,
+    name: str | None = None,
     appended: float | None = None,
     correlation: str | None = None,
     payload: bytes = b"x",
@@ -42,7 +42,7 @@ def event(
     return Event(
         source=source,
         modality=kind,
-        id=id or f"{modality}-{time:g}",
+        id=name or f"{modality}-{time:g}",
         time=seconds(time),
         content_type=ContentType(TYPES[kind]),
         record=record,

@@ -35,12 +35,12 @@ def starts(found: Iterable[Moment]) -> list[float]:
     return [moment.start / 1e6 for moment in found]
 
 
-def av(time: float, **kwargs: str) -> list[Event]:
-    return [event("frame", time, **kwargs), event("audio", time, **kwargs)]
+def av(time: float, source: str = "/cameras/a") -> list[Event]:
+    return [event("frame", time, source), event("audio", time, source)]
 
 
-def stream(*times: float, **kwargs: str) -> list[Event]:
-    return [one for time in times for one in av(time, **kwargs)]
+def stream(*times: float) -> list[Event]:
+    return [one for time in times for one in av(time)]
 
 
 def test_a_window_closes_when_every_awaited_front_less_grace_reaches_its_end() -> None:
@@ -112,7 +112,7 @@ def test_another_camera_with_a_fast_clock_makes_nobody_late() -> None:
         for one in (
             *av(t, source="/cameras/on-time"),
             event("frame", t + 8, source="/cameras/fast", appended=t),
-            event("frame", max(0, t - 20), source="/cameras/behind", appended=t, id=f"b{t}"),
+            event("frame", max(0, t - 20), source="/cameras/behind", appended=t, name=f"b{t}"),
         )
     ]
     outcomes = play(pairing, mixed)
@@ -205,20 +205,20 @@ class TestCorrelation:
 class TestDuplicates:
     def test_the_first_counts_while_its_moment_is_open(self) -> None:
         pairing = Pairing(rules())
-        outcomes = play(pairing, [event("frame", 0.0, id="1"), event("frame", 0.1, id="1")])
+        outcomes = play(pairing, [event("frame", 0.0, name="1"), event("frame", 0.1, name="1")])
         assert [type(one) for one in outcomes] == [Duplicate]
 
     def test_a_caption_that_is_carried_is_known(self) -> None:
         pairing = Pairing(rules())
-        play(pairing, [event("caption", 0.0, id="c"), *stream(0, 1, 2, 3)])
-        outcomes = play(pairing, [event("caption", 0.0, id="c", appended=3)])
+        play(pairing, [event("caption", 0.0, name="c"), *stream(0, 1, 2, 3)])
+        outcomes = play(pairing, [event("caption", 0.0, name="c", appended=3)])
         assert [type(one) for one in outcomes] == [Duplicate]
 
     def test_after_the_close_it_is_late_also_where_a_newer_caption_is_carried(self) -> None:
         pairing = Pairing(rules())
-        newer = [event("caption", 0.5, id="d"), *stream(0, 1, 2, 3)]
-        play(pairing, [event("caption", 0.0, id="c"), *newer])
-        assert late(play(pairing, [event("caption", 0.0, id="c", appended=3)]))
+        newer = [event("caption", 0.5, name="d"), *stream(0, 1, 2, 3)]
+        play(pairing, [event("caption", 0.0, name="c"), *newer])
+        assert late(play(pairing, [event("caption", 0.0, name="c", appended=3)]))
 
 
 # Arrival orders in which no event comes more than the grace after a later one of its modality.

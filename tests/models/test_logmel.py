@@ -6,26 +6,17 @@ import torch
 from numpy.typing import NDArray
 from transformers.audio_utils import mel_filter_bank
 
-from worker.models.logmel import log_mels, mel_filters, windows
+from worker.models.logmel import log_mels, windows
 
 
 def noise(samples: int) -> NDArray[np.float32]:
     return (np.random.default_rng(0).standard_normal(samples) * 0.1).astype(np.float32)
 
 
-def test_the_filters_are_the_htk_ones() -> None:
-    reference = mel_filter_bank(257, 64, 0.0, 8_000.0, 16_000, norm=None, mel_scale="htk")
-    assert np.abs(mel_filters() - reference).max() < 1e-5
-
-
-def test_every_band_covers_at_least_one_bin() -> None:
-    assert (mel_filters().max(axis=0) > 0).all()
-
-
-def test_log_mels_are_those_of_the_short_time_fourier_transform() -> None:
-    waveform = noise(16_000)
+def test_log_mels_follow_the_htk_filters_of_another_library() -> None:
+    filters = mel_filter_bank(257, 64, 0.0, 8_000.0, 16_000, norm=None, mel_scale="htk")
     spectrum = torch.stft(
-        torch.from_numpy(np.pad(waveform, (56, 56))),  # torch centres the window in the transform
+        torch.from_numpy(noise(16_000)),
         512,
         hop_length=160,
         win_length=400,
@@ -33,12 +24,12 @@ def test_log_mels_are_those_of_the_short_time_fourier_transform() -> None:
         center=False,
         return_complex=True,
     )
-    expected = np.log(spectrum.abs().numpy().T ** 2 @ mel_filters() + 1e-6)
-    assert np.abs(log_mels(waveform) - expected[: len(log_mels(waveform))]).max() < 1e-3
+    expected = np.log(spectrum.abs().numpy().T ** 2 @ filters + 1e-6)
+    assert np.abs(log_mels(noise(16_000)) - expected).max() < 1e-3
 
 
 @pytest.mark.parametrize(
-    ("samples", "count"), [(1, 1), (3_999, 1), (4_000, 1), (4_070, 1), (4_100, 2), (16_000, 4)]
+    ("samples", "count"), [(1, 1), (3_999, 1), (4_000, 1), (4_031, 1), (4_032, 2), (16_000, 4)]
 )
 def test_a_clip_has_a_window_for_each_quarter_of_a_second(samples: int, count: int) -> None:
     result = windows(noise(samples))

@@ -110,7 +110,11 @@ class TestCombination:
         assert reasons({"visual": 1e-6, "fused": 1e-5}) == ("visual",)
         assert reasons({"visual": 1e-2, "fused": 1e-5}) == ("fused",)
 
-    @given(st.dictionaries(st.sampled_from(["visual", "audio", "text", "fused"]), st.floats(0, 1), min_size=1))
+    @given(
+        st.dictionaries(
+            st.sampled_from(["visual", "audio", "text", "fused"]), st.floats(0, 1), min_size=1
+        )
+    )
     def test_it_stays_in_the_unit_interval(self, vote_p_values: dict[str, float]) -> None:
         assert 0 <= combined(vote_p_values) <= 1
 
@@ -132,9 +136,11 @@ def test_the_online_gaussian_follows_mean_and_covariance_of_the_stream() -> None
     gaussian = OnlineGaussian(3)
     for row in rows:
         gaussian.learn(row)
-    # At the mean the deviation is nothing; one standard deviation in one axis is 1/3 of a mean square.
+    # One standard deviation in one of three axes is a mean square of 1/3.
     assert gaussian.score(rows.mean(axis=0)) < np.log(1e-3)
-    assert gaussian.score(rows.mean(axis=0) + [0, 2, 0]) == pytest.approx(np.log(1 / 3), abs=0.15)
+    assert gaussian.score(rows.mean(axis=0) + np.array([0, 2, 0])) == pytest.approx(
+        np.log(1 / 3), abs=0.15
+    )
 
 
 def test_the_bank_keeps_a_bounded_fair_sample() -> None:

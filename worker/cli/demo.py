@@ -22,7 +22,7 @@ from worker.demo.scene import Scene
 from worker.demo.services import kafka_available
 from worker.errors import FailedRunError
 from worker.feed.events import FeedEvent
-from worker.report.model import LabelSpan, LabelOutcome
+from worker.report.model import LabelOutcome, LabelSpan
 from worker.runtime.assemble import build_encoders
 
 Backend = Literal["auto", "kafka", "embedded"]

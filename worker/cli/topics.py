@@ -37,9 +37,7 @@ def create(
 
 
 @app.command("check")
-def check(
-    config: ConfigFile = None, bootstrap: Bootstrap = None, as_json: AsJson = False
-) -> None:
+def check(config: ConfigFile = None, bootstrap: Bootstrap = None, as_json: AsJson = False) -> None:
     """Say what is wrong with the topics; exit 1 where the worker would not start."""
     effective = config_of(config, {"kafka.bootstrap_servers": bootstrap})
     with KafkaAdmin(effective.kafka) as admin:

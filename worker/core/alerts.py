@@ -49,7 +49,7 @@ class AlertState:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Nothing, or what to say about the source's alert; `suppressed` names why it was not opened."""
+    """Nothing, or what to say about the alert; `suppressed` names why none was opened."""
 
     kind: Kind
     alert: OpenAlert | None = None

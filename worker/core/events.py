@@ -45,7 +45,7 @@ class ContentType:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One validated input record. `time` is when its capture began; the payload is not decoded yet."""
+    """One validated input record. `time` is when its capture began; nothing is decoded yet."""
 
     source: str
     modality: Modality

@@ -1,4 +1,4 @@
-"""Which offsets are still needed: the committed offset never passes a record that somebody holds."""
+"""Which offsets are still needed: the committed one never passes a record that somebody holds."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Merger:
         self._queues: dict[TopicPartition, deque[tuple[_Key, Record]]] = {
             partition: deque() for partition in sorted(partitions)
         }
-        self._newest = {partition: 0 for partition in self._queues}
+        self._newest = dict.fromkeys(self._queues, 0)
         self._max_records = max_records
         self._clock = 0
 

@@ -76,5 +76,6 @@ class Budget:
         """
         if p_value <= 0:
             return Severity.CRITICAL
-        steps = math.floor(math.log10(self.alpha / p_value) / 2 + 1e-9)
+        decades = math.log10(self.alpha) - math.log10(p_value)
+        steps = math.floor(decades / 2 + 1e-9)
         return list(Severity)[min(max(steps, 0), len(Severity) - 1)]

@@ -21,7 +21,7 @@ class TopicPartition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A record to append. Without a `partition` the log's partitioner chooses by key (murmur2)."""
+    """A record to append. Without a `partition` the key chooses one, by murmur2."""
 
     topic: str
     key: bytes | None
@@ -32,7 +32,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class CommitUnit:
-    """Outputs and the input offsets that they make superfluous: all of it becomes visible, or nothing.
+    """Outputs and the input offsets that they make superfluous: all become visible, or nothing.
 
     `offsets` are next offsets to read, as in Kafka.
     """
@@ -43,7 +43,7 @@ class CommitUnit:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """Proof of group membership at one generation; it fences commits of a member that was replaced.
+    """Proof of membership at one generation; it fences commits of a member that was replaced.
 
     `token` is the adapter's own value.
     """
@@ -54,9 +54,9 @@ class Ownership:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What one poll brought. `assignment` is the whole assignment after it; `ownership` belongs to it.
+    """What one poll brought. `assignment` is all that is owned after it; `ownership` belongs to it.
 
-    `caught_up` are the partitions whose last known end has been reached by the position, i.e. fully read.
+    `caught_up` are the partitions that are fully read: the position has reached the known end.
     """
 
     records: Mapping[TopicPartition, Sequence[Record]]
@@ -67,7 +67,7 @@ class Polled:
 
 
 class LogError(Exception):
-    """The log failed. `reason` is of low cardinality; `retriable` says whether a new attempt may help."""
+    """The log failed. `reason` is of low cardinality; `retriable`: a new attempt may help."""
 
     def __init__(self, reason: str, message: str, *, retriable: bool) -> None:
         super().__init__(message)
@@ -95,7 +95,7 @@ class Outbox(Protocol):
     """Commits units one after the other, in the order of submission."""
 
     def submit(self, unit: CommitUnit, ownership: Ownership) -> Future[None]:
-        """Begin to commit; the future fails with LogError where the unit is not, or not surely, visible.
+        """Begin to commit; the future fails with LogError where the unit is not surely visible.
 
         After a failure the outbox refuses further units.
         """
@@ -127,27 +127,74 @@ class EmbeddingCache(Protocol):
 class Telemetry(Protocol):
     """Where the runtime reports what happened. Called from several threads; never raises."""
 
-    def consumed(self, topic: str, records: int, size: int) -> None: ...
-    def assigned(self, partitions: Mapping[str, int]) -> None: ...
-    def lag(self, topic: str, partition: int, records: int) -> None: ...
-    def rebalanced(self, event: str) -> None: ...
-    def polled(self, now: float) -> None: ...
-    def committed(self, now: float) -> None: ...
-    def commit_failed(self, reason: str) -> None: ...
-    def events(self, modality: str, outcome: str, count: int) -> None: ...
-    def moments(self, outcome: str, count: int) -> None: ...
-    def dead_lettered(self, topic: str, reason: str, count: int) -> None: ...
-    def buffered(self, modality: str, entries: int, size: int) -> None: ...
-    def stage(self, stage: str, seconds: float) -> None: ...
-    def queue(self, stage: str, depth: int, waited: float | None) -> None: ...
-    def encoded(self, modality: str, device: str, items: int) -> None: ...
-    def encoder_failed(self, modality: str, reason: str) -> None: ...
-    def cache(self, result: str, count: int) -> None: ...
-    def cache_time(self, operation: str, seconds: float) -> None: ...
-    def scored(self, expert: str, score: float) -> None: ...
-    def alert(self, severity: str, kind: str) -> None: ...
-    def suppressed(self, reason: str) -> None: ...
-    def delay(self, stage: str, seconds: float) -> None: ...
-    def watermark_delay(self, seconds: float) -> None: ...
-    def degraded(self, component: str, active: bool) -> None: ...
-    def sources(self, active: int, stale: int) -> None: ...
+    def consumed(self, topic: str, records: int, size: int) -> None:
+        """Records of a topic were read; `size` in bytes."""
+
+    def assigned(self, partitions: Mapping[str, int]) -> None:
+        """So many partitions of each topic are owned now."""
+
+    def lag(self, topic: str, partition: int, records: int) -> None:
+        """So many records of a partition are not read yet."""
+
+    def rebalanced(self, event: str) -> None:
+        """Partitions were `assigned`, `revoked` or `lost`."""
+
+    def polled(self, now: float) -> None:
+        """The log was polled at `now`, seconds since the epoch."""
+
+    def committed(self, now: float) -> None:
+        """A unit became visible at `now`, seconds since the epoch."""
+
+    def commit_failed(self, reason: str) -> None:
+        """A commit failed, or its outcome is unknown."""
+
+    def events(self, modality: str, outcome: str, count: int) -> None:
+        """Events ended as `paired`, `late`, `duplicate` or `dead_letter`."""
+
+    def moments(self, outcome: str, count: int) -> None:
+        """Moments were judged: `complete`, `partial`, `carried` or `idle_closed`."""
+
+    def dead_lettered(self, topic: str, reason: str, count: int) -> None:
+        """Records of a topic became dead letters."""
+
+    def buffered(self, modality: str, entries: int, size: int) -> None:
+        """So many events are read and in no output; `size` in bytes."""
+
+    def stage(self, stage: str, seconds: float) -> None:
+        """A stage took so long."""
+
+    def queue(self, stage: str, depth: int, waited: float | None) -> None:
+        """A stage took work from its queue, which it had `waited` seconds in."""
+
+    def encoded(self, modality: str, device: str, items: int) -> None:
+        """An encoder returned so many items."""
+
+    def encoder_failed(self, modality: str, reason: str) -> None:
+        """An encoder failed."""
+
+    def cache(self, result: str, count: int) -> None:
+        """The cache answered: `hit`, `near`, `miss`, `error` or `bypass`."""
+
+    def cache_time(self, operation: str, seconds: float) -> None:
+        """A cache operation took so long."""
+
+    def scored(self, expert: str, score: float) -> None:
+        """An expert scored a Moment, in 0..1."""
+
+    def alert(self, severity: str, kind: str) -> None:
+        """An alert message of a kind was written."""
+
+    def suppressed(self, reason: str) -> None:
+        """An alert was not opened."""
+
+    def delay(self, stage: str, seconds: float) -> None:
+        """Event time was so long ago at a stage: `ingest`, `scored`, `published`."""
+
+    def watermark_delay(self, seconds: float) -> None:
+        """The slowest active source is closed up to so long ago."""
+
+    def degraded(self, component: str, active: bool) -> None:
+        """A component works badly, or well again."""
+
+    def sources(self, active: int, stale: int) -> None:
+        """So many sources are active, and so many have fallen silent."""

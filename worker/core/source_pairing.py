@@ -24,7 +24,7 @@ class PairingRules:
 
     @property
     def as_of_captions(self) -> bool:
-        """Whether captions join the next window that closes, instead of the window of their time."""
+        """Whether captions join the next window that closes, not the window of their time."""
         return Modality.CAPTION not in self.awaited
 
     def window_start(self, time: int) -> int:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 
 from worker.core.events import ContentType
 from worker.errors import InvalidEventError, Reason
 from worker.media.limits import Limits
 from worker.media.ogg import check_pages
-from worker.media.resample import resample
 from worker.media.wav import checked_wav
 
 Samples = NDArray[np.float32]
@@ -81,7 +81,13 @@ def decode_audio(payload: bytes, content_type: ContentType, limits: Limits) -> S
         with _opened(payload, content_type) as file:
             header = _bounded(_header(file), limits)
             mono = _mono(file, header, limits)
-    return np.clip(resample(mono, header.rate, SAMPLE_RATE), -1.0, 1.0)
+    return np.clip(_resampled(mono, header.rate), -1.0, 1.0)
+
+
+def _resampled(samples: Samples, rate: int) -> Samples:
+    """Return the samples at SAMPLE_RATE, at least one however short the clip is."""
+    resampled: Samples = soxr.resample(samples, rate, SAMPLE_RATE)
+    return resampled if len(resampled) else samples[:1]
 
 
 def _l16_header(payload: bytes, content_type: ContentType) -> AudioHeader:

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import simplejpeg
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torchvision.transforms.v2 import functional
 
 from worker.core.events import ContentType
 from worker.errors import InvalidEventError, Reason
@@ -63,9 +65,10 @@ def decode_image(
 
 def resize_square(image: Pixels, side: int) -> Pixels:
     """Return (side, side, 3): the whole picture, squeezed, with antialiasing."""
-    picture = Image.fromarray(image)
-    resized = picture.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(resized)
+    channels_first = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    resized = functional.resize(channels_first, [side, side], antialias=True)
+    squeezed: Pixels = resized.permute(1, 2, 0).contiguous().numpy()
+    return squeezed
 
 
 def thumbnail(image: Pixels, width: int = 64, height: int = 48) -> Pixels:

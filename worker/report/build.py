@@ -185,9 +185,9 @@ def _story(
             window_seconds=run.window_seconds,
         ),
         evidence_jpeg=_payload(shown, Modality.FRAME, media),
-        normal_jpeg=chapter.normal and _payload(chapter.normal, Modality.FRAME, media),
+        normal_jpeg=_payload(chapter.normal, Modality.FRAME, media),
         caption=caption,
-        caption_normal=chapter.normal and _caption(chapter.normal, media),
+        caption_normal=_caption(chapter.normal, media),
         audio_wav=None if sound is None else media.waveform(sound),
         updates=sum(1 for message in life.messages if message.type == "update"),
         closed=life.closed,
@@ -204,11 +204,13 @@ def _shown(observation: Observation, modality: Modality) -> InputRef | None:
     return refs[len(refs) // 2] if modality is Modality.FRAME else refs[-1]
 
 
-def _payload(observation: Observation, modality: Modality, media: Media) -> bytes | None:
-    ref = _shown(observation, modality)
-    return None if ref is None else media.payloads.get((observation.source, modality, ref.id))
+def _payload(observation: Observation | None, modality: Modality, media: Media) -> bytes | None:
+    ref = None if observation is None else _shown(observation, modality)
+    if observation is None or ref is None:
+        return None
+    return media.payloads.get((observation.source, modality, ref.id))
 
 
-def _caption(observation: Observation, media: Media) -> str | None:
+def _caption(observation: Observation | None, media: Media) -> str | None:
     payload = _payload(observation, Modality.CAPTION, media)
     return None if payload is None else payload.decode("utf-8", errors="replace")

@@ -1,0 +1,1 @@
+"""The imperative shell: poll loop, stage threads, health; it composes and times, nothing else."""

@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, cast
 
 from worker.config import Config, config_hash
 from worker.core.alerts import AlertPolicy
@@ -48,8 +47,8 @@ def build_encoders(config: Config, cache_directory: Path | None = None) -> dict[
     if models.bundle:
         raise OperatorError("models.bundle: this version has no bundles yet; leave it empty.")
     settings = ModelSettings(
-        device=cast(Literal["auto", "cpu", "cuda"], models.device),
-        dtype=cast(Literal["auto", "float32", "bfloat16"], models.dtype),
+        device=models.device,
+        dtype=models.dtype,
         batch_size=models.batch_size,
         threads=models.threads,
         cache_directory=cache_directory,

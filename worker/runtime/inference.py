@@ -1,7 +1,7 @@
 """Decode and encode away from the poll loop: two stages in threads, joined by short queues.
 
-Batches leave in the order in which they came. Every queue has a bound; a full one says so, and the poll
-loop then keeps its Moments and pauses partitions.
+Batches leave in the order in which they came. Every queue has a bound; a full one says so, and the
+poll loop then keeps its Moments and pauses partitions.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Queued:
 
 
 class Inference:
-    """Runs a Pipeline in threads of its own. `submit` and `completed` belong to one caller thread."""
+    """Runs a Pipeline in threads of its own. `submit` and `completed` belong to one thread."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Inference:
             self._telemetry.queue(stage, inbox.qsize(), time.monotonic() - queued.since)
             try:
                 work(queued)
-            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
+            except BaseException as error:
                 self._done.put(error)
         if inbox is self._to_decode:
             self._to_encode.put(None)

@@ -20,14 +20,14 @@ class Reporter:
     def polled(self, polled: Polled, now: int) -> None:
         """Report one poll."""
         self._telemetry.polled(now / MICROSECONDS)
+        if polled.assignment != self._assignment:  # before the lag: it forgets the old one's
+            self._rebalanced(self._assignment or frozenset(), polled.assignment)
+            self._assignment = polled.assignment
         for partition, records in polled.records.items():
             size = sum(len(record.value or b"") for record in records)
             self._telemetry.consumed(partition.topic, len(records), size)
         for partition, lag in polled.lag.items():
             self._telemetry.lag(partition.topic, partition.partition, lag)
-        if polled.assignment != self._assignment:
-            self._rebalanced(self._assignment or frozenset(), polled.assignment)
-            self._assignment = polled.assignment
 
     def settled(self, settled: Settled | None, now: int) -> None:
         """Report one judged Moment."""

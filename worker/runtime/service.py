@@ -1,7 +1,7 @@
 """Keeps a worker going until it is told to stop: one session after another.
 
-A session is everything from joining the group to leaving it. Whenever a commit fails, or its outcome is
-unknown, the session's memory is thrown away and a new one begins at the last committed offsets.
+A session is everything from joining the group to leaving it. When a commit fails, or its outcome
+is unknown, the session's memory is thrown away and a new one begins at the last committed offsets.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ MIN_STANDARD = 8  # scores before a source knows its own median and spread
 def p_value(score: float, calibration: NDArray[Any], tie: float) -> float:
     """Return P(a normal score >= `score`), in (0, 1], from calibration scores (n,), n >= 10.
 
-    Below the 90th percentile u: (#{s_i > s} + tie (1 + #{s_i = s})) / (n + 1), `tie` uniform in (0, 1].
-    Above: with k excesses over u of sum S, TAIL (S / (S + s - u))^k, the predictive distribution of an
-    exponential tail under Jeffreys' prior. It tends to TAIL exp(-(s - u) k / S) as k grows, and stays
-    heavier while few scores are known: an extrapolation, honest about its sample.
+    Up to the 90th percentile u: (#{s_i > s} + tie (1 + #{s_i = s})) / (n + 1), tie in (0, 1].
+    Above: with k excesses over u of sum S, TAIL (S / (S + s - u))^k, the predictive distribution
+    of an exponential tail under Jeffreys' prior. It tends to TAIL exp(-(s - u) k / S) as k grows
+    and stays heavier while few scores are known: an extrapolation, honest about its sample.
     """
     n = len(calibration)
     u = float(np.partition(calibration, n - n // 10 - 1)[n - n // 10 - 1])

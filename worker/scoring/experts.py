@@ -1,8 +1,8 @@
 """The experts: each looks at one feature of a Moment and says how unusual it is for this source.
 
 Contract of every expert, for features as float16 arrays:
-`score(features)` returns a float, higher is more abnormal, without changing anything; None where its
-feature is absent or it has learned from fewer than MIN_LEARNED Moments (cold start is not normality).
+`score(features)` returns a float, higher is more abnormal, without changing anything; None where
+its feature is absent or it has learned from fewer than MIN_LEARNED Moments: cold is not normal.
 `learn(features)` updates the state; the same features in the same order give the same state.
 """
 
@@ -67,7 +67,7 @@ class GridExpert:
         return self._gaussian.score(deviation)
 
     def learn(self, features: Features) -> None:
-        """Update the Gaussian with the deviation from the background so far, then the background."""
+        """Update the Gaussian by the deviation from the background so far, then the background."""
         if (deviation := self._deviation(features)) is not None:
             self._gaussian.learn(deviation)
         if "luminance" in features:

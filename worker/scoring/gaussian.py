@@ -18,8 +18,8 @@ class OnlineGaussian:
     """Mean and covariance of a stream of vectors.
 
     With eta = max(1/t, 1/MEMORY) and d = x - mu: mu += eta d; S = (1 - eta)(S + eta d d^T).
-    The score is log(d^T C^-1 d / D), in (-inf, inf), higher is farther; C is S shrunk towards its mean
-    variance by the oracle-approximating coefficient (Chen, Wiesel, Eldar and Hero, 2010, eq. 23).
+    The score is log(d^T C^-1 d / D), in (-inf, inf), higher is farther; C is S shrunk towards its
+    mean variance by the oracle-approximating coefficient (Chen, Wiesel, Eldar and Hero, 2010).
     """
 
     def __init__(self, dim: int) -> None:
@@ -66,4 +66,5 @@ def oas_covariance(covariance: Vector, samples: int) -> Vector:
     denominator = (samples + 1) * (square - mean_variance**2 / dim)
     shrinkage = 1.0 if denominator <= 0 else min(1.0, numerator / denominator)
     floor = max(mean_variance, 1e-6) * max(shrinkage, 1e-6)
-    return (1 - shrinkage) * covariance + floor * np.eye(dim)
+    shrunk: Vector = (1 - shrinkage) * covariance + floor * np.eye(dim)
+    return shrunk

@@ -108,9 +108,10 @@ class Scorer:
         state.first_time = time if state.first_time is None else state.first_time
         self._settle(state, time)
         if not carried:
-            p_text = scored.assessment.experts.get(CARRIED)
+            judged = scored.assessment.experts.get(CARRIED)
             value = scored.raw.get(CARRIED)
-            state.text = None if value is None else (value, p_text and p_text.p_value)
+            p_text = None if judged is None else judged.p_value
+            state.text = None if value is None else (value, p_text)
         p = scored.assessment.p_value
         if p is not None and p <= self._rules.alpha:
             return

@@ -21,6 +21,7 @@ from worker.errors import OperatorError
 
 CONNECT_SECONDS = 8.0
 RETRY_BACKOFF_MS = 5  # the default of 100 makes every transaction wait that long
+_DISCONNECTED = "socket disconnected"
 _MECHANISM_ERRORS = (UnsupportedSaslMechanismError, IllegalSaslStateError)
 
 Client = TypeVar("Client")
@@ -82,9 +83,14 @@ def _advice(settings: KafkaSettings, failures: list[BaseException]) -> str:
             f"Kafka {where} does not offer this login:"
             " check kafka.sasl_mechanism and kafka.security_protocol"
         )
-    login = ", the kafka.sasl_ settings" if settings.sasl_mechanism else ""
+    if settings.sasl_mechanism and any(_DISCONNECTED in str(each) for each in failures):
+        # the client throws a refusal away that arrives together with the end of the connection
+        return (
+            f"Kafka {where} closes the connection at the login: check kafka.sasl_username and"
+            " kafka.sasl_password_file, or kafka.security_protocol"
+        )
     return (
-        f"no Kafka broker answers {where}: check that it runs, kafka.bootstrap_servers{login}"
+        f"no Kafka broker answers {where}: check that it runs, kafka.bootstrap_servers"
         f" and kafka.security_protocol ({failures[-1]})"
     )
 

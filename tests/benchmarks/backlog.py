@@ -1,0 +1,107 @@
+"""The input of the benchmark: the plaza scene as records, replayed until there are enough of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+
+from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemorySink
+from worker.config import Config
+from worker.core.events import Modality
+from worker.core.moment import Moment
+from worker.core.ports import Output
+from worker.core.rfc3339 import seconds
+from worker.demo import scene
+from worker.demo.embedded import VirtualClock
+from worker.feed.events import FLAC, JPEG, FeedEvent, to_output
+from worker.runtime.assemble import shard_factory, topic_of_modality
+from worker.runtime.shard import Shard
+
+START = seconds(1_750_000_000)  # any fixed time: equal arguments give equal bytes
+_AFTER_IDLE = seconds(2)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Records in order of event time; `times` are their event times in microseconds."""
+
+    outputs: tuple[Output, ...]
+    times: tuple[int, ...]
+    frames: int
+
+    @property
+    def size(self) -> int:
+        """The bytes of all values."""
+        return sum(len(output.value or b"") for output in self.outputs)
+
+
+def build(config: Config, seconds_played: float, takes: int) -> Backlog:
+    """Return the first seconds of the scene, played `takes` times, one after the other."""
+    first = list(scene.events(scene.load(), START, until_s=seconds_played))
+    events = [event for take in range(takes) for event in _take(first, take, seconds_played)]
+    topics = topic_of_modality(config)
+    return Backlog(
+        outputs=tuple(to_output(event, topics) for event in events),
+        times=tuple(event.time for event in events),
+        frames=sum(event.modality is Modality.FRAME for event in events),
+    )
+
+
+def appended(config: Config, backlog: Backlog, partitions: int) -> tuple[MemoryLog, VirtualClock]:
+    """Return a log that holds the backlog, appended as it happened, and a clock past its end.
+
+    The clock stands where every source has fallen silent, so that all windows can close.
+    """
+    clock, topics = VirtualClock(), config.topics
+    names = [*topic_of_modality(config).values(), topics.observations, topics.alerts]
+    names += [topics.dead_letters, topics.late_events]
+    log = MemoryLog(dict.fromkeys(names, partitions), clock)
+    sink = MemorySink(log)
+    for time, output in zip(backlog.times, backlog.outputs, strict=True):
+        clock.now = time
+        sink.append(output)
+    clock.now += seconds(config.pairing.idle_timeout_seconds) + _AFTER_IDLE
+    return log, clock
+
+
+def moments_of(config: Config, backlog: Backlog, shard: Shard) -> Iterator[Moment]:
+    """Yield the Moments that pairing makes of the backlog; carried captions are left out.
+
+    The shard is used up: it waits for results of Moments that never come.
+    """
+    log, clock = appended(config, backlog, 1)
+    reader = MemoryInputLog(log, "bare", tuple(topic_of_modality(config).values()))
+    for _ in count():
+        polled = reader.poll(0)
+        for partition, records in polled.records.items():
+            shard.push(partition, records)
+        for moment in shard.advance(polled.caught_up, clock.now):
+            yield replace(moment, carried=None)
+        if polled.caught_up and polled.caught_up == polled.assignment and not polled.records:
+            return
+
+
+def _take(events: Sequence[FeedEvent], take: int, length: float) -> Iterator[FeedEvent]:
+    """Play the events again, later and with other bytes, so that no cache knows them yet."""
+    for event in events:
+        yield replace(
+            event,
+            id=f"{event.id}-{take}",
+            time=event.time + take * seconds(length),
+            payload=_marked(event, take),
+        )
+
+
+def _marked(event: FeedEvent, take: int) -> bytes:
+    """Return the payload with a remark that changes neither picture nor sound."""
+    remark = f"take {take:06d}".encode()
+    if event.content_type == JPEG:  # a comment segment after the start of the image
+        comment = b"\xff\xfe" + (len(remark) + 2).to_bytes(2, "big") + remark
+        return event.payload[:2] + comment + event.payload[2:]
+    if event.content_type == FLAC:  # an application block after the 42 bytes up to STREAMINFO's end
+        head, rest = bytearray(event.payload[:42]), event.payload[42:]
+        block = bytes([2 | head[4] & 0x80]) + len(remark).to_bytes(3, "big") + remark
+        head[4] &= 0x7F
+        return bytes(head) + block + rest
+    return event.payload + b" (" + remark + b")"
