@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from worker.core.events import MODALITIES, Event, Modality
 from worker.core.moment import Moment
 from worker.errors import InvalidEventError, Reason
-from worker.media.audio import decode_audio
-from worker.media.images import check_image, decode_image, resize_square, thumbnail
+from worker.media.decode import check, decode
+from worker.media.images import resize_square, thumbnail
 from worker.media.limits import Limits
-from worker.media.text import decode_text
 from worker.models.base import Encoder
 from worker.models.fusion import Fusion, orthonormal_rows
 from worker.models.logmel import windows
@@ -185,51 +184,45 @@ class Pipeline:
         """Decode an even choice of the frames; another one only where all of them are broken."""
         frames = moment.of(Modality.FRAME)
         chosen = _evenly(frames, self._frames_per_moment)
-        decoded = list(self._decoded(chosen, self._image, rejected))
+        decoded = list(self._decoded(chosen, rejected))
         for event in frames:
             if event in chosen:
                 continue
             if decoded:
-                list(self._decoded([event], self._image_header, rejected))
+                self._check(event, rejected)
             else:
-                decoded.extend(self._decoded([event], self._image, rejected))
+                decoded.extend(self._decoded([event], rejected))
         return decoded
 
     def _waveform(
         self, moment: Moment, rejected: list[Rejected]
     ) -> tuple[list[Event], Array] | None:
-        clips = list(self._decoded(moment.of(Modality.AUDIO), self._samples, rejected))
+        clips = list(self._decoded(moment.of(Modality.AUDIO), rejected))
         if not clips:
             return None
         return [event for event, _ in clips], np.concatenate([samples for _, samples in clips])
 
     def _caption(self, moment: Moment, rejected: list[Rejected]) -> tuple[Event, str] | None:
-        own = list(self._decoded(moment.of(Modality.CAPTION), self._text, rejected))
+        own = list(self._decoded(moment.of(Modality.CAPTION), rejected))
         if not own and moment.carried is not None:
-            own = list(self._decoded([moment.carried], self._text, rejected))
+            own = list(self._decoded([moment.carried], rejected))
         return own[-1] if own else None
 
-    @staticmethod
     def _decoded(
-        events: Iterable[Event], decode: Any, rejected: list[Rejected]
+        self, events: Iterable[Event], rejected: list[Rejected]
     ) -> Iterator[tuple[Event, Any]]:
+        """Yield each event with its media; note those that are rejected."""
         for event in events:
             try:
-                yield event, decode(event)
+                yield event, decode(event, self._limits)
             except InvalidEventError as error:
                 rejected.append(Rejected(event, error.reason, error.message))
 
-    def _image(self, event: Event) -> Array:
-        return decode_image(event.payload, event.content_type, self._limits, SIDE)
-
-    def _image_header(self, event: Event) -> tuple[int, int]:
-        return check_image(event.payload, event.content_type, self._limits)
-
-    def _samples(self, event: Event) -> Array:
-        return decode_audio(event.payload, event.content_type, self._limits)
-
-    def _text(self, event: Event) -> str:
-        return decode_text(event.payload, event.content_type, self._limits)
+    def _check(self, event: Event, rejected: list[Rejected]) -> None:
+        try:
+            check(event, self._limits)
+        except InvalidEventError as error:
+            rejected.append(Rejected(event, error.reason, error.message))
 
     def _key(self, modality: Modality, events: Iterable[Event]) -> bytes:
         """Name content and encoder: equal keys mean equal vectors."""

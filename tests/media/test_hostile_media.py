@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.media.builders import FLAC, JPEG, JSON, OGG, PLAIN, PNG, WAV, WEBP, image, l16, sound
+from worker.core.envelope import CONTENT_TYPES
 from worker.core.events import ContentType, Event, Modality, Record
 from worker.errors import InvalidEventError
-from worker.media.decode import ALLOWED, check, decode
+from worker.media.decode import check, decode
 from worker.media.limits import Limits
 
 LIMITS = Limits(max_pixels=1_000_000, max_audio_seconds=2.0)
@@ -69,7 +70,7 @@ def test_the_valid_media_decode(
 ) -> None:
     check(event(modality, content_type, payload), LIMITS)
     assert len(decode(event(modality, content_type, payload), LIMITS))
-    assert content_type.name in ALLOWED[modality]
+    assert content_type.name in CONTENT_TYPES[modality]
 
 
 @MEDIA

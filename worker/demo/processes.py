@@ -98,8 +98,8 @@ def listening(port: int) -> bool:
 def _dies_with_us(command: Sequence[str]) -> list[str]:
     """Return the command with a wish to the kernel to end it when the thread that starts it ends.
 
-    `setpriv` replaces itself by the command, so the process id is the command's. Should we be killed
-    within the few milliseconds until then, the child stays.
+    `setpriv` replaces itself by the command, so the process id is the command's. Should we be
+    killed within the few milliseconds until then, the child stays.
     """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else list(command)

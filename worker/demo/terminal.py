@@ -48,20 +48,17 @@ def _alerts(alerts: tuple[AlertStory, ...], origin: int) -> Table:
 
 def _outcomes(outcomes: tuple[LabelOutcome, ...], origin: int) -> Table:
     table = Table(title="Labelled events", box=box.SIMPLE_HEAD, title_justify="left")
-    for name in ("time", "camera", "event", "", "found"):
-        table.add_column(name)
-    table.add_column("seconds to detect", justify="right")
-    table.add_column("right reason")
+    for name in ("from", "camera", "event", "found", "reason"):
+        table.add_column(name, no_wrap=True)
     for outcome in outcomes:
-        seconds = outcome.seconds_to_detect
+        kind = words.spaced(outcome.kind)
+        after = outcome.seconds_to_detect
         table.add_row(
-            f"{words.clock(outcome.start - origin)}-{words.clock(outcome.end - origin)}",
+            words.clock(outcome.start - origin),
             words.camera(outcome.source),
-            words.spaced(outcome.kind),
-            "real" if outcome.natural else "injected",
-            "[green]hit[/green]" if outcome.hit else "[red]missed[/red]",
-            "" if seconds is None else f"{seconds:.1f}",
-            {None: "", True: "yes", False: "no"}[outcome.right_reason],
+            kind if outcome.natural else f"{kind} (injected)",
+            "[red]missed[/red]" if after is None else f"[green]{after:.1f} s[/green]",
+            {None: "", True: "right", False: "wrong"}[outcome.right_reason],
         )
     return table
 

@@ -1,4 +1,4 @@
-"""One entry for all media: the content types of each modality, their check and their decoding."""
+"""One entry for all media: their check and their decoding, by modality."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.envelope import CONTENT_TYPES
 from worker.core.events import ContentType, Event, Modality
 from worker.media.audio import check_audio, decode_audio
 from worker.media.images import check_image, decode_image
 from worker.media.limits import Limits
 from worker.media.text import check_text, decode_text
-
-ALLOWED = CONTENT_TYPES  # by modality; the envelope lets nothing else through
 
 Media = NDArray[np.uint8] | NDArray[np.float32] | str
 

@@ -43,6 +43,7 @@ class CalibrationRing:
         self._scores: deque[float] = deque(maxlen=capacity)
         self._waiting: deque[tuple[int, float]] = deque()
         self._array: NDArray[np.float64] | None = None
+        self._standard: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self._scores)
@@ -63,7 +64,7 @@ class CalibrationRing:
     def extend(self, scores: list[float]) -> None:
         """Take in scores at once."""
         self._scores.extend(scores)
-        self._array = None
+        self._array = self._standard = None
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -74,11 +75,11 @@ class CalibrationRing:
 
     def standard(self) -> tuple[float, float] | None:
         """Return the median and the spread (1.4826 MAD) of the scores; None under MIN_STANDARD."""
-        if len(self._scores) < MIN_STANDARD:
-            return None
-        median = float(np.median(self.scores))
-        spread = 1.4826 * float(np.median(np.abs(self.scores - median)))
-        return median, max(spread, 1e-6)
+        if self._standard is None and len(self._scores) >= MIN_STANDARD:
+            median = float(np.median(self.scores))
+            spread = 1.4826 * float(np.median(np.abs(self.scores - median)))
+            self._standard = median, max(spread, 1e-6)
+        return self._standard
 
 
 def hashed_uniform(*parts: str | int) -> float:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from worker.core.messages import Assessment, ExpertScore, Warmup
 from worker.core.policy import score_of
 from worker.core.rfc3339 import seconds
 from worker.scoring import combine
-from worker.scoring.conformal import MIN_STANDARD, CalibrationRing, hashed_uniform, p_value
+from worker.scoring.conformal import CalibrationRing, hashed_uniform, p_value
 from worker.scoring.experts import Expert, Features, build_experts
+from worker.scoring.pool import Pool
 
 OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
 MAX_LAG = seconds(60)
@@ -51,18 +52,6 @@ class _Source:
     text: tuple[float, float | None] | None = None  # raw score and p-value of the last caption
 
 
-@dataclass(slots=True)
-class _Pool:
-    """Standardised scores of all sources of the index; they lend young sources their tail."""
-
-    rings: dict[str, CalibrationRing] = field(default_factory=dict)
-
-    def add(self, expert: str, scores: list[float], standard: tuple[float, float]) -> None:
-        median, spread = standard
-        ring = self.rings.setdefault(expert, CalibrationRing())
-        ring.extend([(score - median) / spread for score in scores])
-
-
 CARRIED: Final = "text"  # the expert whose judgement is carried along with a caption
 
 
@@ -72,7 +61,7 @@ class Scorer:
     def __init__(self, rules: ScoringRules) -> None:
         self._rules = rules
         self._sources: dict[str, _Source] = {}
-        self._pool = _Pool()
+        self._pool = Pool()
 
     def score(self, source: str, features: Features, time: int, *, carried: bool) -> Scored:
         """Judge one Moment by what was learned before it; nothing changes.
@@ -104,7 +93,10 @@ class Scorer:
 
         An unusual Moment (p <= alpha) does neither; one with p < LEARN_ABOVE only calibrates.
         """
-        state = self._sources.setdefault(source, self._new_source())
+        state = self._sources.get(source)
+        if state is None:
+            state = self._sources[source] = self._new_source()
+            self._pool.join(state.rings)
         state.first_time = time if state.first_time is None else state.first_time
         self._settle(state, time)
         if not carried:
@@ -129,12 +121,9 @@ class Scorer:
     def _settle(self, state: _Source, time: int) -> None:
         age = time - (time if state.first_time is None else state.first_time)
         until = time - min(MAX_LAG, age // LAG_SHARE)
-        for name, ring in state.rings.items():
-            taken = ring.settle(until)
-            standard = ring.standard() if taken else None
-            if standard is not None:
-                first_time = len(ring) - len(taken) < MIN_STANDARD
-                self._pool.add(name, list(ring.scores) if first_time else taken, standard)
+        for ring in state.rings.values():
+            ring.settle(until)
+        self._pool.refresh()
 
     def _p_value(
         self, source: str, state: _Source, name: str, value: float, time: int
@@ -143,11 +132,11 @@ class Scorer:
         tie = self._draw(source, time, name)
         if len(ring) >= max(OWN_RING, self._rules.calibration_moments):
             return p_value(value, ring.scores, tie)
-        standard, pool = ring.standard(), self._pool.rings.get(name)
-        if standard is None or pool is None or len(pool) < self._rules.calibration_moments:
+        standard, pooled = ring.standard(), self._pool.scores(name)
+        if standard is None or len(pooled) < self._rules.calibration_moments:
             return None
         median, spread = standard
-        return p_value((value - median) / spread, pool.scores, tie)
+        return p_value((value - median) / spread, pooled, tie)
 
     def _draw(self, *parts: str | int) -> float:
         return hashed_uniform(self._rules.seed, *parts)
@@ -168,6 +157,5 @@ class Scorer:
 
     def _warmup(self, state: _Source) -> Warmup:
         need = self._rules.calibration_moments
-        pooled = max((len(ring) for ring in self._pool.rings.values()), default=0)
-        own = max((len(ring) for ring in state.rings.values()), default=0)
-        return Warmup(have=min(need, max(pooled, own)), need=need)
+        own = max(len(ring) for ring in state.rings.values())
+        return Warmup(have=min(need, max(self._pool.size, own)), need=need)

@@ -1,0 +1,24 @@
+"""Renews the generated tables in README.md: `make tables`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from worker.adapters.prometheus import metrics_table
+from worker.config import markdown_table
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def main() -> None:
+    """Put the current tables between their marks."""
+    text = README.read_text(encoding="utf-8")
+    for name, table in (("configuration", markdown_table()), ("metrics", metrics_table())):
+        marks = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
+        text = re.sub(marks, lambda m, t=table: f"{m[1]}{t.strip()}\n{m[2]}", text, flags=re.DOTALL)
+    README.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
