@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench requirements clean
+.PHONY: demo test check bench tables requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -29,6 +29,9 @@ check: $(READY) ## Style, types and import layers
 
 bench: $(READY) ## Throughput against the bare loop; results in out/bench
 	$(BIN)/python -m tests.benchmarks.throughput --output out/bench $(ARGS)
+
+tables: $(READY) ## Renew the generated tables in README.md
+	$(BIN)/python -m tests.tables
 
 requirements: ## Pin all dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -16,7 +16,8 @@ def main() -> None:
     text = README.read_text(encoding="utf-8")
     for name, table in (("configuration", markdown_table()), ("metrics", metrics_table())):
         marks = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
-        text = re.sub(marks, lambda m, t=table: f"{m[1]}{t.strip()}\n{m[2]}", text, flags=re.DOTALL)
+        escaped = table.strip().replace("\\", r"\\")
+        text = re.sub(marks, rf"\g<1>{escaped}\n\g<2>", text, flags=re.DOTALL)
     README.write_text(text, encoding="utf-8")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 
 from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemorySink
 from worker.config import Config
@@ -15,11 +14,10 @@ from worker.core.rfc3339 import seconds
 from worker.demo import scene
 from worker.demo.embedded import VirtualClock
 from worker.feed.events import FLAC, JPEG, FeedEvent, to_output
-from worker.runtime.assemble import shard_factory, topic_of_modality
 from worker.runtime.shard import Shard
+from worker.runtime.topics import topic_of_modality
 
 START = seconds(1_750_000_000)  # any fixed time: equal arguments give equal bytes
-_AFTER_IDLE = seconds(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +47,7 @@ def build(config: Config, seconds_played: float, takes: int) -> Backlog:
 
 
 def appended(config: Config, backlog: Backlog, partitions: int) -> tuple[MemoryLog, VirtualClock]:
-    """Return a log that holds the backlog, appended as it happened, and a clock past its end.
-
-    The clock stands where every source has fallen silent, so that all windows can close.
-    """
+    """Return a log that holds the backlog, appended as it happened, and the clock at its end."""
     clock, topics = VirtualClock(), config.topics
     names = [*topic_of_modality(config).values(), topics.observations, topics.alerts]
     names += [topics.dead_letters, topics.late_events]
@@ -61,25 +56,25 @@ def appended(config: Config, backlog: Backlog, partitions: int) -> tuple[MemoryL
     for time, output in zip(backlog.times, backlog.outputs, strict=True):
         clock.now = time
         sink.append(output)
-    clock.now += seconds(config.pairing.idle_timeout_seconds) + _AFTER_IDLE
     return log, clock
 
 
 def moments_of(config: Config, backlog: Backlog, shard: Shard) -> Iterator[Moment]:
-    """Yield the Moments that pairing makes of the backlog; carried captions are left out.
+    """Yield the Moments that the backlog completes, each caption in the one that it came with.
 
-    The shard is used up: it waits for results of Moments that never come.
+    The last few windows of each source stay open: only silence would close them. The shard is used
+    up by this.
     """
     log, clock = appended(config, backlog, 1)
     reader = MemoryInputLog(log, "bare", tuple(topic_of_modality(config).values()))
-    for _ in count():
+    more = True
+    while more:
         polled = reader.poll(0)
         for partition, records in polled.records.items():
             shard.push(partition, records)
         for moment in shard.advance(polled.caught_up, clock.now):
             yield replace(moment, carried=None)
-        if polled.caught_up and polled.caught_up == polled.assignment and not polled.records:
-            return
+        more = bool(polled.records) or not polled.assignment
 
 
 def _take(events: Sequence[FeedEvent], take: int, length: float) -> Iterator[FeedEvent]:

@@ -56,7 +56,9 @@ class BareLoop:
         self, pool: ThreadPoolExecutor, moments: Sequence[Moment]
     ) -> Iterator[list[Prepared]]:
         ahead: deque[list[Future[Prepared]]] = deque()
-        for batch in batched(moments, self.shape.batch_moments):
+        size = self.shape.batch_moments
+        for start in range(0, len(moments), size):
+            batch = moments[start : start + size]
             ahead.append([pool.submit(self.pipeline.prepare, moment) for moment in batch])
             if len(ahead) > _AHEAD:
                 yield [future.result() for future in ahead.popleft()]

@@ -12,6 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from worker.core.events import Modality
+from worker.demo.tally import read_tally
+from worker.errors import FailedRunError
 from worker.models.processor import this_processor
 
 _LIBRARIES = ("torch", "openvino", "numpy", "kafka-python", "redis", "pillow", "simplejpeg")
@@ -51,6 +54,19 @@ class Stopwatch:
     def read(self) -> tuple[float, float]:
         """Return (wall, CPU) seconds."""
         return time.monotonic() - self._began, self._cpu() - self._cpu_before
+
+
+def counted(exposition: str, frames: int, moments: int, wall: float, cpu: float) -> Run:
+    """Return a worker's run with what its metrics say of it.
+
+    Raises FailedRunError where records ended anywhere but in Moments, or are unaccounted for.
+    """
+    tally = read_tally(exposition)
+    lost = {name: n for name, n in tally.outcomes.items() if name != "paired" and n}
+    if lost or not tally.reconciles:
+        raise FailedRunError(f"not every record became part of a Moment: {tally.counts()}")
+    encoded = tally.encoded[Modality.FRAME]
+    return Run(moments, frames, encoded, wall, cpu, tally.stage_seconds)
 
 
 def cpu_seconds_of(pid: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 
@@ -87,6 +88,25 @@ def test_each_partition_index_of_the_three_topics_belongs_to_one_member(world: W
     assert first.assignment | second.assignment == {
         TopicPartition(topic, index) for topic in world.inputs for index in range(PARTITIONS)
     }
+
+
+def test_members_that_poll_seldom_and_briefly_come_to_rest(world: World) -> None:
+    readers = [Reader(world.member()), Reader(world.member())]
+
+    def poll() -> list[int]:
+        for reader in readers:
+            reader.poll(0.001)
+            time.sleep(0.03)
+        return [len(reader.assignment) for reader in readers]
+
+    deadline = time.monotonic() + 15
+    while poll() != [6, 6]:
+        assert time.monotonic() < deadline, "the group does not come to rest"
+    generation = readers[0].ownership.generation
+    for _ in range(15):
+        assert poll() == [6, 6]
+    assert {reader.ownership.generation for reader in readers} == {generation}
+    assert generation <= 3
 
 
 def test_two_members_share_and_one_takes_over_when_the_other_leaves(world: World) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.adapters.memory_groups import Group
 from worker.core.events import Record
@@ -54,6 +54,7 @@ class Transaction:
 class _Entry:
     record: Record
     transaction: Transaction | None
+    dropped: bool = False
 
     @property
     def open(self) -> bool:
@@ -61,7 +62,12 @@ class _Entry:
 
     @property
     def visible(self) -> bool:
-        return self.transaction is None or self.transaction.committed
+        return not self.dropped and (self.transaction is None or self.transaction.committed)
+
+    def without_content(self) -> _Entry:
+        """Return what keeps its place in the log but holds nothing."""
+        empty = replace(self.record, key=None, value=None, headers=())
+        return replace(self, record=empty, dropped=True)
 
 
 class MemoryLog:
@@ -77,6 +83,7 @@ class MemoryLog:
             for index in range(count)
         }
         self._stable = dict.fromkeys(self._entries, 0)
+        self._beginnings = dict.fromkeys(self._entries, 0)
         self._groups: dict[str, Group] = {}
 
     def append(self, output: Output, transaction: Transaction | None = None) -> None:
@@ -146,6 +153,15 @@ class MemoryLog:
                 if entry.visible:
                     records.append(entry.record)
             return records, start
+
+    def forget(self, group: str) -> None:
+        """Drop the records that the group has committed, as retention does; nobody reads them."""
+        with self.changed:
+            for partition, offset in self.group(group).offsets.items():
+                entries = self._entries[partition]
+                for index in range(self._beginnings[partition], min(offset, len(entries))):
+                    entries[index] = entries[index].without_content()
+                self._beginnings[partition] = max(self._beginnings[partition], offset)
 
     def read_all(self, topic: str) -> list[Record]:
         """Return all committed records of a topic, partition by partition."""

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from worker.cli.options import AsJson, ConfigFile, read_config
 from worker.config import config_hash, json_schema, markdown_table, show_rows
-from worker.runtime.assemble import budget
+from worker.core.policy import Budget
 
 app = typer.Typer(help="Show, check and describe the configuration.", no_args_is_help=True)
 
@@ -30,11 +30,12 @@ def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
     for row in rows:
         table.add_row(*row)
     Console().print(table)
-    scoring = loaded.config.scoring
+    scoring, pairing = loaded.config.scoring, loaded.config.pairing
+    budget = Budget.of(scoring.false_alarms_per_day, pairing.window_seconds)
     typer.echo(
         f"config hash {config_hash(loaded.config)}; a budget of"
         f" {scoring.false_alarms_per_day:g} false alarms per source and day: a Moment is unusual"
-        f" at p <= {budget(loaded.config).alpha:.2g}"
+        f" at p <= {budget.alpha:.2g}"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from worker.config import Config, Loaded, load
+from worker.errors import OperatorError
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML or TOML file.", show_default=False)
@@ -31,3 +32,16 @@ def read_config(path: Path | None, overrides: Mapping[str, object] | None = None
 def config_of(path: Path | None, overrides: Mapping[str, object] | None = None) -> Config:
     """Return the effective values alone."""
     return read_config(path, overrides).config
+
+
+def prepare_directory(directory: Path) -> None:
+    """Make the directory and see that it can be written. Raises OperatorError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe = directory / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        message = f"{directory} cannot be written ({reason}): give another one with --output."
+        raise OperatorError(message) from None

@@ -21,7 +21,7 @@ from worker.feed.events import FeedEvent, to_output
 from worker.feed.inputs import merge, open_inputs
 from worker.feed.length import length_seconds
 from worker.feed.pace import paced
-from worker.runtime.assemble import topic_of_modality
+from worker.runtime.topics import topic_of_modality
 
 
 def produce(

@@ -7,7 +7,7 @@ however fast this machine gets through it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemoryOutbox, MemorySink
@@ -19,8 +19,9 @@ from worker.core.rfc3339 import seconds
 from worker.demo.results import Played
 from worker.feed.events import FeedEvent, to_output
 from worker.models.base import Encoder
-from worker.runtime.assemble import build_pipeline, decode_threads, shard_factory, topic_of_modality
+from worker.runtime.assemble import build_pipeline, decode_threads, shard_factory
 from worker.runtime.inference import Inference
+from worker.runtime.topics import topic_of_modality
 from worker.runtime.worker import Ports, Worker
 
 CHUNK = seconds(0.5)  # of event time between two steps of the worker
@@ -76,7 +77,9 @@ def play(
         config.pairing.max_buffered_bytes,
     )
     try:
-        _feed(worker, MemorySink(log), clock, events, inputs, progress)
+        for reached in _fed(worker, MemorySink(log), clock, events, inputs):
+            log.forget(config.kafka.group_id)  # long recordings do not fit into memory
+            progress(reached)
         clock.now += seconds(config.pairing.idle_timeout_seconds) + AFTER_IDLE
         while worker.step():
             pass
@@ -88,15 +91,17 @@ def play(
     return Played(records, exposition, time.monotonic() - began)
 
 
-def _feed(
+def _fed(
     worker: Worker,
     sink: MemorySink,
     clock: VirtualClock,
     events: Iterable[FeedEvent],
     topics: Mapping[Modality, str],
-    progress: Callable[[int], None],
-) -> None:
-    """Append the events in time order; step the worker, and wait for it where it falls behind."""
+) -> Iterator[int]:
+    """Append the events in time order; step the worker, and wait for it where it falls behind.
+
+    Yields the event time reached, after each step.
+    """
     stepped = 0
     for event in events:
         if event.time - stepped >= CHUNK:
@@ -104,7 +109,7 @@ def _feed(
             worker.step()
             while worker.is_full:
                 worker.step()
-            progress(clock.now)
+            yield clock.now
         clock.now = max(clock.now, event.time)
         sink.append(to_output(event, topics))
     sink.flush()

@@ -27,7 +27,7 @@ from worker.demo.tally import Tally, read_tally
 from worker.errors import FailedRunError
 from worker.feed.events import FeedEvent, to_output
 from worker.feed.pace import paced
-from worker.runtime.assemble import topic_of_modality
+from worker.runtime.topics import topic_of_modality
 
 START_SECONDS = 120.0  # the first start on a machine measures the encoders
 DRAIN_SECONDS = 180.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from worker.config import Config, config_hash
 from worker.core.events import ContentType, Modality, Record
 from worker.core.messages import read_alert, read_observation
 from worker.demo.tally import Tally, read_tally
-from worker.errors import OperatorError
 from worker.feed.events import FLAC, FeedEvent
 from worker.media.audio import decode_audio
 from worker.media.limits import Limits
@@ -61,19 +59,6 @@ class Results:
     run: Run
     report: Report
     tally: Tally
-
-
-def prepare_directory(directory: Path) -> None:
-    """Make the directory and see that it can be written. Raises OperatorError."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        message = f"{directory} cannot be written ({reason}): give another one with --output."
-        raise OperatorError(message) from None
 
 
 def write_results(directory: Path, config: Config, played: Played, story: Story) -> Results:

@@ -23,19 +23,10 @@ from worker.models.settings import ModelSettings
 from worker.pipeline import Pipeline
 from worker.runtime.compose import Composer, OutputTopics
 from worker.runtime.shard import Shard, ShardRules
+from worker.runtime.topics import topic_of_modality
 from worker.scoring.scorer import ScoringRules
 
 DEAD_LETTER_ROOM = 16 * 1024  # bytes that headers may add to a dead letter
-
-
-def topic_of_modality(config: Config) -> dict[Modality, str]:
-    """Return the names of the three input topics."""
-    topics = config.topics
-    return {
-        Modality.FRAME: topics.frames,
-        Modality.CAPTION: topics.captions,
-        Modality.AUDIO: topics.audio,
-    }
 
 
 def build_encoders(config: Config, cache_directory: Path | None = None) -> dict[Modality, Encoder]:

@@ -43,6 +43,24 @@ class Ports:
     now: Callable[[], int]
 
 
+@dataclass(slots=True)
+class _AppendClock:
+    """What time it is at the brokers: the newest append time, and what has passed since it came.
+
+    Brokers and workers need not agree on the time; only its passing counts.
+    """
+
+    newest: int = 0
+    heard: int = 0
+
+    def hear(self, append_time: int, now: int) -> None:
+        if append_time > self.newest:
+            self.newest, self.heard = append_time, now
+
+    def append_time(self, now: int) -> int:
+        return self.newest + now - self.heard if self.newest else 0
+
+
 ShardFactory = Callable[[frozenset[TopicPartition]], Shard]
 
 
@@ -62,6 +80,7 @@ class Worker:
         self._max_buffered_bytes = max_buffered_bytes
         self._reporter = Reporter(ports.telemetry)
         self._shards: dict[int, Shard] = {}
+        self._clocks: dict[int, _AppendClock] = {}
         self._ready: deque[tuple[Shard, Moment]] = deque()
         self._ownership: Ownership | None = None
         self._commit: Future[None] | None = None
@@ -80,8 +99,9 @@ class Worker:
         self._take_assignment(polled)
         for partition, records in polled.records.items():
             self._shards[partition.partition].push(partition, records)
+            self._clocks[partition.partition].hear(records[-1].timestamp, now)
         self._reporter.polled(polled, now)
-        self._close_moments(polled.caught_up, now - MERGE_WAIT)
+        self._close_moments(polled.caught_up, now)
         self._feed()
         for result in self._inference.completed():
             self._settle(result, now)
@@ -124,17 +144,20 @@ class Worker:
         owned = Counter(partition.partition for partition in polled.assignment)
         lost = [index for index in self._shards if index not in owned]
         for index in lost:
+            del self._clocks[index]
             dropped = self._shards.pop(index)
             self._ready = deque(pair for pair in self._ready if pair[0] is not dropped)
         for index in owned:
             if index not in self._shards:
                 partitions = {p for p in polled.assignment if p.partition == index}
                 self._shards[index] = self._make_shard(frozenset(partitions))
+                self._clocks[index] = _AppendClock()
 
-    def _close_moments(self, caught_up: frozenset[TopicPartition], until: int) -> None:
+    def _close_moments(self, caught_up: frozenset[TopicPartition], now: int) -> None:
         """Advance each index in turn while there is room for closed Moments."""
         self._full = False
-        for shard in self._shards.values():
+        for index, shard in self._shards.items():
+            until = self._clocks[index].append_time(now) - MERGE_WAIT
             for moment in shard.advance(caught_up & shard.partitions, until):
                 self._ready.append((shard, moment))
                 if len(self._ready) >= READY_MOMENTS:

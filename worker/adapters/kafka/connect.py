@@ -7,9 +7,18 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from kafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
     IllegalSaslStateError,
+    InvalidProducerEpochError,
     KafkaError,
+    OutOfOrderSequenceNumberError,
+    ProducerFencedError,
+    RebalanceInProgressError,
     SaslAuthenticationFailedError,
+    TransactionAbortedError,
+    UnknownMemberIdError,
+    UnknownProducerIdError,
     UnsupportedSaslMechanismError,
 )
 from kafka.net.compat import KafkaNetClient
@@ -23,6 +32,18 @@ CONNECT_SECONDS = 8.0
 RETRY_BACKOFF_MS = 5  # the default of 100 makes every transaction wait that long
 _DISCONNECTED = "socket disconnected"
 _MECHANISM_ERRORS = (UnsupportedSaslMechanismError, IllegalSaslStateError)
+# Not worth another attempt by the same client, but a new member with a new producer gets on.
+_OUTDATED = (
+    CommitFailedError,
+    IllegalGenerationError,
+    InvalidProducerEpochError,
+    OutOfOrderSequenceNumberError,
+    ProducerFencedError,
+    RebalanceInProgressError,
+    TransactionAbortedError,
+    UnknownMemberIdError,
+    UnknownProducerIdError,
+)
 
 Client = TypeVar("Client")
 
@@ -96,8 +117,11 @@ def _advice(settings: KafkaSettings, failures: list[BaseException]) -> str:
 
 
 def log_error(error: BaseException, what: str) -> LogError:
-    """Return the client's error as one of ours; its reason is the error's name in snake case."""
+    """Return the client's error as one of ours; its reason is the error's name in snake case.
+
+    It is retriable where beginning anew, with a new member and a new producer, may help.
+    """
     name = type(error).__name__.removesuffix("Error")
     reason = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    retriable = bool(getattr(error, "retriable", False))
+    retriable = isinstance(error, _OUTDATED) or bool(getattr(error, "retriable", False))
     return LogError(reason, f"{what}: {error}", retriable=retriable)

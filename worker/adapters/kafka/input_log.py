@@ -17,6 +17,7 @@ from kafka.errors import (
 
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect, log_error
 from worker.adapters.kafka.end_offsets import EndOffsets
+from worker.adapters.kafka.joins import keep_finished_joins
 from worker.adapters.kafka.membership import Membership, Rebalances, kept
 from worker.adapters.kafka.records import read_leniently, to_record
 from worker.config import KafkaSettings
@@ -58,6 +59,7 @@ class KafkaInputLog:
         except BaseException:
             self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
             raise
+        keep_finished_joins(self._consumer)
         self._membership = Membership()
         self._caught_up: frozenset[TopicPartition] = frozenset()
         self._lag: dict[TopicPartition, int] = {}

@@ -1,0 +1,132 @@
+"""Redis may hang, die and be missing: the results are those of a run without it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from tests.e2e.footage import by_second, camera, long_ago
+from tests.e2e.site import Site, running, total
+from worker.core.events import Record
+from worker.core.messages import Observation, read_observation
+from worker.demo import embedded
+from worker.demo.services import LocalKafka, local_redis, redis_available
+from worker.runtime.assemble import build_encoders
+
+pytestmark = [pytest.mark.kafka, pytest.mark.redis]
+
+SOURCES = ("/cameras/left", "/cameras/right")  # they see the same, so that the cache has hits
+SECONDS = 60
+PAUSE = 0.2  # between two seconds of footage
+
+HITS = 'mmworker_cache_requests_total{result="hit"}'
+FAULTS = 'mmworker_cache_requests_total{result="error"}'
+BYPASSED = 'mmworker_cache_requests_total{result="bypass"}'
+DEGRADED = 'mmworker_degraded{component="redis"}'
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The Observations of a run with a faulty Redis and of one without any, by id.
+
+    `in_the_middle` says of each change whether there was still more to come.
+    """
+
+    faulty: dict[str, Observation]
+    without: dict[str, Observation]
+    exposition: str
+    in_the_middle: list[bool]
+
+
+@pytest.fixture(scope="module")
+def runs(kafka_server: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    available, why = redis_available()
+    if not available:
+        pytest.skip(why)
+    start = long_ago(time.time_ns() // 1000, 120)
+    seconds = by_second([e for source in SOURCES for e in camera(source, start, SECONDS)])
+    events = [event for second in seconds for event in second]
+    in_the_middle: list[bool] = []
+    with local_redis() as redis:
+        settings = {"redis.url": redis.url}
+        site = Site(kafka_server, tmp_path_factory.mktemp("redis"), settings)
+        parts = [site.outputs_of(second) for second in seconds]
+        with running(site) as worker:
+            sender = threading.Thread(target=site.send, args=(parts, PAUSE))
+            sender.start()
+
+            def wait_for(series: str, least: int) -> None:
+                worker.wait_for(lambda: total(worker.metrics(), series) >= least)
+                in_the_middle.append(sender.is_alive())
+
+            wait_for(HITS, 1)
+            os.kill(redis.pid, signal.SIGSTOP)
+            wait_for(DEGRADED, 1)
+            os.kill(redis.pid, signal.SIGCONT)
+            worker.wait_for(lambda: total(worker.metrics(), DEGRADED) == 0)
+            redis.kill()
+            wait_for(DEGRADED, 1)
+            sender.join()
+            worker.await_settled(len(events))
+            exposition = worker.metrics()
+            assert worker.terminate() == 0
+    topic = site.config.topics.observations
+    played = embedded.play(site.config, build_encoders(site.config), events)
+    return Runs(by_id(site.read(topic)), by_id(played.records[topic]), exposition, in_the_middle)
+
+
+def test_redis_hung_and_died_while_events_came(runs: Runs) -> None:
+    assert runs.in_the_middle == [True, True, True]
+    for series in (HITS, FAULTS, BYPASSED):
+        assert total(runs.exposition, series) > 0
+
+
+def test_the_same_moments_are_observed_from_the_same_events(runs: Runs) -> None:
+    assert len(runs.without) == len(SOURCES) * SECONDS
+    assert told(runs.faulty) == told(runs.without)
+
+
+def test_embeddings_and_features_are_the_same(runs: Runs) -> None:
+    for name, one in runs.faulty.items():
+        other = runs.without[name]
+        np.testing.assert_allclose(one.embedding, other.embedding, atol=2e-3)
+        assert one.features.keys() == other.features.keys()
+        for feature, values in one.features.items():
+            np.testing.assert_allclose(values, other.features[feature], atol=2e-3, rtol=2e-3)
+
+
+def test_the_same_is_decided(runs: Runs) -> None:
+    judged = 0
+    for name, one in runs.faulty.items():
+        other = runs.without[name]
+        assert one.decision == other.decision
+        assert one.assessment.warming_up == other.assessment.warming_up
+        assert (one.assessment.p_value is None) == (other.assessment.p_value is None)
+        if one.assessment.p_value is not None:
+            judged += 1
+            assert one.assessment.p_value == pytest.approx(other.assessment.p_value, rel=0.05)
+    assert judged
+
+
+def by_id(records: Sequence[Record]) -> dict[str, Observation]:
+    observations = [read_observation(record.value or b"") for record in records]
+    assert len({each.observation_id for each in observations}) == len(observations)
+    return {each.observation_id: each for each in observations}
+
+
+def told(observations: dict[str, Observation]) -> dict[str, object]:
+    return {
+        name: (
+            each.modalities,
+            each.closed_by,
+            sorted((one.modality, one.id, one.carried) for one in each.inputs),
+        )
+        for name, each in observations.items()
+    }

@@ -1,0 +1,543 @@
+"""The worker over the in-memory log: every event ends in one place, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.runtime.builders import (
+    GROUP,
+    START,
+    STEPS,
+    GatedEncoder,
+    HashEncoder,
+    Member,
+    World,
+    config,
+    encoders,
+    endings_of,
+    event,
+    footage,
+    picture,
+)
+from worker.adapters import memory_log
+from worker.core.events import Modality
+from worker.core.ports import LogError, Output, TopicPartition
+from worker.core.rfc3339 import seconds
+from worker.errors import FailedRunError
+from worker.feed.events import FeedEvent
+from worker.runtime import worker as worker_module
+
+MakeWorld = Callable[..., World]
+
+
+@pytest.fixture
+def world() -> Iterator[MakeWorld]:
+    made: list[World] = []
+
+    def make(partitions: int = 1, **changes: object) -> World:
+        made.append(World(config(**changes), partitions))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def through(world: World, member: Member) -> None:
+    """Let the member decide everything that is in the log."""
+    member.run()
+    world.fall_silent()
+    member.run()
+    member.worker.finish(30)
+
+
+def test_footage_becomes_one_observation_per_window_with_what_belongs_to_it(
+    world: MakeWorld,
+) -> None:
+    here = world()
+    here.append(footage(20))
+    member = here.join()
+    through(here, member)
+    seen = here.observations()
+    assert [one.window_start for one in seen] == [START + seconds(t) for t in range(20)]
+    assert endings_of(here) == Counter(observed=45)
+    assert seen[1].modalities.carried == (Modality.CAPTION,)
+    assert here.log.group(GROUP).offsets == {
+        TopicPartition("frames", 0): 20,
+        TopicPartition("captions", 0): 5,
+        TopicPartition("audio", 0): 20,
+    }
+
+
+def test_what_cannot_be_accepted_or_comes_late_is_kept_elsewhere_and_stops_nothing(
+    world: MakeWorld,
+) -> None:
+    here = world()
+    again = event("frame", 6.2, id="twice")
+    late = event("frame", 0.1)
+    here.append([*footage(6), again, again, event("frame", 6.4, payload=b"not a picture")])
+    here.append_output(Output("frames", None, None))
+    here.append([*[event("frame", t) for t in (8, 9)], late, *footage(3, "/cameras/b")])
+    member = here.join()
+    through(here, member)
+    assert endings_of(here) == Counter(observed=13 + 1 + 2 + 7, late=1, error=2, duplicate=1)
+    tally = member.tally()
+    assert tally.reconciles
+    assert tally.outcomes == {"paired": 23, "late": 1, "dead_letter": 2, "duplicate": 1}
+
+
+def test_an_observation_and_its_alert_are_in_one_unit_with_the_offsets(world: MakeWorld) -> None:
+    here = world(scoring__calibration_moments=20, scoring__false_alarms_per_day=86_400)
+    here.append(footage(90, captions=False))
+    member = here.join()
+    through(here, member)
+    topics = here.settings.topics
+    alerts = [json.loads(value) for value in here.values(topics.alerts)]
+    assert alerts
+    for unit in member.outbox.units:
+        assert unit.offsets
+        ids = {
+            json.loads(output.value or b"")["observation_id"]
+            for output in unit.outputs
+            if output.topic == topics.observations
+        }
+        for output in unit.outputs:
+            if output.topic == topics.alerts:
+                assert json.loads(output.value or b"")["evidence"]["observation_id"] in ids
+
+
+SOURCES = ("/cameras/a", "/cameras/b", "/cameras/c")
+stream = st.lists(
+    st.tuples(
+        st.sampled_from(["frame", "audio", "caption", "poison", "mute", "again"]),
+        st.sampled_from(SOURCES),
+        st.integers(0, 4),  # tenths of a second since the one before
+        st.sampled_from([0.0, 0.0, 0.0, -1.5, -9.0]),  # how far its own time lags
+        st.sampled_from([None, None, None, "c1", "c2"]),
+    ),
+    max_size=50,
+)
+Stream = list[tuple[str, str, int, float, str | None]]
+
+
+def events_of(items: Stream) -> list[tuple[float, FeedEvent]]:
+    """Return the events with the times at which they are appended; every one has its own id."""
+    now, found = 10.0, list[tuple[float, FeedEvent]]()
+    for place, (kind, source, tenths, lag, correlation) in enumerate(items):
+        now += tenths / 10
+        id = f"{place}"
+        match kind:
+            case "poison":
+                one = event("frame", now + lag, source, id=id, payload=b"\x89PNG no picture")
+            case "mute":
+                one = event("audio", now + lag, source, id=id, payload=b"\x00")
+            case "again" if found:
+                one = replace(found[-1][1], correlation_id=None)
+            case "again":
+                one = event("frame", now + lag, source, id=id)
+            case _:
+                one = event(kind, now + lag, source, id=id, correlation=correlation)
+        found.append((now, one))
+    return found
+
+
+def write(world: World, items: list[tuple[float, FeedEvent]]) -> None:
+    for at, one in items:
+        world.clock.now = max(world.clock.now, START + seconds(at))
+        world.append([one])
+
+
+@settings(max_examples=60, deadline=None)
+@given(stream, st.integers(1, 3), st.data())
+def test_every_event_ends_in_exactly_one_place_however_steps_and_appends_interleave(
+    items: Stream, partitions: int, data: st.DataObject
+) -> None:
+    here = World(config(), partitions)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker_module, "READY_MOMENTS", data.draw(st.integers(1, 4)))
+        patch.setattr(worker_module, "BATCH_MOMENTS", data.draw(st.integers(1, 3)))
+        patch.setattr(memory_log, "_MAX_POLL_RECORDS", data.draw(st.integers(1, 7)))
+        member = here.join()
+        try:
+            left = events_of(items)
+            while left:
+                count = data.draw(st.integers(1, 8))
+                write(here, left[:count])
+                left = left[count:]
+                for _ in range(data.draw(st.integers(0, 3))):
+                    member.worker.step()
+                    assert member.tally().reconciles
+            through(here, member)
+            assert member.tally().reconciles
+            assert member.tally().buffered == 0
+            counted = endings_of(here)
+            assert counted.total() == len(items)
+        finally:
+            here.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(stream, st.data())
+def test_results_do_not_depend_on_fetches_batches_or_speed(
+    items: Stream, data: st.DataObject
+) -> None:
+    def play(ready: int, batch: int, fetch: int, chunk: int) -> list[bytes]:
+        here = World(config(), 2)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(worker_module, "READY_MOMENTS", ready)
+            patch.setattr(worker_module, "BATCH_MOMENTS", batch)
+            patch.setattr(memory_log, "_MAX_POLL_RECORDS", fetch)
+            member = here.join()
+            try:
+                events = events_of(items)
+                for start in range(0, len(events), chunk):
+                    write(here, events[start : start + chunk])
+                    for _ in range(chunk % 3):
+                        member.worker.step()
+                through(here, member)
+                topics = here.settings.topics
+                return [
+                    record.key + b" " + (record.value or b"") + repr(record.headers).encode()
+                    for topic in (topics.observations, topics.alerts, topics.late_events)
+                    for record in here.log.read_all(topic)
+                    if record.key is not None
+                ]
+            finally:
+                here.close()
+
+    expected = play(32, 16, 500, 1000)
+    found = play(
+        data.draw(st.integers(1, 5)),
+        data.draw(st.integers(1, 4)),
+        data.draw(st.integers(1, 9)),
+        data.draw(st.integers(1, 20)),
+    )
+    assert found == expected
+
+
+actions = st.lists(
+    st.one_of(
+        st.tuples(st.just("write"), st.integers(1, 6)),
+        st.tuples(st.just("step"), st.integers(0, 3)),
+        st.tuples(st.sampled_from(["join", "leave", "crash"]), st.integers(0, 3)),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 3), actions)
+def test_no_event_is_lost_while_workers_come_go_and_crash(
+    partitions: int, schedule: list[tuple[str, int]]
+) -> None:
+    here = World(config(), partitions)
+    left = sorted(
+        (one for source in SOURCES for one in footage(8, source)), key=lambda one: one.time
+    )
+    members = [here.join()]
+    try:
+        for action, number in schedule:
+            if action == "write":
+                here.append(left[:number])
+                del left[:number]
+            elif action == "join" and len(members) < 3:
+                members.append(here.join())
+            elif action == "step" and members:
+                members[number % len(members)].worker.step()
+            elif action in ("leave", "crash") and len(members) > 1:
+                member = members.pop(number % len(members))
+                member.leave() if action == "leave" else member.crash()
+        here.append(left)
+        settle(here, members)
+        for place in here.places():
+            ends = here.endings().get(place, [])
+            assert ends, f"{place} is in no output"
+            assert len(set(ends)) == 1, f"{place} is in {ends}"
+    finally:
+        here.close()
+
+
+def settle(world: World, members: list[Member]) -> None:
+    """Step all members in turn until all is decided and committed."""
+    idle = 0
+    for _ in range(STEPS):
+        world.clock.now += seconds(0.2)
+        busy = [member.worker.step() for member in members]
+        idle = 0 if any(busy) else idle + 1
+        if idle > 80:
+            break
+        time.sleep(0)
+    for member in members:
+        member.worker.finish(30)
+
+
+def test_a_slow_encoder_makes_partitions_pause_while_polls_go_on_and_memory_stays_bounded(
+    world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "READY_MOMENTS", 4)
+    monkeypatch.setattr(worker_module, "BATCH_MOMENTS", 2)
+    monkeypatch.setattr(memory_log, "_MAX_POLL_RECORDS", 10)
+    slow = GatedEncoder(Modality.FRAME)
+    here = world()
+    here.append(footage(300, captions=False))
+    member = here.join(encoders(frame=slow))
+    held = []
+    for _ in range(200):
+        began = time.monotonic()
+        member.worker.step()
+        assert time.monotonic() - began < 1
+        here.clock.now += seconds(0.05)
+        held.append(member.tally().buffered)
+    assert member.worker.is_full
+    assert max(held) < 60  # of 600
+    assert held[-1] == held[-50]  # nothing more is read
+    slow.gate.set()
+    through(here, member)
+    assert endings_of(here) == Counter(observed=600)
+
+
+def test_a_partition_with_a_backlog_does_not_starve_the_others(
+    world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "READY_MOMENTS", 2)
+    monkeypatch.setattr(worker_module, "BATCH_MOMENTS", 1)
+    here = world(partitions=2)
+    busy, calm = "/cameras/0", "/cameras/1"
+    assert {here_partition(here, source) for source in (busy, calm)} == {0, 1}
+    here.append(footage(400, busy, captions=False))
+    here.append([replace(one, time=one.time + seconds(400)) for one in footage(6, calm)])
+    member = here.join()
+    while len({one.source for one in here.observations()}) < 2:
+        assert len(here.observations()) < 100, "one partition had to wait for all of another"
+        member.worker.step()
+        here.clock.now += seconds(0.6)
+        time.sleep(0.001)
+
+
+def here_partition(world: World, source: str) -> int:
+    from worker.core.partitioner import partition_for
+
+    return partition_for(source.encode(), world.partitions, "murmur2")
+
+
+def test_a_failed_commit_reaches_the_caller_and_a_new_worker_starts_at_the_committed_offsets(
+    world: MakeWorld,
+) -> None:
+    here = world()
+    here.append(footage(12))
+    first = here.join()
+    first.run()
+    here.append([replace(one, time=one.time + seconds(12)) for one in footage(12)])
+    here.clock.now += seconds(1)
+    first.outbox.fail_next = True
+    with pytest.raises(LogError):
+        through(here, first)
+    first.crash()
+    second = here.join()
+    through(here, second)
+    for place in here.places():
+        ends = here.endings()[place]
+        assert len(set(ends)) == 1
+    assert len({one.observation_id for one in here.observations()}) == 24
+
+
+def test_results_in_flight_of_a_lost_partition_are_not_committed_by_its_old_owner(
+    world: MakeWorld,
+) -> None:
+    here = world(partitions=2)
+    here.append(footage(8, "/cameras/0") + footage(8, "/cameras/1"))
+    slow = GatedEncoder(Modality.FRAME)
+    first = here.join(encoders(frame=slow))
+    while not first.inference.in_flight:
+        first.worker.step()
+    second = here.join()
+    for _ in range(3):
+        first.worker.step()
+        second.worker.step()
+    kept = here.log.group(GROUP).assignment(first.log.member)
+    assert {p.partition for p in kept} == {0}
+    slow.gate.set()
+    first.run()
+    first.worker.finish(30)
+    assert {p.partition for unit in first.outbox.units for p in unit.offsets} == {0}
+    settle(here, [first, second])
+    assert endings_of(here).total() == len(here.places())
+
+
+def test_a_retained_partition_keeps_its_open_windows_over_a_rebalance(world: MakeWorld) -> None:
+    here = world(partitions=2)
+    here.append(footage(4, "/cameras/0") + footage(4, "/cameras/1"))
+    first = here.join()
+    first.run()
+    read = first.tally().consumed
+    second = here.join()
+    settle(here, [first, second])
+    assert read == 18
+    assert first.tally().consumed == 18  # nothing was read again by the one that stayed
+    assert second.tally().consumed == 9
+    assert endings_of(here) == Counter(observed=18)
+
+
+def test_the_counts_reconcile_over_a_rebalance(world: MakeWorld) -> None:
+    here = world(partitions=2)
+    here.append(footage(4, "/cameras/0") + footage(4, "/cameras/1"))
+    first = here.join()
+    first.run()
+    second = here.join()
+    settle(here, [first, second])
+    assert first.tally().reconciles
+    assert second.tally().reconciles
+    assert first.metric("rebalances_total", event="revoked") == 1
+
+
+def test_an_evicted_member_forgets_what_it_held_and_starts_anew(world: MakeWorld) -> None:
+    here = world()
+    here.append(footage(4))
+    member = here.join()
+    member.run()
+    here.log.evict(GROUP, member.log.member)
+    member.worker.step()
+    assert not member.worker.is_member
+    through(here, member)
+    assert endings_of(here) == Counter(observed=9)
+    assert member.metric("rebalances_total", event="lost") == 1
+    assert member.tally().reconciles
+
+
+def test_an_exception_in_a_stage_reaches_the_caller_of_step(world: MakeWorld) -> None:
+    class Broken(HashEncoder):
+        def encode(self, batch: object) -> object:  # type: ignore[override]  # it never returns
+            raise RuntimeError("out of memory")
+
+    here = world()
+    here.append(footage(8))
+    member = here.join(encoders(audio=Broken(Modality.AUDIO)))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        through(here, member)
+
+
+def test_a_clock_that_goes_back_stops_neither_commits_nor_reports(world: MakeWorld) -> None:
+    here = world()
+    times = iter([START + seconds(t) for t in (50, 51, 52)])
+    member = here.join(now=lambda: next(times, START + seconds(20)))
+    here.append(footage(15))
+    for _ in range(200):
+        member.worker.step()
+        time.sleep(0.001)
+    assert here.observations()
+    assert member.tally().consumed == len(here.places())
+
+
+def test_a_worker_whose_clock_is_behind_the_brokers_keeps_up_with_the_stream(
+    world: MakeWorld,
+) -> None:
+    here = world()
+    member = here.join(now=lambda: here.clock.now - seconds(3600))
+    here.append(footage(15, captions=False))  # nothing ever comes on the captions topic
+    for _ in range(200):
+        member.worker.step()
+        time.sleep(0.001)
+    assert member.tally().outcomes["paired"] > 10
+
+
+def test_finish_commits_what_is_in_flight(world: MakeWorld) -> None:
+    here = world()
+    here.append(footage(10))
+    member = here.join()
+    while not member.inference.in_flight:
+        member.worker.step()
+    member.worker.finish(30)
+    assert len(here.observations()) >= 5
+
+
+def test_finish_gives_up_in_time_where_an_encoder_hangs(world: MakeWorld) -> None:
+    here = world()
+    here.append(footage(10))
+    slow = GatedEncoder(Modality.FRAME)
+    member = here.join(encoders(frame=slow))
+    while not member.inference.in_flight:
+        member.worker.step()
+    with pytest.raises(FailedRunError, match="read again"):
+        member.worker.finish(0.3)  # though the worker's clock stands still
+    slow.gate.set()
+
+
+def test_windows_that_hold_too_much_end_the_run_with_advice(world: MakeWorld) -> None:
+    here = world(pairing__max_buffered_bytes=1024 * 1024, limits__max_record_bytes=1024 * 1024)
+    here.append([event("frame", t / 10, payload=picture(1) + bytes(200_000)) for t in range(8)])
+    here.clock.now += seconds(2)
+    member = here.join()
+    with pytest.raises(FailedRunError, match="max_buffered_bytes"):
+        member.run()
+
+
+def test_delays_and_stage_times_are_reported(world: MakeWorld) -> None:
+    here = world()
+    here.append(footage(20))
+    member = here.join()
+    through(here, member)
+    for stage in ("ingest", "scored", "published"):
+        assert member.metric("event_delay_seconds_count", stage=stage) > 0, stage
+    for stage in ("decode", "encode", "fuse", "score", "commit"):
+        assert member.metric("stage_duration_seconds_count", stage=stage) > 0, stage
+    assert member.metric("batch_size_count", modality="frame") > 0
+    assert member.metric("event_delay_seconds_count", stage="ingest") == 45
+    assert member.metric("event_delay_seconds_count", stage="published") == 20
+    assert member.metric("last_commit_timestamp_seconds") > 0
+
+
+def test_the_queues_in_front_of_the_stages_are_reported(world: MakeWorld) -> None:
+    here = world()
+    here.append(footage(300, captions=False))
+    slow = GatedEncoder(Modality.FRAME)
+    member = here.join(encoders(frame=slow))
+    for _ in range(100):
+        member.worker.step()
+        here.clock.now += seconds(0.1)
+        time.sleep(0.002)
+    assert member.metric("queue_depth", stage="decode") == 2
+    assert member.metric("queue_depth", stage="encode") == 2
+    slow.gate.set()
+
+
+def test_outputs_that_cannot_be_committed_yet_are_bounded(
+    world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from concurrent.futures import Future
+
+    monkeypatch.setattr(worker_module, "MAX_WAITING_OUTPUTS", 20)
+    monkeypatch.setattr(memory_log, "_MAX_POLL_RECORDS", 10)
+    here = world()
+    here.append(footage(300, captions=False))
+    member = here.join()
+    pending: Future[None] = Future()
+    commit = member.outbox.submit
+    monkeypatch.setattr(member.outbox, "submit", lambda unit, ownership: pending)
+    for _ in range(300):
+        member.worker.step()
+        here.clock.now += seconds(0.1)
+        time.sleep(0.001)
+    assert member.worker.is_full
+    assert member.tally().consumed < 400
+    monkeypatch.setattr(member.outbox, "submit", commit)
+    with pytest.raises(LogError):
+        pending.set_exception(LogError("commit_timeout", "too slow", retriable=True))
+        member.run()
+
+
+def test_inference_threads_end_with_the_member(world: MakeWorld) -> None:
+    before = threading.active_count()
+    here = world()
+    member = here.join()
+    assert threading.active_count() > before
+    member.crash()
+    assert threading.active_count() == before

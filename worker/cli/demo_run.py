@@ -1,0 +1,165 @@
+"""Plays the plaza scene through a worker, writes the results and judges them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from worker.cli.progress import bar
+from worker.config import Config
+from worker.core.rfc3339 import MICROSECONDS, seconds
+from worker.demo import embedded, kafka_run, scene, terminal
+from worker.demo.results import Played, Results, Story, write_results
+from worker.demo.scene import Scene
+from worker.demo.services import kafka_available
+from worker.errors import FailedRunError, OperatorError
+from worker.feed.events import FeedEvent
+from worker.report.model import LabelOutcome, LabelSpan
+from worker.runtime.assemble import build_encoders
+
+Backend = Literal["auto", "kafka", "embedded"]
+
+PARTITIONS = 1  # a young source borrows its neighbours' calibration, partition by partition
+LAWN_EVENT = "people_on_lawn"
+LAWN_SECONDS = 3.0  # within which it has to be found
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the caller asked for. `start` is in microseconds since the epoch."""
+
+    backend: Backend
+    speed: float
+    inject: bool
+    start: int | None
+    as_json: bool
+
+
+def run_demo(config: Config, output: Path, wishes: Wishes) -> None:
+    """Play, write and judge. Raises OperatorError, or FailedRunError where a promise is broken."""
+    plaza = scene.load()
+    console = Console(stderr=True)
+    start = _start(plaza, config, wishes.start)
+    chosen, why = _choose(wishes.backend)
+    console.print(f"Backend: {chosen} ({why})")
+    events = partial(scene.events, plaza, start, inject=wishes.inject)
+    reach = _kafka if chosen == "kafka" else _embedded
+    played = reach(config, output, events, plaza, start, wishes.speed, console)
+    story = Story(
+        title=plaza.title,
+        subtitle="Real footage of a campus plaza, read as four cameras with captions and sound.",
+        backend=f"{chosen}: {why}",
+        labels=_labels(plaza, start, wishes.inject),
+        events=events,
+        now=time.time_ns() // 1000,
+    )
+    results = write_results(output, config, played, story)
+    if wishes.as_json:
+        sys.stdout.write((output / "summary.json").read_text(encoding="utf-8"))
+    else:
+        terminal.show(results, output, played.wall_seconds, Console())
+    _judge(results)
+
+
+def _choose(backend: Backend) -> tuple[Literal["kafka", "embedded"], str]:
+    if backend != "auto":
+        return backend, "as asked for"
+    available, why = kafka_available()
+    if available:
+        return "kafka", "a real Apache Kafka can be started here"
+    return "embedded", why
+
+
+def _start(plaza: Scene, config: Config, wanted: int | None) -> int:
+    """Return a start in the past, on the edge of a window, unless another one is wanted."""
+    latest = time.time_ns() // 1000 - seconds(plaza.video.duration_s + 5)
+    if wanted is None:
+        return latest - latest % seconds(config.pairing.window_seconds)
+    if wanted > latest:
+        raise OperatorError("--start: give a time at least 85 s ago, so that all of it has passed.")
+    return wanted
+
+
+def _kafka(
+    config: Config,
+    output: Path,
+    events: Callable[[], Iterator[FeedEvent]],
+    plaza: Scene,
+    start: int,
+    speed: float,
+    console: Console,
+) -> Played:
+    with (
+        kafka_run.services(config, output, PARTITIONS, console.print) as reached,
+        bar(console, "Playing", plaza.video.duration_s) as advance,
+    ):
+        return kafka_run.play(
+            reached,
+            output,
+            events(),
+            speed,
+            lambda time: advance((time - start) / MICROSECONDS),
+            console.print,
+        )
+
+
+def _embedded(
+    config: Config,
+    _output: Path,
+    events: Callable[[], Iterator[FeedEvent]],
+    plaza: Scene,
+    start: int,
+    _speed: float,
+    console: Console,
+) -> Played:
+    with console.status("Loading the encoders (the first time they are measured for seconds)"):
+        encoders = build_encoders(config)
+    with bar(console, "Playing", plaza.video.duration_s) as advance:
+        return embedded.play(
+            config,
+            encoders,
+            events(),
+            partitions=PARTITIONS,
+            progress=lambda time: advance((time - start) / MICROSECONDS),
+        )
+
+
+def _labels(plaza: Scene, start: int, inject: bool) -> dict[str, tuple[LabelSpan, ...]]:
+    sources = {camera.id: camera.source for camera in plaza.cameras}
+    labels: dict[str, tuple[LabelSpan, ...]] = dict.fromkeys(sources.values(), ())
+    for label in plaza.labels:
+        if label.natural or inject:
+            span = LabelSpan(
+                start=start + seconds(label.start_s),
+                end=start + seconds(label.end_s),
+                kind=label.kind,
+                modality=label.modality,
+                natural=label.natural,
+                note=label.note,
+            )
+            labels[sources[label.camera]] += (span,)
+    return labels
+
+
+def _judge(results: Results) -> None:
+    """Fail where events are unaccounted for or the real event was missed."""
+    if not results.tally.reconciles:
+        raise FailedRunError("The counts do not reconcile: events are unaccounted for.")
+    found = [outcome for outcome in results.report.outcomes if outcome.kind == LAWN_EVENT]
+    if not any(_is_found(outcome) for outcome in found):
+        raise FailedRunError(
+            f"The people on the lawn were not found within {LAWN_SECONDS:g} s for what is seen."
+        )
+
+
+def _is_found(outcome: LabelOutcome) -> bool:
+    seconds_taken = outcome.seconds_to_detect
+    in_time = seconds_taken is not None and seconds_taken <= LAWN_SECONDS
+    return in_time and outcome.right_reason is True
