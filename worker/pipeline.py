@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from worker.core.events import MODALITIES, Event, Modality
 from worker.core.moment import Moment
+from worker.core.rfc3339 import MICROSECONDS
 from worker.errors import InvalidEventError, Reason
+from worker.media.audio import SAMPLE_RATE
 from worker.media.decode import check, decode
 from worker.media.images import resize_square, thumbnail
 from worker.media.limits import Limits
@@ -197,7 +199,17 @@ class Pipeline:
     def _waveform(
         self, moment: Moment, rejected: list[Rejected]
     ) -> tuple[list[Event], Array] | None:
-        clips = list(self._decoded(moment.of(Modality.AUDIO), rejected))
+        """Decode clips until the longest one allowed, or the window, is filled; check the rest."""
+        longest = max(self._limits.max_audio_seconds, (moment.end - moment.start) / MICROSECONDS)
+        left = int(longest * SAMPLE_RATE)
+        clips: list[tuple[Event, Array]] = []
+        for event in moment.of(Modality.AUDIO):
+            if left <= 0:
+                self._check(event, rejected)
+                continue
+            for _, samples in self._decoded([event], rejected):
+                clips.append((event, samples))
+                left -= len(samples)
         if not clips:
             return None
         return [event for event, _ in clips], np.concatenate([samples for _, samples in clips])

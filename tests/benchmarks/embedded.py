@@ -20,10 +20,8 @@ from worker.runtime.worker import Ports, Worker
 _FINISH_SECONDS = 10.0
 
 
-def run(
-    config: Config, pipeline: Pipeline, backlog: Backlog, partitions: int, moments: int
-) -> Run:
-    """Go through the backlog until its Moments are committed. Raises FailedRunError."""
+def run(config: Config, pipeline: Pipeline, backlog: Backlog, partitions: int, bare: Run) -> Run:
+    """Go through the backlog until what `bare` did is committed. Raises FailedRunError."""
     log, clock = appended(config, backlog, partitions)
     metrics = Metrics(tuple(topic_of_modality(config).values()))
     inference = Inference(pipeline, None, metrics, decode_threads(config))
@@ -35,14 +33,14 @@ def run(
     )
     watch = Stopwatch()
     try:
-        while _observations(config, log) < moments:
+        while _observations(config, log) < bare.moments:
             worker.step()
         wall, cpu = watch.read()
         worker.finish(_FINISH_SECONDS)  # reports what was counted since the last second began
     finally:
         inference.close()
     exposition = metrics.render("")[0].decode()
-    return counted(exposition, backlog.frames, moments, wall, cpu)
+    return counted(exposition, bare, wall, cpu)
 
 
 def _observations(config: Config, log: MemoryLog) -> int:

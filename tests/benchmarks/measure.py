@@ -7,12 +7,11 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from worker.core.events import Modality
 from worker.demo.tally import read_tally
 from worker.errors import FailedRunError
 from worker.models.processor import this_processor
@@ -56,8 +55,8 @@ class Stopwatch:
         return time.monotonic() - self._began, self._cpu() - self._cpu_before
 
 
-def counted(exposition: str, frames: int, moments: int, wall: float, cpu: float) -> Run:
-    """Return a worker's run with what its metrics say of it.
+def counted(exposition: str, bare: Run, wall: float, cpu: float) -> Run:
+    """Return a worker's run over the same Moments as `bare`, with what its metrics say of it.
 
     Raises FailedRunError where records ended anywhere but in Moments, or are unaccounted for.
     """
@@ -65,8 +64,9 @@ def counted(exposition: str, frames: int, moments: int, wall: float, cpu: float)
     lost = {name: n for name, n in tally.outcomes.items() if name != "paired" and n}
     if lost or not tally.reconciles:
         raise FailedRunError(f"not every record became part of a Moment: {tally.counts()}")
-    encoded = tally.encoded[Modality.FRAME]
-    return Run(moments, frames, encoded, wall, cpu, tally.stage_seconds)
+    return replace(
+        bare, wall_seconds=wall, cpu_seconds=cpu, stage_seconds=dict(tally.stage_seconds)
+    )
 
 
 def cpu_seconds_of(pid: int) -> float:

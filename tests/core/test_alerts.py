@@ -63,6 +63,13 @@ def test_a_moment_near_the_threshold_keeps_it_open() -> None:
     assert "close" not in kinds(1e-9, 0.5, 0.5, near, 0.5, 0.5, near)
 
 
+def test_an_alert_closes_also_where_the_windows_are_so_long_that_alpha_is_large() -> None:
+    hourly = AlertPolicy(Budget.of(2, 3600), cooldown=0)
+    assert hourly.budget.alpha > 0.1
+    decisions = play(1e-9, 0.9, 0.9, 0.9, policy=hourly)
+    assert [one.kind for one in decisions] == ["open", "none", "none", "close"]
+
+
 def test_an_update_is_sent_only_where_severity_or_reasons_grow() -> None:
     assert kinds(1e-6, 1e-6, 1e-6, 1e-9, 1e-9, 1e-6) == [
         "open",

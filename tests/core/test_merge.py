@@ -59,7 +59,15 @@ def test_a_full_queue_names_its_partition() -> None:
     merger = Merger(BOTH, max_records=2)
     merger.push(FRAMES, [record(FRAMES, offset, offset) for offset in range(2)])
     assert merger.ahead == {FRAMES}
-    assert merger.sizes() == {FRAMES: 2, AUDIO: 0}
+    assert merger.sizes() == {FRAMES: (2, 4), AUDIO: (0, 0)}
+
+
+def test_a_queue_is_full_by_bytes_too_and_room_comes_back() -> None:
+    merger = Merger(BOTH, max_bytes=4)
+    merger.push(FRAMES, [record(FRAMES, offset, offset) for offset in range(2)])
+    assert merger.ahead == {FRAMES}
+    drain(merger, BOTH, 10)
+    assert not merger.ahead
 
 
 logs = st.tuples(

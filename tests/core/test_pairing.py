@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.builders import event, rules
+from worker.core import pairing as pairing_module
+from worker.core import source_pairing
 from worker.core.events import Event, Modality
 from worker.core.moment import Closed, ClosedBy, Duplicate, Late, Moment, Outcome, Released
 from worker.core.pairing import Pairing
@@ -121,7 +124,106 @@ def test_another_camera_with_a_fast_clock_makes_nobody_late() -> None:
     assert len(on_time) == 27
 
 
+def test_an_event_is_late_from_the_end_of_its_window_on() -> None:
+    pairing = Pairing(rules())
+    play(pairing, [event("audio", 0.0), event("frame", 3.999)])
+    assert not late(play(pairing, [event("frame", 1.5)]))  # its window ends at 2, reached is 1.999
+    play(pairing, [event("frame", 4.0)])
+    assert late(play(pairing, [event("frame", 1.6)]))
+
+
+def test_without_an_awaited_modality_a_source_is_paired_by_what_it_sends() -> None:
+    pairing = Pairing(rules("frame"))
+    sounds = [event("audio", t) for t in (0, 1, 2, 3)]
+    assert starts(moments(play(pairing, sounds))) == [0]
+    pairing = Pairing(rules("frame"))
+    mixed = [one for t in (0, 1, 2, 3) for one in (event("audio", t), event("caption", t + 5))]
+    assert starts(moments(play(pairing, mixed))) == [0]  # captions, far ahead, are not waited for
+
+
+def test_an_awaited_modality_counts_while_its_newest_event_is_within_the_idle_timeout() -> None:
+    pairing = Pairing(rules(idle=10))
+    play(pairing, stream(0.0))
+    assert not moments(play(pairing, [event("frame", 10.0)]))  # just within
+    assert starts(moments(play(pairing, [event("frame", 10.001)]))) == [0]
+
+
+def test_a_strictly_paired_window_is_complete_only_with_all_that_it_awaits() -> None:
+    pairing = Pairing(rules("frame", "caption", "audio"))
+    everything = [one for t in range(4) for one in (*av(t), event("caption", t + 0.1))]
+    del everything[1]  # the first clip
+    first, *_ = moments([*play(pairing, everything), *pairing.flush()])
+    assert first.missing == (Modality.AUDIO,)
+    assert first.closed_by is ClosedBy.WATERMARK
+
+
+def test_silence_is_counted_in_append_time_from_the_last_accepted_event() -> None:
+    pairing = Pairing(rules(idle=10))
+    play(pairing, stream(0.0, 5.0))
+    outcomes = play(pairing, [event("frame", 0.1, appended=12)])  # late: it does not count
+    assert late(outcomes)
+    assert not moments(pairing.advance(seconds(14.9)))
+    assert moments(pairing.advance(seconds(15)))
+
+
+def test_neither_late_events_nor_duplicates_move_fronts_or_end_a_silence() -> None:
+    pairing = Pairing(rules(idle=10))
+    play(pairing, stream(0.0, 1.0, 2.0, 3.0))
+    list(pairing.advance(seconds(100)))
+    assert late(play(pairing, [event("frame", 2.5, appended=101)]))
+    assert (pairing.active_sources, pairing.silent_sources) == (0, 1)
+    back = play(pairing, [event("frame", 50.0, appended=102, id="x")])
+    again = play(pairing, [event("frame", 99.0, appended=103, id="x")])
+    assert [type(one) for one in again] == [Duplicate]
+    assert not late(back)
+    assert not late(play(pairing, [event("frame", 48.5, appended=104)]))  # the front is still 50
+
+
+def test_the_longest_silent_source_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairing_module, "MAX_SILENT_SOURCES", 2)
+    pairing = Pairing(rules())
+    for place, source in enumerate(("/a", "/b", "/c")):
+        play(pairing, stream(20.0 * place, source=source))
+    list(pairing.advance(seconds(1000)))
+    assert pairing.silent_sources == 2
+    assert not late(play(pairing, [event("frame", 0.0, source="/a", appended=1000)]))
+    assert late(play(pairing, [event("frame", 20.0, source="/b", appended=1000)]))
+
+
 class TestCaptions:
+    def test_it_waits_for_the_first_window_that_ends_after_its_time(self) -> None:
+        pairing = Pairing(rules())
+        found = moments(play(pairing, [event("caption", 2.5), *stream(*range(7))]))
+        assert [m.start / 1e6 for m in found if Modality.CAPTION in m.present] == [2]
+
+    def test_the_age_up_to_which_it_is_present_or_carried_is_inclusive(self) -> None:
+        pairing = Pairing(rules(carry=2))
+        found = moments(play(pairing, [event("caption", 1.0), *stream(*range(9))]))
+        assert [m.start / 1e6 for m in found if m.carried] == [2, 3]
+        pairing = Pairing(rules(carry=2))
+        play(pairing, stream(*range(6)))  # closed up to 3
+        assert not late(play(pairing, [event("caption", 1.0, appended=6)]))
+        assert late(play(pairing, [event("caption", 0.999, appended=6)]))
+
+    def test_front_lateness_does_not_apply_to_it(self) -> None:
+        pairing = Pairing(rules())
+        play(pairing, [*stream(0, 1), event("caption", 5.0)])
+        assert not late(play(pairing, [event("caption", 0.0, appended=5)]))
+
+    def test_one_that_no_window_takes_is_late_when_its_source_falls_silent(self) -> None:
+        pairing = Pairing(rules())
+        play(pairing, stream(0, 1))
+        list(pairing.advance(seconds(20)))
+        outcomes = play(pairing, [event("caption", 0.5, appended=21)])
+        assert not late(outcomes)
+        assert late(pairing.advance(seconds(40)))
+
+    def test_it_does_not_reach_back_before_its_time(self) -> None:
+        pairing = Pairing(rules())
+        found = moments(play(pairing, [event("caption", 1.0), *stream(*range(5))]))
+        assert not found[0].of(Modality.CAPTION)
+        assert found[0].carried is None
+
     def test_a_caption_joins_the_next_window_that_closes_and_is_carried_up_to_its_age(self) -> None:
         pairing = Pairing(rules(carry=2))
         outcomes = play(pairing, [event("caption", 0.0), *stream(*range(9))])
@@ -201,8 +303,48 @@ class TestCorrelation:
         outcomes = play(pairing, stream(3.5))
         assert [m.closed_by for m in moments(outcomes) if m.correlation_id] == [ClosedBy.WATERMARK]
 
+    def test_front_lateness_does_not_apply_and_its_caption_is_not_carried(self) -> None:
+        pairing = Pairing(rules())
+        play(pairing, stream(*range(9)))
+        old = [event(kind, 1.0, correlation="c", appended=9) for kind in ("caption", "frame")]
+        outcomes = play(pairing, [*old, *stream(9, 10)])
+        assert not late(outcomes)
+        assert all(moment.carried is None for moment in moments(outcomes))
+
+    def test_it_is_complete_only_with_every_modality_that_is_configured(self) -> None:
+        pairing = Pairing(rules())
+        both = [event(kind, 1.0, correlation="c") for kind in ("frame", "caption")]
+        assert not moments(play(pairing, both))
+
+    def test_the_oldest_of_many_closed_ones_is_forgotten(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(source_pairing, "MAX_CLOSED_CORRELATIONS", 2)
+        pairing = Pairing(rules())
+        for name in ("a", "b", "c"):
+            play(pairing, [event(kind, 1.0, correlation=name) for kind in ("frame", "audio")])
+        assert late(play(pairing, [event("caption", 1.0, correlation="c")]))
+        assert not late(play(pairing, [event("caption", 1.1, correlation="a")]))
+
 
 class TestDuplicates:
+    def test_it_is_checked_before_lateness(self) -> None:
+        pairing = Pairing(rules())
+        play(pairing, [event("audio", 0.0), event("frame", 0.0, id="1"), event("frame", 5.0)])
+        outcomes = play(pairing, [event("frame", 0.0, id="1")])  # behind its front, still open
+        assert [type(one) for one in outcomes] == [Duplicate]
+
+    def test_the_same_id_of_another_modality_or_source_is_another_event(self) -> None:
+        pairing = Pairing(rules())
+        same = [event("frame", 0.0, id="1"), event("audio", 0.0, id="1")]
+        outcomes = play(pairing, [*same, event("frame", 0.0, "/b", id="1")])
+        assert not outcomes
+
+    def test_after_the_close_it_is_late(self) -> None:
+        pairing = Pairing(rules())
+        play(pairing, [event("frame", 0.0, id="1"), *stream(0.5, 1, 2, 3)])
+        assert late(play(pairing, [event("frame", 0.0, id="1", appended=3)]))
+
     def test_the_first_counts_while_its_moment_is_open(self) -> None:
         pairing = Pairing(rules())
         outcomes = play(pairing, [event("frame", 0.0, name="1"), event("frame", 0.1, name="1")])

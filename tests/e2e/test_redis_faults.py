@@ -17,14 +17,14 @@ from tests.e2e.site import Site, running, total
 from worker.core.events import Record
 from worker.core.messages import Observation, read_observation
 from worker.demo import embedded
-from worker.demo.services import LocalKafka, local_redis, redis_available
+from worker.demo.services import LocalKafka, LocalRedis, local_redis
 from worker.runtime.assemble import build_encoders
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 
 SOURCES = ("/cameras/left", "/cameras/right")  # they see the same, so that the cache has hits
-SECONDS = 60
-PAUSE = 0.2  # between two seconds of footage
+SECONDS = 50
+PAUSE = 0.25  # between two seconds of footage
 
 HITS = 'mmworker_cache_requests_total{result="hit"}'
 FAULTS = 'mmworker_cache_requests_total{result="error"}'
@@ -46,10 +46,9 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def runs(kafka_server: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    available, why = redis_available()
-    if not available:
-        pytest.skip(why)
+def runs(
+    kafka_server: LocalKafka, redis_server: LocalRedis, tmp_path_factory: pytest.TempPathFactory
+) -> Runs:
     start = long_ago(time.time_ns() // 1000, 120)
     seconds = by_second([e for source in SOURCES for e in camera(source, start, SECONDS)])
     events = [event for second in seconds for event in second]
@@ -111,7 +110,7 @@ def test_the_same_is_decided(runs: Runs) -> None:
         assert (one.assessment.p_value is None) == (other.assessment.p_value is None)
         if one.assessment.p_value is not None:
             judged += 1
-            assert one.assessment.p_value == pytest.approx(other.assessment.p_value, rel=0.05)
+            assert one.assessment.p_value == pytest.approx(other.assessment.p_value, rel=0.1)
     assert judged
 
 

@@ -34,6 +34,17 @@ def test_every_mask_gives_a_finite_unit_vector_and_weights_that_sum_to_one() -> 
     assert (weights[~MASKS] == 0).all()
 
 
+def test_a_vector_does_not_depend_on_what_is_fused_with_it_to_the_last_bit() -> None:
+    fusion, z = Fusion(DIMS, seed=7), embeddings(8)
+    together, _ = fusion.forward(z, MASKS)
+    for row in range(8):
+        alone, _ = fusion.forward(
+            {modality: vectors[row : row + 1] for modality, vectors in z.items()},
+            MASKS[row : row + 1],
+        )
+        assert np.array_equal(alone[0], together[row])
+
+
 def test_untrained_weights_are_equal_among_the_present() -> None:
     _, weights = Fusion(DIMS, seed=7).forward(embeddings(8), MASKS)
     for row, mask in zip(weights, MASKS, strict=True):

@@ -16,7 +16,12 @@ from worker.adapters.prometheus import Metrics
 from worker.adapters.redis_cache import RedisCache
 from worker.config import Config
 from worker.models.settings import resolve_device
-from worker.runtime.assemble import build_encoders, build_pipeline, decode_threads, shard_factory
+from worker.runtime.assemble import (
+    build_encoders,
+    build_pipeline,
+    decode_threads,
+    shard_factory,
+)
 from worker.runtime.health import Health
 from worker.runtime.inference import Inference
 from worker.runtime.service import Service

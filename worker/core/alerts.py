@@ -10,7 +10,8 @@ from worker.core.policy import Budget, Severity
 DEBOUNCE_OF = 3  # an alert opens when two of so many Moments in a row are unusual
 DEBOUNCE_NEEDS = 2
 CLOSE_AFTER = 3  # Moments in a row that are not even near the threshold
-NEAR = 10.0  # times alpha: an open alert stays open below it
+NEAR = 10.0  # times alpha: an open alert stays open below it,
+CALM = 0.5  # but not above this p-value, where a large alpha would never let one close
 
 Kind = Literal["none", "open", "update", "close"]
 RULE = "anomaly"
@@ -99,7 +100,8 @@ class AlertPolicy:
     def _follow(
         self, state: AlertState, alert: OpenAlert, finding: Finding, p_value: float
     ) -> tuple[AlertState, Decision]:
-        if p_value > self.budget.alpha * NEAR:
+        alpha = self.budget.alpha
+        if p_value > max(alpha, min(alpha * NEAR, CALM)):
             calm = replace(alert, calm=alert.calm + 1)
             if calm.calm < CLOSE_AFTER:
                 return replace(state, alert=calm), NOTHING

@@ -21,6 +21,10 @@ MAX_HEADER_BYTES = 32 * 1024  # keys and values
 MAX_NAME_CHARS = 512  # of an id, a source or a correlation id
 MAX_CONTENT_TYPE_CHARS = 256
 
+# What lies outside could not be written as a time again once a window or a grace is added.
+EARLIEST = rfc3339.parse("0002-01-01T00:00:00Z")
+LATEST = rfc3339.parse("9998-12-31T00:00:00Z")
+
 CONTENT_TYPES: Mapping[Modality, frozenset[str]] = {
     Modality.FRAME: frozenset({"image/jpeg", "image/png", "image/webp"}),
     Modality.CAPTION: frozenset({"text/plain", "application/json"}),
@@ -163,6 +167,9 @@ def _time(text: str, append_time: int, max_skew: int) -> int:
     except (ValueError, OverflowError):
         message = "ce_time is not an RFC 3339 time with a zone"
         raise InvalidEventError(Reason.MALFORMED_TIME, message) from None
+    if not EARLIEST <= time <= LATEST:
+        message = "ce_time is not within the years 2 and 9998"
+        raise InvalidEventError(Reason.MALFORMED_TIME, message)
     ahead = time - append_time
     if ahead > max_skew:
         message = f"ce_time is {ahead / rfc3339.MICROSECONDS:.1f} s ahead of the append time"

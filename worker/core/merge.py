@@ -13,6 +13,9 @@ from typing import NamedTuple
 from worker.core.events import Record
 from worker.core.ports import TopicPartition
 
+MAX_RECORDS = 2000
+MAX_BYTES = 32 * 1024 * 1024
+
 
 class _Key(NamedTuple):
     append_time: int
@@ -22,15 +25,22 @@ class _Key(NamedTuple):
 class Merger:
     """Buffers what was fetched and gives it back in merged order.
 
-    `max_records` bounds each partition's queue: `ahead` names the partitions to pause.
+    `max_records` and `max_bytes` bound each partition's queue: `ahead` names those to pause.
     """
 
-    def __init__(self, partitions: Iterable[TopicPartition], max_records: int = 2000) -> None:
+    def __init__(
+        self,
+        partitions: Iterable[TopicPartition],
+        max_records: int = MAX_RECORDS,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self._queues: dict[TopicPartition, deque[tuple[_Key, Record]]] = {
             partition: deque() for partition in sorted(partitions)
         }
+        self._bytes = dict.fromkeys(self._queues, 0)
         self._newest = dict.fromkeys(self._queues, 0)
         self._max_records = max_records
+        self._max_bytes = max_bytes
         self._clock = 0
 
     def push(self, partition: TopicPartition, records: Iterable[Record]) -> None:
@@ -40,6 +50,7 @@ class Merger:
             newest = max(self._newest[partition], record.timestamp)
             self._newest[partition] = newest
             queue.append((_Key(newest, partition.topic), record))
+            self._bytes[partition] += record.size
 
     def pop(self, fully_read: frozenset[TopicPartition], until: int) -> Record | None:
         """Return the next record, or None while an earlier one may still come.
@@ -57,7 +68,9 @@ class Merger:
             if other not in fully_read or key.append_time > until:
                 return None
         self._clock = max(self._clock, key.append_time)
-        return self._queues[partition].popleft()[1]
+        record = self._queues[partition].popleft()[1]
+        self._bytes[partition] -= record.size
+        return record
 
     @property
     def clock(self) -> int:
@@ -70,14 +83,14 @@ class Merger:
         return frozenset(
             partition
             for partition, queue in self._queues.items()
-            if len(queue) >= self._max_records
+            if len(queue) >= self._max_records or self._bytes[partition] >= self._max_bytes
         )
 
     @property
     def size(self) -> int:
         """Buffered records."""
-        return sum(self.sizes().values())
+        return sum(map(len, self._queues.values()))
 
-    def sizes(self) -> dict[TopicPartition, int]:
-        """Return the buffered records of each partition."""
-        return {partition: len(queue) for partition, queue in self._queues.items()}
+    def sizes(self) -> dict[TopicPartition, tuple[int, int]]:
+        """Return the buffered records of each partition, and their bytes."""
+        return {each: (len(queue), self._bytes[each]) for each, queue in self._queues.items()}

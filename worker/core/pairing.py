@@ -13,6 +13,8 @@ from worker.core.events import Event, Modality
 from worker.core.moment import Duplicate, Late, Outcome
 from worker.core.source_pairing import PairingRules, SourcePairing
 
+MAX_SILENT_SOURCES = 10_000  # remembered, so that what comes late for them is late
+
 
 class Pairing:
     """The state machine of all sources of one partition index."""
@@ -36,6 +38,8 @@ class Pairing:
                 return
             del self._active[name]
             self._silent[name] = source
+            if len(self._silent) > MAX_SILENT_SOURCES:
+                del self._silent[next(iter(self._silent))]
             yield from source.silence()
 
     def add(self, event: Event) -> Iterator[Outcome]:
@@ -61,12 +65,12 @@ class Pairing:
             yield from self.advance(newest + self._rules.idle_timeout)
 
     def buffered(self) -> dict[Modality, tuple[int, int]]:
-        """Return per modality how many events wait for their Moment, and their bytes."""
+        """Return per modality how many events wait for their Moment, and their records' bytes."""
         totals = dict.fromkeys(Modality, (0, 0))
         for source in (*self._active.values(), *self._silent.values()):
             for event in source.waiting():
                 entries, size = totals[event.modality]
-                totals[event.modality] = (entries + 1, size + len(event.payload))
+                totals[event.modality] = (entries + 1, size + event.record.size)
         return totals
 
     @property

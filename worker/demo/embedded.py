@@ -19,7 +19,11 @@ from worker.core.rfc3339 import seconds
 from worker.demo.results import Played
 from worker.feed.events import FeedEvent, to_output
 from worker.models.base import Encoder
-from worker.runtime.assemble import build_pipeline, decode_threads, shard_factory
+from worker.runtime.assemble import (
+    build_pipeline,
+    decode_threads,
+    shard_factory,
+)
 from worker.runtime.inference import Inference
 from worker.runtime.topics import topic_of_modality
 from worker.runtime.worker import Ports, Worker
@@ -80,15 +84,20 @@ def play(
         for reached in _fed(worker, MemorySink(log), clock, events, inputs):
             log.forget(config.kafka.group_id)  # long recordings do not fit into memory
             progress(reached)
+        _come_to_rest(worker)  # reads the rest: silence is counted from when that was heard
         clock.now += seconds(config.pairing.idle_timeout_seconds) + AFTER_IDLE
-        while worker.step():
-            pass
+        _come_to_rest(worker)
         worker.finish(FINISH_SECONDS)
     finally:
         inference.close()
     records = {topic: log.read_all(topic) for topic in outputs}
     exposition = metrics.render("")[0].decode()
     return Played(records, exposition, time.monotonic() - began)
+
+
+def _come_to_rest(worker: Worker) -> None:
+    while worker.step():
+        pass
 
 
 def _fed(

@@ -65,7 +65,7 @@ def decode_image(
 
 def resize_square(image: Pixels, side: int) -> Pixels:
     """Return (side, side, 3): the whole picture, squeezed, with antialiasing."""
-    channels_first = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    channels_first = torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1)
     resized = functional.resize(channels_first, [side, side], antialias=True)
     squeezed: Pixels = resized.permute(1, 2, 0).contiguous().numpy()
     return squeezed

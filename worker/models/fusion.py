@@ -51,7 +51,7 @@ class Fusion:
         for place, modality in enumerate(MODALITIES):
             rows = np.flatnonzero(present[:, place])
             if len(rows):
-                tokens = _unit(z[modality][rows].astype(np.float32) @ self._projections[modality].T)
+                tokens = _unit(_projected(z[modality][rows], self._projections[modality]))
                 fused[rows] += weights[rows, place, None] * tokens
         return _unit(fused), weights
 
@@ -76,6 +76,11 @@ def orthonormal_rows(rows: int, columns: int, seed: int) -> Array:
     q, r = np.linalg.qr(normal)
     q *= np.sign(np.diag(r))  # makes the factor unique, whatever the linear algebra library
     return np.ascontiguousarray(q.T if rows <= columns else q, np.float32)
+
+
+def _projected(vectors: NDArray[np.floating], projection: Array) -> Array:
+    """Project row by row: a product of matrices would round a row by how many stand beside it."""
+    return np.stack([projection @ row for row in vectors.astype(np.float32)])
 
 
 def _unit(vectors: Array) -> Array:

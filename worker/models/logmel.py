@@ -72,6 +72,8 @@ def log_mels(waveform: Waveform) -> NDArray[np.float32]:
     if waveform.ndim != 1 or not len(waveform):
         raise ValueError("a waveform is one-dimensional and has samples")
     padded = np.pad(waveform, (0, max(0, _WINDOW - len(waveform))))
+    if torch.get_num_threads() != 1:  # of this thread; a clip is too short to be shared out
+        torch.set_num_threads(1)
     with torch.inference_mode():
         energies = _mel_spectrogram()(torch.from_numpy(padded))
         logs: NDArray[np.float32] = torch.log(energies + _FLOOR).numpy().T

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from worker.core.alerts import RULE, Decision, OpenAlert
 from worker.core.events import Event
 from worker.core.messages import (
@@ -18,6 +20,7 @@ from worker.core.messages import (
     output_headers,
     to_json,
 )
+from worker.core.messages.vectors import Float16Array
 from worker.core.moment import Moment
 from worker.core.policy import Budget
 from worker.core.ports import Output
@@ -76,14 +79,14 @@ class Composer:
             window_start=moment.start,
             window_end=moment.end,
             modalities=Modalities(moment.present, moment.carried_modalities, moment.missing),
-            embedding=embedded.fused,
-            features=embedded.features,
+            embedding=_finite(embedded.fused),
+            features={n: v for n, v in embedded.features.items() if n not in scored.skipped},
             assessment=scored.assessment,
             decision=_decision_record(moment.source, decision),
             inputs=_inputs(moment),
             model=self.model,
             closed_by=moment.closed_by,
-            degraded=(),
+            degraded=tuple(f"non_finite:{name}" for name in scored.skipped),
             correlation_id=moment.correlation_id,
             traceparent=_traceparent(moment),
         )
@@ -117,6 +120,11 @@ class Composer:
             degraded=observation.degraded,
             traceparent=observation.traceparent,
         )
+
+
+def _finite(vector: Float16Array) -> Float16Array:
+    """Return the vector, or one without elements where it is no vector."""
+    return vector if np.isfinite(vector).all() else np.zeros(0, np.float16)
 
 
 def _decision_record(source: str, decision: Decision) -> DecisionRecord:

@@ -20,10 +20,12 @@ import numpy as np
 from worker.core.events import MODALITIES, Modality
 from worker.core.moment import Moment
 from worker.core.ports import EmbeddingCache, Telemetry
+from worker.models.base import EncoderError
 from worker.pipeline import Embedded, Pipeline, Prepared, Vectors
 
 QUEUE_BATCHES = 2  # batches that wait in front of a stage
 VECTOR_BYTES = 2  # float16
+CLOSE_SECONDS = 5.0  # for each stage; the threads are daemons
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,11 @@ class Inference:
         return not self._to_decode.full()
 
     @property
+    def waiting(self) -> dict[str, int]:
+        """The batches that wait in front of each stage."""
+        return {"decode": self._to_decode.qsize(), "encode": self._to_encode.qsize()}
+
+    @property
     def in_flight(self) -> int:
         """Batches submitted and not returned by `completed`."""
         return self._in_flight
@@ -112,11 +119,16 @@ class Inference:
             results.append(result)
 
     def close(self) -> None:
-        """End the threads after what is queued."""
+        """Drop what waits and end the threads; one that hangs in a library is left behind."""
+        while True:
+            try:
+                self._to_decode.get_nowait()
+            except queue.Empty:
+                break
         self._to_decode.put(None)
         for thread in self._threads:
-            thread.join()
-        self._pool.shutdown()
+            thread.join(CLOSE_SECONDS)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(
         self, stage: str, inbox: queue.Queue[_Queued | None], work: Callable[[_Queued], None]
@@ -150,11 +162,19 @@ class Inference:
             for modality, contents in wanted.items():
                 unknown = {key: item for key, item in contents.items() if key not in vectors}
                 if unknown:
-                    fresh |= self._pipeline.encode(modality, unknown)
-                    self._telemetry.encoded(modality, self._device, len(unknown))
+                    fresh |= self._encoded(modality, unknown)
         if self._cache is not None and fresh:
             self._cache.put_many({key: vector.tobytes() for key, vector in fresh.items()})
         return vectors | fresh
+
+    def _encoded(self, modality: Modality, contents: dict[bytes, Any]) -> dict[bytes, Any]:
+        try:
+            vectors = self._pipeline.encode(modality, contents)
+        except EncoderError as error:
+            self._telemetry.encoder_failed(modality, error.reason)
+            raise
+        self._telemetry.encoded(modality, self._device, len(contents))
+        return vectors
 
     def _remembered(self, wanted: dict[Modality, dict[bytes, Any]]) -> dict[bytes, Any]:
         """Return the valid vectors that the cache has; anything else is a miss."""

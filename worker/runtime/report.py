@@ -1,8 +1,13 @@
-"""Turns what happened into telemetry, in one place."""
+"""Turns what happened into telemetry, in one place.
+
+What was read, how it ended and what waits is told in one go, now and then: so the counts reconcile
+whenever somebody looks.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 
 from worker.core.events import MODALITIES
 from worker.core.ports import Polled, Telemetry, TopicPartition
@@ -16,23 +21,32 @@ class Reporter:
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
         self._assignment: frozenset[TopicPartition] | None = None
+        self._consumed: Counter[str] = Counter()
+        self._consumed_bytes: Counter[str] = Counter()
+        self._outcomes: Counter[tuple[str, str]] = Counter()
+        self._rejections: Counter[tuple[str, str]] = Counter()
 
     def polled(self, polled: Polled, now: int) -> None:
         """Report one poll."""
         self._telemetry.polled(now / MICROSECONDS)
         if polled.assignment != self._assignment:  # before the lag: it forgets the old one's
-            self._rebalanced(self._assignment or frozenset(), polled.assignment)
+            self._rebalanced(self._assignment or frozenset(), polled)
             self._assignment = polled.assignment
         for partition, records in polled.records.items():
-            size = sum(len(record.value or b"") for record in records)
-            self._telemetry.consumed(partition.topic, len(records), size)
+            self._consumed[partition.topic] += len(records)
+            self._consumed_bytes[partition.topic] += sum(len(one.value or b"") for one in records)
         for partition, lag in polled.lag.items():
             self._telemetry.lag(partition.topic, partition.partition, lag)
 
-    def settled(self, settled: Settled | None, now: int) -> None:
+    def ingested(self, shards: Iterable[Shard], now: int) -> None:
+        """Report how old the events are that were taken in since the last call."""
+        for shard in shards:
+            for time in shard.ingested:
+                self._telemetry.delay("ingest", (now - time) / MICROSECONDS)
+            shard.ingested.clear()
+
+    def settled(self, settled: Settled, now: int) -> None:
         """Report one judged Moment."""
-        if settled is None:
-            return
         moment = settled.moment
         self._telemetry.delay("scored", (now - moment.end) / MICROSECONDS)
         self._telemetry.moments(_outcome(settled), 1)
@@ -43,19 +57,37 @@ class Reporter:
         if settled.decision.suppressed is not None:
             self._telemetry.suppressed(settled.decision.suppressed)
 
-    def shards(self, shards: list[Shard], now: int) -> int:
-        """Report what the shards hold and count; return the bytes that pairing holds."""
+    def committed(self, ends: Iterable[int], seconds: float, now: int) -> None:
+        """Report a commit of `seconds`, with observations of the windows that end at `ends`."""
+        self._telemetry.committed(now / MICROSECONDS)
+        self._telemetry.stage("commit", seconds)
+        for end in ends:
+            self._telemetry.delay("published", (now - end) / MICROSECONDS)
+
+    def stage(self, stage: str, seconds: float) -> None:
+        """Report the time of one batch in a stage of the poll loop."""
+        self._telemetry.stage(stage, seconds)
+
+    def queues(self, waiting: Mapping[str, int]) -> None:
+        """Report the batches that wait in front of each stage."""
+        for stage, depth in waiting.items():
+            self._telemetry.queue(stage, depth, None)
+
+    def dropped(self, shard: Shard) -> None:
+        """Note that a shard goes away: its partition's next owner reads again what it holds."""
+        self._collect(shard)
+        for modality, (entries, _) in shard.buffered().items():
+            self._outcomes[modality, "returned"] += entries
+
+    def shards(self, shards: Collection[Shard], now: int) -> None:
+        """Report what the shards hold and count, and all that was noted before."""
         entries, size = Counter[str](), Counter[str]()
         for shard in shards:
-            for (modality, outcome), count in shard.outcomes.items():
-                self._telemetry.events(modality, outcome, count)
-            for (topic, reason), count in shard.rejections.items():
-                self._telemetry.dead_lettered(topic, reason, count)
-            shard.outcomes.clear()
-            shard.rejections.clear()
+            self._collect(shard)
             for modality, (held, held_bytes) in shard.buffered().items():
                 entries[modality] += held
                 size[modality] += held_bytes
+        self._flush()
         for modality in MODALITIES:
             self._telemetry.buffered(modality, entries[modality], size[modality])
         sources = [shard.sources for shard in shards]
@@ -64,15 +96,31 @@ class Reporter:
         oldest = min((mark for mark in marks if mark is not None), default=None)
         if oldest is not None:
             self._telemetry.watermark_delay((now - oldest) / MICROSECONDS)
-        return size.total()
 
-    def _rebalanced(
-        self, before: frozenset[TopicPartition], after: frozenset[TopicPartition]
-    ) -> None:
+    def _collect(self, shard: Shard) -> None:
+        self._outcomes.update(shard.outcomes)
+        self._rejections.update(shard.rejections)
+        shard.outcomes.clear()
+        shard.rejections.clear()
+
+    def _flush(self) -> None:
+        for topic, count in self._consumed.items():
+            self._telemetry.consumed(topic, count, self._consumed_bytes[topic])
+        for (modality, outcome), count in self._outcomes.items():
+            self._telemetry.events(modality, outcome, count)
+        for (topic, reason), count in self._rejections.items():
+            self._telemetry.dead_lettered(topic, reason, count)
+        for counter in (self._consumed, self._consumed_bytes):
+            counter.clear()
+        for pairs in (self._outcomes, self._rejections):
+            pairs.clear()
+
+    def _rebalanced(self, before: frozenset[TopicPartition], polled: Polled) -> None:
+        after = polled.assignment
         if after - before:
             self._telemetry.rebalanced("assigned")
         if before - after:
-            self._telemetry.rebalanced("revoked")
+            self._telemetry.rebalanced("revoked" if polled.ownership is not None else "lost")
         counts = Counter(partition.topic for partition in after)
         topics = {partition.topic for partition in before | after}
         self._telemetry.assigned({topic: counts[topic] for topic in topics})

@@ -9,16 +9,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import structlog
 
 from worker.core.ports import LogError
-from worker.errors import FailedRunError
+from worker.errors import FailedRunError, OperatorError
+from worker.models.base import EncoderError
 from worker.runtime.health import Health
 from worker.runtime.inference import Inference
 from worker.runtime.worker import Ports, ShardFactory, Worker
 
 FINISH_SECONDS = 45.0  # for what is in flight at a stop; inside a pod's grace period of 60 s
+CLOSE_SECONDS = 5.0  # for the outbox's last unit
 MAX_BACKOFF_SECONDS = 30.0
 MAX_FAILURES = 8  # sessions that failed in a row, without one that lasted
 LASTED_SECONDS = 120.0  # a session that failed after so long counts as a success before
@@ -42,40 +45,64 @@ class Service:
         self._make_shard = make_shard
         self._max_buffered_bytes = max_buffered_bytes
         self._health = health
+        self._was_member = False
 
     def run(self, stop: threading.Event) -> None:
-        """Return once `stop` is set and what was in flight is committed. Raises FailedRunError."""
+        """Return once `stop` is set and what was in flight is committed.
+
+        Raises FailedRunError, and OperatorError where not even the first session could begin.
+        """
         failures = 0
         while not stop.is_set():
             began = time.monotonic()
             try:
                 self._session(stop)
-            except LogError as error:
+            except (LogError, OperatorError) as error:
                 lasted = time.monotonic() - began >= LASTED_SECONDS
                 failures = 1 if lasted else failures + 1
-                self._health.ready(False, error.reason)
-                log.warning("session failed", reason=error.reason, error=str(error))
-                if not error.retriable or failures >= MAX_FAILURES:
-                    raise FailedRunError(str(error)) from error
+                self._note(error)
+                if not self._may_help(error) or failures >= MAX_FAILURES:
+                    raise _final(error) from error
                 stop.wait(min(MAX_BACKOFF_SECONDS, 2.0**failures / 2))
 
     def _session(self, stop: threading.Event) -> None:
-        ports = self._open_ports()
-        inference = self._open_inference()
-        worker = Worker(ports, inference, self._make_shard, self._max_buffered_bytes)
-        try:
-            while not stop.is_set():
-                worker.step()
-                self._health.tick(time.monotonic())
-                if worker.is_member:
-                    self._health.ready(True, "")
-            self._health.ready(False, "stopping")
-            log.info("stopping", finish_within_seconds=FINISH_SECONDS)
-            worker.finish(FINISH_SECONDS)
-        except LogError as error:
-            ports.telemetry.commit_failed(error.reason)
-            raise
-        finally:
-            ports.outbox.close(timeout=5.0)
-            ports.log.close()
-            inference.close()
+        """Open everything, work, and close everything, whatever fails."""
+        with ExitStack() as closing:
+            inference = self._open_inference()
+            closing.callback(inference.close)
+            ports = self._open_ports()
+            closing.callback(ports.log.close)
+            closing.callback(ports.outbox.close, timeout=CLOSE_SECONDS)
+            worker = Worker(ports, inference, self._make_shard, self._max_buffered_bytes)
+            closing.callback(worker.discard)
+            try:
+                self._work(worker, stop)
+            except LogError as error:
+                ports.telemetry.commit_failed(error.reason)
+                raise
+            except EncoderError as error:
+                raise FailedRunError(f"An encoder failed ({error.reason}): {error}") from error
+
+    def _work(self, worker: Worker, stop: threading.Event) -> None:
+        while not stop.is_set():
+            worker.step()
+            self._health.tick(time.monotonic())
+            if worker.is_member:
+                self._was_member = True
+                self._health.ready(True, "")
+        self._health.ready(False, "stopping")
+        log.info("stopping", finish_within_seconds=FINISH_SECONDS)
+        worker.finish(FINISH_SECONDS)
+
+    def _note(self, error: LogError | OperatorError) -> None:
+        reason = error.reason if isinstance(error, LogError) else "unreachable"
+        self._health.ready(False, reason)
+        log.warning("session failed", reason=reason, error=str(error))
+
+    def _may_help(self, error: LogError | OperatorError) -> bool:
+        """Tell whether a new session may go better: brokers come back, settings stay wrong."""
+        return error.retriable if isinstance(error, LogError) else self._was_member
+
+
+def _final(error: LogError | OperatorError) -> Exception:
+    return FailedRunError(str(error)) if isinstance(error, LogError) else error

@@ -5,7 +5,7 @@ push -> advance -> Moments -> (encoded elsewhere) -> settle -> take
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -23,6 +23,8 @@ from worker.errors import InvalidEventError, Reason
 from worker.pipeline import Embedded
 from worker.runtime.compose import Composer, OutputTopics
 from worker.scoring.scorer import Scored, Scorer, ScoringRules
+
+MAX_ALERT_STATES = 10_000  # sources whose alerts are remembered, the last ones decided about
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,15 @@ class Shard:
         self._pairing = Pairing(rules.pairing)
         self._ledger = OffsetLedger()
         self._scorer = Scorer(rules.scoring)
-        self._alerts: dict[str, AlertState] = {}
+        self._alerts: OrderedDict[str, AlertState] = OrderedDict()
         self._outputs: list[Output] = []
+        self._output_bytes = 0
         self._closed: deque[Moment] = deque()  # not yielded yet
         self._awaited: deque[Moment] = deque()  # yielded and not settled yet
         self._committed: Mapping[TopicPartition, int] = {}
         self.outcomes: Counter[tuple[Modality, str]] = Counter()  # taken by the telemetry
         self.rejections: Counter[tuple[str, Reason]] = Counter()
+        self.ingested: list[int] = []  # times of the events taken in, likewise
 
     def push(self, partition: TopicPartition, records: Iterable[Record]) -> None:
         """Add records of one partition in offset order."""
@@ -106,7 +110,7 @@ class Shard:
         decision = self._decide(moment, scored)
         self._scorer.learn(moment.source, embedded.features, moment.start, scored, carried=carried)
         outputs, alert = self._composer.compose(embedded, scored, decision)
-        self._outputs += outputs
+        self._emit(*outputs)
         for event in moment.events:
             self._count(event.modality, "paired")
         return Settled(moment, scored, decision, alert)
@@ -118,7 +122,7 @@ class Shard:
         if not self._outputs and not moved:
             return None
         unit = CommitUnit(tuple(self._outputs), dict(offsets))
-        self._outputs, self._committed = [], dict(offsets)
+        self._outputs, self._output_bytes, self._committed = [], 0, dict(offsets)
         return unit
 
     @property
@@ -127,20 +131,35 @@ class Shard:
         return len(self._outputs)
 
     @property
+    def waiting_bytes(self) -> int:
+        """The bytes of the values of those outputs."""
+        return self._output_bytes
+
+    @property
+    def pairing_bytes(self) -> int:
+        """The bytes of the records that wait for their Moment."""
+        return sum(size for _, size in self._pairing.buffered().values())
+
+    @property
     def ahead(self) -> frozenset[TopicPartition]:
         """The partitions to pause, since enough of them is buffered."""
         return self._merger.ahead
 
     def buffered(self) -> dict[Modality, tuple[int, int]]:
-        """Return per modality the events read and not settled, and the bytes that pairing holds."""
-        pairing = self._pairing.buffered()
-        entries = Counter({modality: count for modality, (count, _) in pairing.items()})
-        entries.update(
-            event.modality for moment in (*self._closed, *self._awaited) for event in moment.events
-        )
-        for partition, size in self._merger.sizes().items():
-            entries[self._rules.envelope.modality_of_topic[partition.topic]] += size
-        return {modality: (entries[modality], pairing[modality][1]) for modality in MODALITIES}
+        """Return per modality the records that were read and not settled, and their bytes."""
+        entries, sizes = Counter[Modality](), Counter[Modality]()
+        for modality, (count, size) in self._pairing.buffered().items():
+            entries[modality] += count
+            sizes[modality] += size
+        for moment in (*self._closed, *self._awaited):
+            for event in moment.events:
+                entries[event.modality] += 1
+                sizes[event.modality] += event.record.size
+        for partition, (count, size) in self._merger.sizes().items():
+            modality = self._rules.envelope.modality_of_topic[partition.topic]
+            entries[modality] += count
+            sizes[modality] += size
+        return {modality: (entries[modality], sizes[modality]) for modality in MODALITIES}
 
     @property
     def sources(self) -> tuple[int, int]:
@@ -168,6 +187,7 @@ class Shard:
             self._count(self._rules.envelope.modality_of_topic[record.topic], "dead_letter")
             self._release(record)
             return
+        self.ingested.append(event.time)
         self._follow(self._pairing.add(event))
 
     def _follow(self, outcomes: Iterable[Outcome]) -> None:
@@ -192,6 +212,9 @@ class Shard:
         after, decision = self._rules.alerts.decide(state, finding)
         if after is not state or decision is not NOTHING:
             self._alerts[moment.source] = after
+            self._alerts.move_to_end(moment.source)
+            if len(self._alerts) > MAX_ALERT_STATES:
+                self._alerts.popitem(last=False)
         return decision
 
     def _hold(self, moment: Moment) -> None:
@@ -205,19 +228,24 @@ class Shard:
     def _late(self, event: Event, watermark: int) -> None:
         record = event.record
         headers = late_headers(record, watermark)
-        self._outputs.append(
-            Output(self._rules.topics.late_events, record.key, record.value, headers)
-        )
+        self._emit(Output(self._rules.topics.late_events, record.key, record.value, headers))
         self._count(event.modality, "late")
         self._release(record)
 
     def _dead_letter(self, record: Record, reason: Reason, message: str, stage: str) -> None:
-        value, cap_headers = capped_value(record.value, self._rules.max_dead_letter_bytes)
+        rest = record.size - len(record.value or b"")
+        value, cap_headers = capped_value(
+            record.value, max(0, self._rules.max_dead_letter_bytes - rest)
+        )
         headers = dead_letter_headers(record, stage, reason, message, self._rules.worker)
-        self._outputs.append(
+        self._emit(
             Output(self._rules.topics.dead_letters, record.key, value, headers + cap_headers)
         )
         self.rejections[record.topic, reason] += 1
+
+    def _emit(self, *outputs: Output) -> None:
+        self._outputs += outputs
+        self._output_bytes += sum(len(output.value or b"") for output in outputs)
 
     def _count(self, modality: Modality, outcome: str) -> None:
         self.outcomes[modality, outcome] += 1

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable
-from concurrent.futures import Future
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from worker.core.moment import Moment
 from worker.core.ports import (
-    CommitUnit,
     InputLog,
     LogError,
     Outbox,
@@ -18,8 +17,9 @@ from worker.core.ports import (
     Telemetry,
     TopicPartition,
 )
-from worker.core.rfc3339 import MICROSECONDS, seconds
+from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
+from worker.runtime.commits import Commits, is_due
 from worker.runtime.inference import Batch, Inference, Result
 from worker.runtime.report import Reporter
 from worker.runtime.shard import Shard
@@ -27,8 +27,6 @@ from worker.runtime.shard import Shard
 MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the client waits in a fetch
 BATCH_MOMENTS = 16
 READY_MOMENTS = 2 * BATCH_MOMENTS  # closed Moments that may wait for a place in the inference
-COMMIT_OUTPUTS = 500  # outputs that make a commit due at once
-COMMIT_INTERVAL = seconds(0.5)
 BUSY_POLL, IDLE_POLL = 0.005, 0.2  # seconds
 REPORT_INTERVAL = seconds(1)
 
@@ -81,20 +79,19 @@ class Worker:
         self._reporter = Reporter(ports.telemetry)
         self._shards: dict[int, Shard] = {}
         self._clocks: dict[int, _AppendClock] = {}
+        self._turns: deque[int] = deque()  # the indices, whose turn is next first
         self._ready: deque[tuple[Shard, Moment]] = deque()
         self._ownership: Ownership | None = None
-        self._commit: Future[None] | None = None
-        self._last_commit = 0
+        self._commits = Commits(ports.outbox, self._reporter)
         self._last_report = 0
         self._full = False
 
     def step(self) -> bool:
-        """Do what can be done now; return whether anything is left to do without new records.
+        """Do what can be done now; return whether another step may find something to do at once.
 
         Raises LogError where a commit failed: memory is then to be discarded.
         """
-        busy = bool(self._ready or self._inference.in_flight or self._full)
-        polled = self._ports.log.poll(BUSY_POLL if busy else IDLE_POLL)
+        polled = self._ports.log.poll(BUSY_POLL if self._is_busy else IDLE_POLL)
         now = self._ports.now()
         self._take_assignment(polled)
         for partition, records in polled.records.items():
@@ -102,31 +99,40 @@ class Worker:
             self._clocks[partition.partition].hear(records[-1].timestamp, now)
         self._reporter.polled(polled, now)
         self._close_moments(polled.caught_up, now)
+        self._reporter.ingested(self._shards.values(), now)
         self._feed()
         for result in self._inference.completed():
             self._settle(result, now)
-        self._try_commit(now)
+        self._commits.step(self._shards.values(), self._ownership, now)
         self._ports.log.pause(self._to_pause())
-        if now - self._last_report >= REPORT_INTERVAL:
+        if is_due(now, self._last_report, REPORT_INTERVAL):
             self._report(now)
-        return bool(self._ready or self._inference.in_flight or self._full or self._commit)
+        return bool(polled.records or self._is_busy or self._commits.is_pending)
 
     def finish(self, timeout: float) -> None:
-        """Finish what is in flight and commit it. Raises LogError or FailedRunError."""
-        deadline = self._ports.now() + seconds(timeout)
+        """Finish what is in flight and commit it. Raises LogError or FailedRunError.
+
+        `timeout` is in seconds, for all of it together.
+        """
+        deadline = time.monotonic() + timeout
         while self._ready or self._inference.in_flight:
             self._feed()
             for result in self._inference.completed(timeout=0.1):
                 self._settle(result, self._ports.now())
-            if self._ports.now() > deadline:
+            if time.monotonic() > deadline:
                 raise FailedRunError(
                     "the work in flight was not finished in time; it is read again"
                 )
-        self._await_commit(timeout)
-        if (unit := self._take()) is not None:
-            self._submit(unit)
-            self._await_commit(timeout)
-        self._report(self._ports.now())
+        now = self._ports.now()
+        self._commits.finish(self._shards.values(), self._ownership, now, deadline)
+        self._report(now)
+
+    def discard(self) -> None:
+        """Count what is in no output yet as returned: whoever owns it next reads it again."""
+        for shard in self._shards.values():
+            self._reporter.dropped(shard)
+        self._shards.clear()
+        self._reporter.shards([], self._ports.now())
 
     @property
     def is_member(self) -> bool:
@@ -135,34 +141,62 @@ class Worker:
 
     @property
     def is_full(self) -> bool:
-        """Whether it has closed more Moments than its inference takes for now."""
+        """Whether it takes in no more for now, since inference or commits are behind."""
         return self._full
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self._ready or self._inference.in_flight or self._full)
 
     def _take_assignment(self, polled: Polled) -> None:
         """Keep the state of indices that stay, drop that of lost ones, begin the new ones anew."""
         self._ownership = polled.ownership
-        owned = Counter(partition.partition for partition in polled.assignment)
-        lost = [index for index in self._shards if index not in owned]
-        for index in lost:
-            del self._clocks[index]
-            dropped = self._shards.pop(index)
-            self._ready = deque(pair for pair in self._ready if pair[0] is not dropped)
-        for index in owned:
-            if index not in self._shards:
-                partitions = {p for p in polled.assignment if p.partition == index}
-                self._shards[index] = self._make_shard(frozenset(partitions))
+        owned: dict[int, set[TopicPartition]] = {}
+        for partition in polled.assignment:
+            owned.setdefault(partition.partition, set()).add(partition)
+        for index in self._shards.keys() - owned.keys():
+            self._drop(index)
+        for index in sorted(owned):
+            shard = self._shards.get(index)
+            if shard is None:
+                self._shards[index] = self._make_shard(frozenset(owned[index]))
                 self._clocks[index] = _AppendClock()
+                self._turns.append(index)
+            elif shard.partitions != owned[index]:
+                message = f"the topics' partitions {index} came to different workers"
+                raise LogError("split_assignment", message, retriable=True)
+
+    def _drop(self, index: int) -> None:
+        dropped = self._shards.pop(index)
+        del self._clocks[index]
+        self._turns.remove(index)
+        self._ready = deque(pair for pair in self._ready if pair[0] is not dropped)
+        self._reporter.dropped(dropped)
 
     def _close_moments(self, caught_up: frozenset[TopicPartition], now: int) -> None:
-        """Advance each index in turn while there is room for closed Moments."""
-        self._full = False
-        for index, shard in self._shards.items():
-            until = self._clocks[index].append_time(now) - MERGE_WAIT
-            for moment in shard.advance(caught_up & shard.partitions, until):
-                self._ready.append((shard, moment))
-                if len(self._ready) >= READY_MOMENTS:
-                    self._full = True
-                    return
+        """Let the indices close Moments, one each in turn, while there is room for them."""
+        self._full = self._commits.is_full(self._shards.values())
+        if self._full:
+            return
+        closing = {index: self._closing(index, caught_up, now) for index in self._turns}
+        done = 0
+        while done < len(self._turns):
+            if len(self._ready) >= READY_MOMENTS:
+                self._full = True
+                return
+            index = self._turns[0]
+            self._turns.rotate(-1)
+            moment = next(closing[index], None)
+            done = 0 if moment else done + 1
+            if moment:
+                self._ready.append((self._shards[index], moment))
+
+    def _closing(
+        self, index: int, caught_up: frozenset[TopicPartition], now: int
+    ) -> Iterator[Moment]:
+        shard = self._shards[index]
+        until = self._clocks[index].append_time(now) - MERGE_WAIT
+        return shard.advance(caught_up & shard.partitions, until)
 
     def _feed(self) -> None:
         while self._ready and self._inference.has_room:
@@ -172,41 +206,13 @@ class Worker:
             self._inference.submit(Batch(shards, tuple(moment for _, moment in taken)))
 
     def _settle(self, result: Result, now: int) -> None:
+        began = time.monotonic()
         live = set(map(id, self._shards.values()))
         for shard, embedded in zip(result.label, result.embedded, strict=True):
-            if id(shard) in live:
-                self._reporter.settled(shard.settle(embedded), now)
-
-    def _try_commit(self, now: int) -> None:
-        if self._commit is not None and self._commit.done():
-            self._commit.result()
-            self._commit = None
-            self._ports.telemetry.committed(now / MICROSECONDS)
-        waiting = sum(shard.waiting_outputs for shard in self._shards.values())
-        due = waiting >= COMMIT_OUTPUTS or now - self._last_commit >= COMMIT_INTERVAL
-        if self._commit is None and due and (unit := self._take()) is not None:
-            self._last_commit = now
-            self._submit(unit)
-
-    def _take(self) -> CommitUnit | None:
-        """Join the news of all indices into one unit."""
-        units = [unit for shard in self._shards.values() if (unit := shard.take()) is not None]
-        if not units:
-            return None
-        return CommitUnit(
-            outputs=tuple(output for unit in units for output in unit.outputs),
-            offsets={p: offset for unit in units for p, offset in unit.offsets.items()},
-        )
-
-    def _submit(self, unit: CommitUnit) -> None:
-        if self._ownership is None:
-            raise LogError("not_a_member", "there is nothing to commit for", retriable=True)
-        self._commit = self._ports.outbox.submit(unit, self._ownership)
-
-    def _await_commit(self, timeout: float) -> None:
-        if self._commit is not None:
-            self._commit.result(timeout)
-            self._commit = None
+            if id(shard) in live and (settled := shard.settle(embedded)) is not None:
+                self._commits.settled(shard, settled.moment.end)
+                self._reporter.settled(settled, now)
+        self._reporter.stage("score", time.monotonic() - began)
 
     def _to_pause(self) -> frozenset[TopicPartition]:
         if self._full:
@@ -215,7 +221,9 @@ class Worker:
 
     def _report(self, now: int) -> None:
         self._last_report = now
-        size = self._reporter.shards(list(self._shards.values()), now)
+        self._reporter.queues(self._inference.waiting)
+        self._reporter.shards(self._shards.values(), now)
+        size = sum(shard.pairing_bytes for shard in self._shards.values())
         if size > self._max_buffered_bytes:
             raise FailedRunError(
                 f"pairing holds {size} bytes, more than pairing.max_buffered_bytes"

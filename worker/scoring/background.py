@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,4 +50,22 @@ class MedianBackground:
                 self._kept = self._kept[::2]
             else:
                 del self._kept[0]
-        self._median = np.median(np.stack(self._kept), axis=0).astype(np.float32)
+        self._median = median_picture(self._kept)
+
+
+def median_picture(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """Return the median of each pixel over one or more pictures of one shape.
+
+    Sorts all pixels at once by odd-even transposition, whole pictures at a time: several times
+    faster than numpy's median, which visits each pixel by itself.
+    """
+    stack, count = np.stack(pictures), len(pictures)
+    for step in range(count):
+        upper = stack[step % 2 + 1 :: 2]
+        lower = stack[step % 2 :: 2][: len(upper)]
+        smaller = np.minimum(lower, upper)
+        np.maximum(lower, upper, out=upper)
+        lower[:] = smaller
+    middle = stack[(count - 1) // 2 : count // 2 + 1].astype(np.float32)
+    median: NDArray[np.float32] = middle.mean(axis=0)
+    return median

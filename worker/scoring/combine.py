@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from worker.scoring.conformal import SMALLEST
 from worker.scoring.experts import VOTE_OF_MODALITY, VOTE_WEIGHTS, VOTES
 
-SMALLEST = 1e-300
 LARGEST = 0.99  # a p-value near 1 would outweigh all others
 REASON_SHARE = 0.5  # a vote is a reason where its -log p reaches this share of the strongest one's
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from worker.core.events import Modality
@@ -22,6 +23,12 @@ MIN_LEARNED = 8
 MIN_CAPTIONS = 2  # captions are sparse, and one neighbour is all that their distance needs
 
 Features = Mapping[str, NDArray[Any]]
+
+
+def finite(features: Features) -> tuple[Features, tuple[str, ...]]:
+    """Return the features that are numbers throughout, and the names of the others."""
+    skipped = tuple(name for name, value in features.items() if not np.isfinite(value).all())
+    return {name: features[name] for name in features if name not in skipped}, skipped
 
 
 class Expert(Protocol):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 MEMORY = 20_000  # updates after which the oldest ones fade
 REFRESH_LIMIT = 256  # the factor is renewed after at most so many updates
 REFRESH_SHARE = 8  # while young, after an eighth of the updates so far
+SMALL = 24  # rows below which halving costs more than it saves
 
 Vector = NDArray[Any]
 
@@ -53,8 +54,23 @@ class OnlineGaussian:
     def _refresh(self) -> None:
         self._since_refresh = 0
         shrunk = oas_covariance(self._covariance.astype(np.float64), min(self.count, MEMORY))
-        factor = np.linalg.cholesky(shrunk)
-        self._whitener = np.linalg.inv(factor).astype(np.float32)
+        self._whitener = inverse_lower(np.linalg.cholesky(shrunk)).astype(np.float32)
+
+
+def inverse_lower(factor: Vector) -> Vector:
+    """Return the inverse of a lower triangular (D, D), by halves; numpy knows no triangles.
+
+    [[A, 0], [B, C]]^-1 = [[A^-1, 0], [-C^-1 B A^-1, C^-1]].
+    """
+    half = len(factor) // 2
+    if half < SMALL:
+        inverse: Vector = np.linalg.inv(factor)
+        return inverse
+    first, last = inverse_lower(factor[:half, :half]), inverse_lower(factor[half:, half:])
+    result = np.zeros_like(factor)
+    result[:half, :half], result[half:, half:] = first, last
+    result[half:, :half] = -last @ factor[half:, :half] @ first
+    return result
 
 
 def oas_covariance(covariance: Vector, samples: int) -> Vector:

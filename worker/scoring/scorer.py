@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,11 +11,12 @@ from worker.core.messages import Assessment, ExpertScore, Warmup
 from worker.core.policy import score_of
 from worker.core.rfc3339 import seconds
 from worker.scoring import combine
-from worker.scoring.conformal import CalibrationRing, hashed_uniform, p_value
-from worker.scoring.experts import Expert, Features, build_experts
+from worker.scoring.conformal import CAPACITY, CalibrationRing, hashed_uniform, p_value
+from worker.scoring.experts import Expert, Features, build_experts, finite
 from worker.scoring.pool import Pool
 
 OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
+MAX_SOURCES = 2048  # remembered, the last ones heard; each takes about a megabyte
 MAX_LAG = seconds(60)
 LAG_SHARE = 4  # while a source is young, a quarter of its age
 LEARN_ABOVE = 0.01  # less likely Moments are not taken in as normal,
@@ -29,14 +32,23 @@ class ScoringRules:
     alpha: float
     text_dim: int
 
+    @property
+    def needed(self) -> int:
+        """The scores from which p-values come: no more than are kept."""
+        return min(self.calibration_moments, CAPACITY)
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """An assessment with what learning needs to know of it: raw scores and vote p-values."""
+    """An assessment with what learning needs to know of it: raw scores and vote p-values.
+
+    `skipped` names the features that were not looked at, since they are not finite.
+    """
 
     assessment: Assessment
     raw: dict[str, float]
     votes: dict[str, float]
+    skipped: tuple[str, ...] = ()
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -60,7 +72,7 @@ class Scorer:
 
     def __init__(self, rules: ScoringRules) -> None:
         self._rules = rules
-        self._sources: dict[str, _Source] = {}
+        self._sources: OrderedDict[str, _Source] = OrderedDict()
         self._pool = Pool()
 
     def score(self, source: str, features: Features, time: int, *, carried: bool) -> Scored:
@@ -69,10 +81,11 @@ class Scorer:
         `time` is the Moment's start; `carried` says that its caption was judged earlier already.
         """
         state = self._sources.get(source) or self._new_source()
+        features, skipped = finite(features)
         raw = {
             name: value
             for name, expert in state.experts.items()
-            if (value := expert.score(features)) is not None
+            if (value := expert.score(features)) is not None and math.isfinite(value)
         }
         p_values = {
             name: p
@@ -84,22 +97,20 @@ class Scorer:
             if carried_p is not None:
                 p_values[CARRIED] = carried_p
         votes = combine.votes(p_values)
-        return Scored(self._assessment(state, p_values, votes), raw, votes)
+        return Scored(self._assessment(state, p_values, votes), raw, votes, skipped)
 
     def learn(
         self, source: str, features: Features, time: int, scored: Scored, *, carried: bool
     ) -> None:
-        """Take the Moment in: its scores calibrate later ones, its features become normality.
+        """Take the Moment in: its scores calibrate later ones, its finite features normality.
 
         An unusual Moment (p <= alpha) does neither; one with p < LEARN_ABOVE only calibrates.
         """
-        state = self._sources.get(source)
-        if state is None:
-            state = self._sources[source] = self._new_source()
-            self._pool.join(state.rings)
+        features, _ = finite(features)
+        state = self._known(source)
         state.first_time = time if state.first_time is None else state.first_time
         self._settle(state, time)
-        if not carried:
+        if not carried and CARRIED in features:
             judged = scored.assessment.experts.get(CARRIED)
             value = scored.raw.get(CARRIED)
             p_text = None if judged is None else judged.p_value
@@ -113,6 +124,17 @@ class Scorer:
         if p is None or p >= LEARN_ABOVE or self._draw(source, time, "ungated") <= UNGATED:
             for expert in state.experts.values():
                 expert.learn(features)
+
+    def _known(self, source: str) -> _Source:
+        """Return the state of the source, from now on the last one to be forgotten."""
+        state = self._sources.get(source)
+        if state is None:
+            state = self._sources[source] = self._new_source()
+            self._pool.join(state.rings)
+            if len(self._sources) > MAX_SOURCES:
+                self._sources.popitem(last=False)
+        self._sources.move_to_end(source)
+        return state
 
     def _new_source(self) -> _Source:
         experts = build_experts(self._rules.text_dim)
@@ -130,10 +152,10 @@ class Scorer:
     ) -> float | None:
         ring = state.rings[name]
         tie = self._draw(source, time, name)
-        if len(ring) >= max(OWN_RING, self._rules.calibration_moments):
+        if len(ring) >= max(OWN_RING, self._rules.needed):
             return p_value(value, ring.scores, tie)
         standard, pooled = ring.standard(), self._pool.scores(name)
-        if standard is None or len(pooled) < self._rules.calibration_moments:
+        if standard is None or len(pooled) < self._rules.needed:
             return None
         median, spread = standard
         return p_value((value - median) / spread, pooled, tie)
@@ -156,6 +178,6 @@ class Scorer:
         )
 
     def _warmup(self, state: _Source) -> Warmup:
-        need = self._rules.calibration_moments
+        need = self._rules.needed
         own = max(len(ring) for ring in state.rings.values())
         return Warmup(have=min(need, max(self._pool.size, own)), need=need)

@@ -17,7 +17,7 @@ from kafka.errors import (
 
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect, log_error
 from worker.adapters.kafka.end_offsets import EndOffsets
-from worker.adapters.kafka.joins import keep_finished_joins
+from worker.adapters.kafka.joins import announce_partitions, keep_finished_joins
 from worker.adapters.kafka.membership import Membership, Rebalances, kept
 from worker.adapters.kafka.records import read_leniently, to_record
 from worker.config import KafkaSettings
@@ -97,6 +97,7 @@ class KafkaInputLog:
                 " or set the names under `topics`"
             )
         self._consumer.subscribe(list(topics), listener=self._rebalances)
+        announce_partitions(self._consumer)
 
     def _fetch(self, timeout: float) -> Mapping[Any, Sequence[Any]]:
         """Poll the client; give first positions to partitions without a committed offset."""

@@ -19,6 +19,15 @@ def keep_finished_joins(consumer: Any) -> None:
     coordinator._on_join_complete_async = kept.complete
 
 
+def announce_partitions(consumer: Any) -> None:
+    """Tell the consumer's coordinator about the partitions that the consumer knows of already.
+
+    It listens for news only, and joins again when they come: a tenth of a second after the first
+    join, which is just when the first transaction is under way and then fails.
+    """
+    consumer._coordinator._handle_metadata_update(consumer._coordinator._cluster)
+
+
 class _FinishedJoin:
     """The two steps of a join. In between the result is kept, unless membership is lost meanwhile.
 

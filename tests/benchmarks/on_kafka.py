@@ -1,0 +1,158 @@
+"""`mmworker run` as a process of its own, on a real Kafka and Redis that hold the backlog already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import redis
+from kafka import KafkaConsumer
+from kafka import TopicPartition as ClientPartition
+
+from tests.benchmarks.backlog import Backlog
+from tests.benchmarks.measure import Run, Stopwatch, counted, cpu_seconds_of, peak_bytes_of
+from tests.benchmarks.process import WorkerProcess
+from worker.adapters.kafka.admin import KafkaAdmin
+from worker.adapters.kafka.connect import CONNECT_SECONDS, connect
+from worker.adapters.kafka.sink import KafkaSink
+from worker.adapters.kafka.topic_checks import specs
+from worker.config import Config
+from worker.core.rfc3339 import MICROSECONDS
+from worker.demo.processes import free_ports
+from worker.demo.services import LocalKafka, LocalRedis, local_kafka, local_redis
+from worker.errors import FailedRunError
+
+_DRAIN_SECONDS = 90.0
+_REPORTED_SECONDS = 1.5  # within which a worker's metrics show what it has done
+_SETTLE_SECONDS = 3.0  # after which a worker that is ready counts as idle
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRun:
+    """A run, and what was seen of the process. `broker_cpu_seconds` are Kafka's in the same time."""
+
+    run: Run
+    ready_seconds: float  # from the start of the process
+    peak_bytes: int
+    broker_cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Kafka with the backlog in its topics, and Redis."""
+
+    config: Config
+    kafka: LocalKafka
+    redis: LocalRedis
+    directory: Path
+
+    def run(self, name: str, bare: Run, *, cold: bool) -> WorkerRun:
+        """Let a new group do what `bare` did; `cold` empties the cache before."""
+        if cold:
+            redis.Redis.from_url(self.redis.url).flushall()
+        with _observations(self.config) as reader, self._worker(self.config, name) as worker:
+            watch = Stopwatch(lambda: cpu_seconds_of(worker.pid))
+            broker = Stopwatch(lambda: cpu_seconds_of(self.kafka.pid))
+            _await(reader, bare.moments)
+            (wall, cpu), (_, broker_cpu) = watch.read(), broker.read()
+            time.sleep(_REPORTED_SECONDS)
+            run = counted(worker.metrics(), bare, wall + worker.unseen_seconds, cpu)
+            return WorkerRun(run, worker.ready_seconds, peak_bytes_of(worker.pid), broker_cpu)
+
+    def idle_share(self, seconds: float) -> float:
+        """Return the share of a core that a worker takes whose topics are empty."""
+        with self._worker(_empty(self.config), "idle") as worker:
+            time.sleep(_SETTLE_SECONDS)
+            watch = Stopwatch(lambda: cpu_seconds_of(worker.pid))
+            time.sleep(seconds)
+            wall, cpu = watch.read()
+            return cpu / wall
+
+    def _worker(self, config: Config, group: str) -> WorkerProcess:
+        (port,) = free_ports(1)
+        return WorkerProcess(
+            config.model_copy(
+                update={
+                    "kafka": config.kafka.model_copy(update={"group_id": f"bench-{group}"}),
+                    "http": config.http.model_copy(update={"host": "127.0.0.1", "port": port}),
+                }
+            ),
+            self.directory,
+            group,
+        )
+
+
+@contextmanager
+def stage(config: Config, backlog: Backlog, partitions: int, directory: Path) -> Iterator[Stage]:
+    """Start Kafka and Redis and append the backlog."""
+    with local_kafka() as kafka, local_redis() as cache:
+        reached = config.model_copy(
+            update={
+                "kafka": config.kafka.model_copy(update={"bootstrap_servers": kafka.bootstrap}),
+                "redis": config.redis.model_copy(update={"url": cache.url}),
+            }
+        )
+        with KafkaAdmin(reached.kafka) as admin:
+            for each in (reached, _empty(reached)):
+                admin.create(
+                    replace(spec, replication_factor=1)
+                    for spec in specs(each.topics, partitions, config.limits.max_record_bytes)
+                )
+        _fill(reached, backlog)
+        yield Stage(reached, kafka, cache, directory)
+
+
+def _empty(config: Config) -> Config:
+    """Return the configuration with topics of their own, where nothing is ever appended."""
+    names = {name: f"idle-{topic}" for name, topic in config.topics.model_dump().items()}
+    return config.model_copy(update={"topics": config.topics.model_copy(update=names)})
+
+
+def _fill(config: Config, backlog: Backlog) -> None:
+    """Append the records, second by second: the append times of topics are to agree as live."""
+    sink = KafkaSink(config.kafka, max_record_bytes=config.limits.max_record_bytes)
+    reached = 0
+    try:
+        for time_, output in zip(backlog.times, backlog.outputs, strict=True):
+            if time_ // MICROSECONDS > reached:
+                reached = time_ // MICROSECONDS
+                sink.flush()
+            sink.append(output)
+        sink.flush()
+    finally:
+        sink.close()
+
+
+@contextmanager
+def _observations(config: Config) -> Iterator[KafkaConsumer]:
+    """Yield a reader of what is committed to the topic of observations from now on."""
+    topic = config.topics.observations
+    consumer = connect(
+        KafkaConsumer,
+        config.kafka,
+        CONNECT_SECONDS,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        metrics_enabled=False,
+    )
+    try:
+        partitions = [ClientPartition(topic, i) for i in consumer.partitions_for_topic(topic)]
+        consumer.assign(partitions)
+        consumer.seek_to_end(*partitions)
+        for each in partitions:
+            consumer.position(each)
+        yield consumer
+    finally:
+        consumer.close(autocommit=False)
+
+
+def _await(reader: KafkaConsumer, moments: int) -> None:
+    """Return when so many observations can be read. Raises FailedRunError."""
+    deadline, seen = time.monotonic() + _DRAIN_SECONDS, 0
+    while seen < moments:
+        seen += sum(map(len, reader.poll(timeout_ms=100).values()))
+        if time.monotonic() > deadline:
+            raise FailedRunError(f"only {seen} of {moments} Moments in {_DRAIN_SECONDS:.0f} s")

@@ -1,0 +1,162 @@
+"""How fast the worker is, measured against the bare loop in the same run: `make bench`.
+
+Rounds are interleaved, so that a busy neighbour slows all contenders of a round alike. Of a Moment's
+frames at most `models.frames_per_moment` are encoded, by all contenders; frames/s counts those read.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from tests.benchmarks import bare_loop, embedded, measure
+from tests.benchmarks.backlog import Backlog, build, moments_of
+from tests.benchmarks.bare_loop import BareLoop
+from tests.benchmarks.on_kafka import Stage, stage
+from tests.benchmarks.results import Results, Round
+from worker.cli.options import config_of
+from worker.config import Config
+from worker.core.moment import Moment
+from worker.core.ports import TopicPartition
+from worker.demo.services import kafka_available, redis_available
+from worker.pipeline import Pipeline
+from worker.runtime.assemble import build_encoders, build_pipeline, shard_factory
+from worker.runtime.topics import topic_of_modality
+
+PARTITIONS = 2
+IDLE_SECONDS = 20.0
+
+
+def main(
+    output: Annotated[Path, typer.Option(help="Directory for results.json.")] = Path("out/bench"),
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 3,
+    seconds: Annotated[
+        float, typer.Option(min=5, max=79, help="Seconds of the scene that are played.")
+    ] = 40,
+    takes: Annotated[int, typer.Option(min=1, help="How often they are played.")] = 3,
+    kafka: Annotated[bool, typer.Option(help="Also on real Kafka and Redis.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print results.json.")] = False,
+) -> None:
+    """Replay a backlog through the bare loop, the embedded log, and Kafka with Redis."""
+    console = Console(stderr=True)
+    output.mkdir(parents=True, exist_ok=True)
+    config = config_of(None)
+    console.print("Preparing: encoders, records, the best bare loop")
+    backlog = build(config, seconds, takes)
+    pipelines = _pipelines(config)
+    moments = list(moments_of(config, backlog, _shard(config, pipelines["auto"])))
+    loop = bare_loop.best(pipelines, moments)
+    console.print(f"{len(moments)} Moments; the bare loop is fastest with {loop.shape}")
+    with ExitStack() as stack:
+        on_kafka = None
+        if _kafka_wanted(kafka, console):
+            on_kafka = stack.enter_context(stage(config, backlog, PARTITIONS, output))
+        bench = Bench(config, backlog, moments, loop, pipelines["auto"], on_kafka, console)
+        results = bench.results(rounds)
+    document = json.dumps(results.document(), indent=2)
+    (output / "results.json").write_text(document + "\n", encoding="utf-8")
+    if as_json:
+        sys.stdout.write(document + "\n")
+    else:
+        results.show(Console())
+
+
+class Bench:
+    """All that takes part, ready to run."""
+
+    def __init__(
+        self,
+        config: Config,
+        backlog: Backlog,
+        moments: Sequence[Moment],
+        loop: BareLoop,
+        pipeline: Pipeline,
+        on_kafka: Stage | None,
+        console: Console,
+    ) -> None:
+        self._config = config
+        self._backlog = backlog
+        self._moments = moments
+        self._loop = loop
+        self._pipeline = pipeline
+        self._on_kafka = on_kafka
+        self._console = console
+
+    def results(self, rounds: int) -> Results:
+        """Run all rounds, then the single measurements."""
+        facts = self._facts(rounds)
+        done = [self._round(number) for number in range(rounds)]
+        warm = idle = None
+        if self._on_kafka is not None:
+            self._console.print(f"Once more with a full cache, then {IDLE_SECONDS:.0f} s idle")
+            warm = self._on_kafka.run("warm", done[-1].bare, cold=False)
+            idle = self._on_kafka.idle_share(IDLE_SECONDS)
+        return Results(facts, done, warm, idle)
+
+    def _round(self, number: int) -> Round:
+        self._console.print(f"Round {number + 1}: bare loop", end="")
+        bare = self._loop.run(self._moments)
+        self._console.print(f" {bare.moments_per_second:.1f} Moments/s, embedded", end="")
+        run = embedded.run(self._config, self._pipeline, self._backlog, PARTITIONS, bare)
+        self._console.print(f" {run.moments_per_second:.1f}", end="")
+        on_kafka = None
+        if self._on_kafka is not None:
+            on_kafka = self._on_kafka.run(f"round-{number + 1}", bare, cold=True)
+            rate = on_kafka.run.moments_per_second
+            self._console.print(f", Kafka and Redis {rate:.1f}", end="")
+        self._console.print()
+        return Round(bare, run, on_kafka)
+
+    def _facts(self, rounds: int) -> dict[str, Any]:
+        plans = {name: repr(getattr(each, "plan", None)) for name, each in self._encoders()}
+        return {
+            "machine": measure.machine(),
+            "versions": measure.versions(),
+            "commit": measure.commit(),
+            "seed": self._config.scoring.seed,
+            "rounds_asked": rounds,
+            "partitions": PARTITIONS,
+            "backlog": {
+                "records": len(self._backlog.outputs),
+                "bytes": self._backlog.size,
+                "moments": len(self._moments),
+            },
+            "plans": plans,
+            "bare_loop": repr(self._loop.shape),
+        }
+
+    def _encoders(self) -> list[tuple[str, Any]]:
+        return [(modality.value, each) for modality, each in self._pipeline.encoders.items()]
+
+
+def _pipelines(config: Config) -> dict[str, Pipeline]:
+    """Return the pipeline as configured, and one whose encoders leave the other cores alone."""
+    single = config.models.model_copy(update={"threads": 1})
+    configs = {"auto": config, "1": config.model_copy(update={"models": single})}
+    return {name: build_pipeline(each, build_encoders(each)) for name, each in configs.items()}
+
+
+def _shard(config: Config, pipeline: Pipeline) -> Any:
+    owned = frozenset(TopicPartition(name, 0) for name in topic_of_modality(config).values())
+    return shard_factory(config, pipeline, 1)(owned)
+
+
+def _kafka_wanted(wanted: bool, console: Console) -> bool:
+    if not wanted:
+        return False
+    for name, (available, why) in {"Kafka": kafka_available(), "Redis": redis_available()}.items():
+        if not available:
+            console.print(f"Without Kafka and Redis: {name} cannot be started here: {why}")
+            return False
+    return True
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,161 @@
+"""`mmworker demo` as users run it: on a real Kafka, and without one with the same results."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.footage import SECOND, long_ago
+from tests.e2e.site import mmworker
+from tests.schemas.files import faults, load_schema
+from worker.core import rfc3339
+from worker.demo.services import LocalKafka
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+
+BACKENDS = ("kafka", "embedded")
+SPEED = 5
+FILES = ("alerts.jsonl", "observations.jsonl", "summary.json", "timeline.png", "report.html")
+LAWN, LAWN_START, LAWN_SECONDS = "/cameras/lawn", 52.5, 3
+QUIET_SECONDS = 45  # in which nothing unusual happens
+
+Document = dict[str, Any]
+either = pytest.mark.parametrize("backend", BACKENDS)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One run: how the command ended, and what it wrote."""
+
+    done: subprocess.CompletedProcess[str]
+    directory: Path
+    start: int
+
+    def lines(self, kind: str) -> list[Document]:
+        text = (self.directory / f"{kind}.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    @property
+    def summary(self) -> Document:
+        summary: Document = json.loads((self.directory / "summary.json").read_text())
+        return summary
+
+    def offset(self, time: str) -> float:
+        """Return the seconds from the start of the clip."""
+        return (rfc3339.parse(time) - self.start) / SECOND
+
+
+@pytest.fixture(scope="module")
+def demos(kafka_server: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Demo]:
+    """Play the same scene at the same event time on both backends, side by side."""
+    start = long_ago(time.time_ns() // 1000, 600)
+    place = tmp_path_factory.mktemp("demo")
+
+    def play(backend: str) -> Demo:
+        arguments = ("--backend", backend, "--speed", SPEED, "--start", rfc3339.format(start))
+        directory = place / backend
+        done = mmworker("demo", "--output", directory, "--json", *arguments, seconds=240)
+        return Demo(done, directory, start)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(BACKENDS, pool.map(play, BACKENDS), strict=True))
+
+
+@either
+def test_it_ends_well_and_writes_all_files(demos: dict[str, Demo], backend: str) -> None:
+    demo = demos[backend]
+    assert demo.done.returncode == 0, demo.done.stderr
+    assert json.loads(demo.done.stdout) == demo.summary
+    assert demo.summary["backend"].startswith(backend)
+    for name in FILES:
+        assert (demo.directory / name).stat().st_size > 500
+
+
+@either
+@pytest.mark.parametrize("kind", ["alert", "observation"])
+def test_every_line_is_what_the_schemas_say(
+    demos: dict[str, Demo], backend: str, kind: str
+) -> None:
+    schema = load_schema(f"{kind}.v1")
+    lines = demos[backend].lines(f"{kind}s")
+    assert lines
+    for line in lines:
+        assert not faults(line, schema)
+
+
+@either
+def test_each_moment_of_each_camera_is_observed_once(demos: dict[str, Demo], backend: str) -> None:
+    observed = Counter(
+        (line["source"], round(demos[backend].offset(line["window_start"])))
+        for line in demos[backend].lines("observations")
+    )
+    sources = {source for source, _ in observed}
+    assert len(sources) == 4
+    assert observed == Counter((source, second) for source in sources for second in range(80))
+
+
+@either
+def test_the_people_on_the_lawn_are_found_in_time_by_what_is_seen(
+    demos: dict[str, Demo], backend: str
+) -> None:
+    demo = demos[backend]
+    opened = [
+        line
+        for line in demo.lines("alerts")
+        if line["source"] == LAWN and line["type"] == "open" and "visual" in line["reasons"]
+    ]
+    delays = [demo.offset(line["window_end"]) - LAWN_START for line in opened]
+    assert any(0 < delay <= LAWN_SECONDS for delay in delays)
+
+
+@either
+def test_nothing_is_reported_while_nothing_happens_although_it_is_judged(
+    demos: dict[str, Demo], backend: str
+) -> None:
+    demo = demos[backend]
+    opened = [line for line in demo.lines("alerts") if line["type"] == "open"]
+    assert all(demo.offset(line["window_end"]) > QUIET_SECONDS for line in opened)
+    judged = {
+        line["source"]
+        for line in demo.lines("observations")
+        if demo.offset(line["window_end"]) <= QUIET_SECONDS
+        and line["assessment"]["p_value"] is not None
+        and not line["assessment"]["warming_up"]
+    }
+    assert len(judged) == 4
+
+
+@either
+def test_the_counts_reconcile(demos: dict[str, Demo], backend: str) -> None:
+    counts = demos[backend].summary["counts"]
+    assert counts["reconciled"] is True
+    assert counts["consumed"] == counts["paired"] > 3000
+    assert counts["buffered"] == 0
+
+
+def test_both_backends_observe_and_decide_the_same(demos: dict[str, Demo]) -> None:
+    kafka, embedded = (
+        {line["observation_id"]: line for line in demos[backend].lines("observations")}
+        for backend in BACKENDS
+    )
+    assert kafka.keys() == embedded.keys()
+    p_values = []
+    for name, line in kafka.items():
+        other = embedded[name]
+        assert line["decision"] == other["decision"]
+        assert line["modalities"] == other["modalities"]
+        p_values.append((line["assessment"]["p_value"], other["assessment"]["p_value"]))
+    judged = [(mine, yours) for mine, yours in p_values if None not in (mine, yours)]
+    assert len(judged) == len([pair for pair in p_values if pair != (None, None)]) > 100
+    # A sentence is rounded by what it shares a batch with; one float16 step of it tells in a tail.
+    assert all(mine == pytest.approx(yours, rel=0.1) for mine, yours in judged)
+    same = sum(mine == pytest.approx(yours, rel=1e-6) for mine, yours in judged)
+    assert same >= 0.75 * len(judged)

@@ -1,0 +1,218 @@
+"""Sessions: how they begin, fail, begin again and stop; whatever happens, everything is closed."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.runtime.builders import (
+    GROUP,
+    CheckedOutbox,
+    HashEncoder,
+    World,
+    assert_repeated_at_most_whole,
+    encoders,
+    endings_of,
+    footage,
+)
+from worker.adapters.prometheus import Metrics
+from worker.core.events import Modality
+from worker.core.ports import LogError
+from worker.demo.tally import read_tally
+from worker.errors import FailedRunError, OperatorError
+from worker.models.base import Encoder, EncoderError
+from worker.runtime import service as service_module
+from worker.runtime.assemble import build_pipeline, shard_factory
+from worker.runtime.health import Health
+from worker.runtime.inference import Inference
+from worker.runtime.service import Service
+from worker.runtime.worker import Ports
+
+
+class Site:
+    """A service over a world, in a thread that can be watched; it remembers all that it opened."""
+
+    def __init__(self, world: World, using: Mapping[Modality, Encoder] | None = None) -> None:
+        self.world = world
+        self.metrics = Metrics(tuple(world.inputs.values()))
+        self.health = Health(lambda: 0.0, 300)
+        self.outboxes: list[CheckedOutbox] = []
+        self.inferences: list[Inference] = []
+        self.refuse: list[Exception] = []
+        self.stop = threading.Event()
+        self._pipeline = build_pipeline(world.settings, using or encoders())
+        self.service = Service(
+            open_ports=self._open_ports,
+            open_inference=self._open_inference,
+            make_shard=shard_factory(world.settings, self._pipeline, world.partitions),
+            max_buffered_bytes=world.settings.pairing.max_buffered_bytes,
+            health=self.health,
+        )
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Run the service; stop it once the condition holds at a look at the clock."""
+        looks = 0
+
+        def now() -> int:
+            nonlocal looks
+            looks += 1
+            assert looks < 20_000, "it did not come to pass"
+            if condition():
+                self.stop.set()
+            self.world.clock.now += 20_000
+            return self.world.clock.now
+
+        self._now = now
+        self.service.run(self.stop)
+
+    @property
+    def members(self) -> int:
+        return len(self.world.log.group(GROUP)._members)
+
+    def tally(self) -> Any:
+        return read_tally(self.metrics.render("")[0].decode())
+
+    def _open_ports(self) -> Ports:
+        if self.refuse:
+            raise self.refuse.pop()
+        ports = self.world.ports(now=self._now)
+        assert isinstance(ports.outbox, CheckedOutbox)
+        self.outboxes.append(ports.outbox)
+        return replace(ports, telemetry=self.metrics)
+
+    def _open_inference(self) -> Inference:
+        self.inferences.append(Inference(self._pipeline, None, self.metrics, 1))
+        return self.inferences[-1]
+
+
+@pytest.fixture(name="world")
+def _world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(service_module, "MAX_BACKOFF_SECONDS", 0.01)
+    here = World()
+    here.append(footage(12))
+    yield here
+    here.close()
+
+
+def all_closed(site: Site) -> bool:
+    idle = all(not thread.is_alive() for each in site.inferences for thread in each._threads)
+    refusing = all(
+        isinstance(outbox._outbox._failed, bool) and outbox._outbox._failed
+        for outbox in site.outboxes
+    )
+    return idle and refusing and not site.members
+
+
+def test_it_runs_until_it_is_stopped_and_commits_what_was_in_flight(world: World) -> None:
+    site = Site(world)
+    site.until(lambda: len(world.observations()) == 12)
+    assert endings_of(world) == Counter(observed=27)
+    assert all_closed(site)
+    assert not site.health.readiness().ok
+    tally = site.tally()
+    assert tally.reconciles
+    assert tally.buffered == 0
+
+
+def test_a_stop_in_the_middle_drains_and_commits(world: World) -> None:
+    site = Site(world)
+    site.until(lambda: bool(site.inferences[-1].in_flight))
+    assert len(world.observations()) >= 5
+    tally = site.tally()
+    assert tally.reconciles
+    assert tally.outcomes["returned"] > 0  # the open windows, for whoever comes next
+    again = Site(world)
+    again.until(lambda: len({one.window_start for one in world.observations()}) == 12)
+    assert_repeated_at_most_whole(world)
+
+
+def test_after_a_failed_commit_a_new_session_begins_at_the_committed_offsets(world: World) -> None:
+    site = Site(world)
+
+    def condition() -> bool:
+        if len(site.outboxes) == 1 and not site.outboxes[0].units:
+            site.outboxes[0].fail_next = True
+        return len({one.observation_id for one in world.observations()}) == 12
+
+    site.until(condition)
+    assert len(site.outboxes) == 2
+    assert endings_of(world) == Counter(observed=27)  # nothing of the first was visible
+    assert all_closed(site)
+    tally = site.tally()
+    assert tally.reconciles
+    value = site.metrics.registry.get_sample_value
+    assert value("mmworker_commit_failures_total", {"reason": "commit_failed"}) == 1
+
+
+def test_a_failure_that_a_retry_cannot_help_ends_the_run(world: World) -> None:
+    site = Site(world)
+    site.refuse = [LogError("offset_out_of_range", "records are gone", retriable=False)]
+    with pytest.raises(FailedRunError, match="records are gone"):
+        site.until(lambda: False)
+    assert all_closed(site)
+
+
+def test_it_gives_up_after_some_failures_in_a_row(world: World) -> None:
+    site = Site(world)
+    site.refuse = [LogError("kafka_connection", "no broker", retriable=True) for _ in range(99)]
+    with pytest.raises(FailedRunError, match="no broker"):
+        site.until(lambda: False)
+    assert len(site.refuse) == 99 - service_module.MAX_FAILURES
+
+
+def test_an_operators_mistake_at_the_start_is_told_at_once(world: World) -> None:
+    site = Site(world)
+    site.refuse = [OperatorError("no Kafka broker answers")]
+    with pytest.raises(OperatorError):
+        site.until(lambda: False)
+    assert all_closed(site)
+
+
+def test_brokers_that_go_away_later_are_waited_for(world: World) -> None:
+    site = Site(world)
+
+    def condition() -> bool:
+        if len(site.outboxes) == 1 and not site.outboxes[0].units:
+            site.outboxes[0].fail_next = True
+            site.refuse = [OperatorError("no Kafka broker answers") for _ in range(3)]
+        return len({one.observation_id for one in world.observations()}) == 12
+
+    site.until(condition)
+    assert not site.refuse
+
+
+def test_an_encoders_error_is_one_clean_sentence_and_closes_everything(world: World) -> None:
+    class Failing(HashEncoder):
+        def encode(self, batch: Any) -> NDArray[np.float16]:
+            raise EncoderError("zero", "encoder x returned a vector without a direction")
+
+    site = Site(world, encoders(frame=Failing(Modality.FRAME)))
+    with pytest.raises(FailedRunError, match="encoder x returned"):
+        site.until(lambda: False)
+    assert all_closed(site)
+
+
+def test_an_error_that_nobody_expected_closes_everything_too(world: World) -> None:
+    class Broken(HashEncoder):
+        def encode(self, batch: Any) -> NDArray[np.float16]:
+            raise ZeroDivisionError
+
+    site = Site(world, encoders(frame=Broken(Modality.FRAME)))
+    with pytest.raises(ZeroDivisionError):
+        site.until(lambda: False)
+    assert all_closed(site)
+
+
+def test_what_was_opened_is_closed_where_the_rest_cannot_be_opened(world: World) -> None:
+    site = Site(world)
+    site.refuse = [RuntimeError("no file descriptors left")]
+    with pytest.raises(RuntimeError):
+        site.until(lambda: False)
+    assert all_closed(site)

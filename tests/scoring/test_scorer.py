@@ -1,0 +1,179 @@
+"""The scorer: what is learned from what, for whom, and what can never get in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.scoring.test_experts import TEXT_DIM, normal, unusual
+from worker.core.rfc3339 import seconds
+from worker.scoring import scorer as scorer_module
+from worker.scoring.conformal import CAPACITY, CalibrationRing, p_value
+from worker.scoring.scorer import Scored, Scorer, ScoringRules
+
+Features = dict[str, NDArray[Any]]
+
+
+def rules(calibration: int = 40) -> ScoringRules:
+    return ScoringRules(calibration_moments=calibration, seed=0, alpha=1e-4, text_dim=TEXT_DIM)
+
+
+def judged(
+    scorer: Scorer, source: str, second: float, features: Features, carried: bool = False
+) -> Scored:
+    """Score and learn one Moment, as the worker does."""
+    time = seconds(second)
+    scored = scorer.score(source, features, time, carried=carried)
+    scorer.learn(source, features, time, scored, carried=carried)
+    return scored
+
+
+def warmed(moments: int = 120, source: str = "/a", using: ScoringRules | None = None) -> Scorer:
+    scorer = Scorer(using or rules())
+    for place in range(moments):
+        judged(scorer, source, place, normal(place))
+    return scorer
+
+
+def test_an_unusual_moment_of_a_warm_source_has_a_small_p_value_and_reasons() -> None:
+    scorer = warmed()
+    usual = judged(scorer, "/a", 120, normal(999))
+    odd = judged(scorer, "/a", 121, unusual(5))
+    assert usual.assessment.p_value is not None
+    assert odd.assessment.p_value is not None
+    assert odd.assessment.p_value < 1e-4 < usual.assessment.p_value
+    assert odd.reasons
+    assert not odd.assessment.warming_up
+
+
+def test_a_cold_source_has_no_score_and_says_how_far_it_is() -> None:
+    scored = judged(Scorer(rules()), "/a", 0, normal(0))
+    assert scored.assessment.warming_up
+    assert (scored.assessment.p_value, scored.assessment.score) == (None, None)
+    assert scored.assessment.warmup is not None
+    assert scored.assessment.warmup.need == 40
+
+
+def test_scoring_changes_nothing() -> None:
+    scorer = warmed()
+    before = scorer.score("/a", normal(7), seconds(200), carried=False)
+    for seed in range(20):
+        scorer.score("/a", unusual(seed), seconds(200), carried=False)
+        scorer.score("/unknown", normal(seed), seconds(200), carried=False)
+    assert scorer.score("/a", normal(7), seconds(200), carried=False) == before
+
+
+def test_the_same_moments_give_the_same_scores_to_the_last_bit() -> None:
+    ones, others = warmed(), warmed()
+    for place in range(10):
+        features = normal(place + 500)
+        assert judged(ones, "/a", 130 + place, features) == judged(
+            others, "/a", 130 + place, features
+        )
+
+
+def test_the_order_of_the_features_does_not_matter() -> None:
+    scorer = warmed()
+    features = normal(3)
+    turned = dict(reversed(features.items()))
+    assert scorer.score("/a", features, seconds(200), carried=False) == scorer.score(
+        "/a", turned, seconds(200), carried=False
+    )
+
+
+NAMES = sorted(normal(0))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(NAMES),
+            st.sampled_from([np.nan, np.inf, -np.inf]),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_feature_that_is_not_finite_is_skipped_named_and_never_learned(
+    faults: list[tuple[str, float, bool]],
+) -> None:
+    poisoned, clean = warmed(60), warmed(60)
+    for place, (name, value, whole) in enumerate(faults):
+        good, bad = normal(300 + place), normal(300 + place)
+        bad[name] = bad[name].copy()
+        bad[name].flat[: None if whole else 1] = value
+        del good[name]
+        scored = judged(poisoned, "/a", 60 + place, bad)
+        expected = judged(clean, "/a", 60 + place, good)
+        assert scored.skipped == (name,)
+        assert scored.assessment == expected.assessment
+    after = poisoned.score("/a", normal(900), seconds(100), carried=False)
+    assert after == clean.score("/a", normal(900), seconds(100), carried=False)
+    assert all(np.isfinite(value) for value in after.raw.values())
+
+
+def test_a_moment_of_nothing_is_no_score_and_no_harm() -> None:
+    scorer = warmed()
+    nothing = judged(scorer, "/a", 121, {})
+    assert nothing.assessment.p_value is None
+    assert nothing.raw == {}
+
+
+def test_a_carried_caption_keeps_the_judgement_that_it_got() -> None:
+    scorer = warmed()
+    odd = normal(1) | {"text": unusual(1)["text"]}
+    first = judged(scorer, "/a", 121, odd)
+    second = judged(scorer, "/a", 122, odd, carried=True)
+    assert second.raw["text"] == first.raw["text"]
+    assert second.assessment.experts["text"] == first.assessment.experts["text"]
+
+
+def test_a_moment_without_a_caption_in_between_does_not_change_that() -> None:
+    scorer = warmed()
+    odd = normal(1) | {"text": unusual(1)["text"]}
+    first = judged(scorer, "/a", 121, odd)
+    without = normal(2)
+    del without["text"]
+    judged(scorer, "/a", 121.5, without)  # one that was correlated
+    second = judged(scorer, "/a", 122, odd, carried=True)
+    assert second.raw["text"] == first.raw["text"]
+
+
+def test_more_calibration_than_is_kept_is_not_waited_for() -> None:
+    assert rules(100_000).needed == CAPACITY
+
+
+def test_the_longest_unheard_source_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scorer_module, "MAX_SOURCES", 2)
+    scorer = Scorer(rules())
+    for place, source in enumerate(("/a", "/b", "/a", "/c")):
+        judged(scorer, source, place, normal(place))
+    assert list(scorer._sources) == ["/a", "/c"]
+
+
+def test_scores_that_wait_for_their_lag_are_bounded() -> None:
+    ring = CalibrationRing(capacity=5)
+    for place in range(100):
+        ring.add(0, float(place))
+    assert ring.settle(1) == [95, 96, 97, 98, 99]
+
+
+def test_a_p_value_is_never_zero_however_far_the_score() -> None:
+    known = np.linspace(0, 1, 2000)
+    for score in (1e3, 1e30, 1e300, float("inf")):
+        assert 0 < p_value(score, known, tie=0.5) < 1e-100
+
+
+@given(st.lists(st.integers(0, 400), max_size=12))
+def test_times_that_go_back_harm_nothing(times: list[int]) -> None:
+    scorer = Scorer(rules(20))
+    for place, second in enumerate(times):
+        scored = judged(scorer, "/a", second, normal(place))
+        assert scored.assessment.p_value is None or 0 < scored.assessment.p_value <= 1

@@ -1,0 +1,164 @@
+"""From a Moment to its embedding and features: what is decoded, encoded, rejected and named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.runtime.builders import (
+    HashEncoder,
+    config,
+    encoders,
+    event,
+    footage,
+    in_time_order,
+    hum,
+    picture,
+)
+from tests.runtime.test_shard import Desk
+from worker.core.events import ContentType, Modality
+from worker.core.moment import Moment
+from worker.errors import Reason
+from worker.feed.events import FeedEvent
+from worker.media.images import check_image
+from worker.media.limits import Limits
+from worker.pipeline import Pipeline, Prepared
+from worker.runtime.assemble import build_pipeline
+
+
+def moment_of(*events: FeedEvent) -> Moment:
+    desk = Desk()
+    desk.read(in_time_order(events), appended=9)
+    return next(iter(desk.shard.advance(desk.shard.partitions, 10**17)))
+
+
+def pipeline(**changes: object) -> Pipeline:
+    return build_pipeline(config(**changes), encoders())
+
+
+def frames(count: int) -> list[FeedEvent]:
+    return [event("frame", place / 20, payload=picture(place)) for place in range(count)]
+
+
+def test_only_the_chosen_frames_are_encoded_and_evenly_spread() -> None:
+    prepared = pipeline(models__frames_per_moment=2).prepare(moment_of(*frames(8)))
+    assert len(prepared.items[Modality.FRAME]) == 2
+    shades = [int(item.content[0, 0, 0]) for item in prepared.items[Modality.FRAME]]
+    assert shades == [2, 6]
+    assert len(prepared.moment.events) == 8
+
+
+def test_of_the_other_frames_only_the_header_is_checked() -> None:
+    cut = picture(1)[:60]  # a good header, no pixels
+    assert check_image(cut, ContentType("image/png"), Limits()) == (16, 12)
+    few = frames(5)
+    few[0] = replace(few[0], payload=cut)
+    few[1] = replace(few[1], payload=b"no picture")
+    prepared = pipeline(models__frames_per_moment=1).prepare(moment_of(*few))
+    assert [one.reason for one in prepared.rejected] == [Reason.UNDECODABLE_IMAGE]
+    assert [one.event.payload for one in prepared.rejected] == [b"no picture"]
+    assert len(prepared.moment.events) == 4
+
+
+def test_another_frame_is_taken_where_all_chosen_ones_are_broken() -> None:
+    few = frames(3)
+    few[1] = replace(few[1], payload=b"no picture")
+    prepared = pipeline(models__frames_per_moment=1).prepare(moment_of(*few))
+    (item,) = prepared.items[Modality.FRAME]
+    assert int(item.content[0, 0, 0]) == 0
+    assert len(prepared.rejected) == 1
+
+
+def test_clips_are_joined_until_the_longest_that_is_allowed_and_the_rest_is_only_checked() -> None:
+    clips = [event("audio", place / 10, payload=hum(place)) for place in range(9)]  # 0.1 s each
+    broken = event("audio", 0.95, payload=b"\0")
+    whole = pipeline().prepare(moment_of(*clips, broken))
+    assert len(whole.items[Modality.AUDIO][0].content) == 9 * 1600
+    assert [one.reason for one in whole.rejected] == [Reason.UNDECODABLE_AUDIO]
+    long = [event("audio", place / 10, payload=hum(1) * 4) for place in range(9)]
+    bounded = pipeline(limits__max_audio_seconds=0.5).prepare(moment_of(*long, broken))
+    assert len(bounded.items[Modality.AUDIO][0].content) == 3 * 6400  # the first beyond one second
+    assert len(bounded.rejected) == 1
+    assert len(bounded.moment.events) == 9
+
+
+def test_the_newest_caption_speaks_and_a_broken_one_leaves_it_to_the_one_before() -> None:
+    captions = [event("caption", t, payload=text) for t, text in ((0.1, b"old"), (0.5, b"new"))]
+    both = pipeline().prepare(moment_of(event("frame", 0), *captions))
+    assert both.items[Modality.CAPTION][0].content == "new"
+    captions[1] = replace(captions[1], payload=b"\xff")
+    older = pipeline().prepare(moment_of(event("frame", 0), *captions))
+    assert older.items[Modality.CAPTION][0].content == "old"
+    assert [one.reason for one in older.rejected] == [Reason.UNDECODABLE_TEXT]
+
+
+def test_a_carried_caption_that_is_broken_is_left_out_but_rejected_elsewhere() -> None:
+    desk = Desk()
+    desk.read([*footage(2, captions=False), event("caption", 0.5, payload=b"\xff")], appended=9)
+    first, second = desk.shard.advance(desk.shard.partitions, 10**17)
+    assert len(pipeline().prepare(first).rejected) == 1
+    assert second.carried is not None
+    prepared = pipeline().prepare(second)
+    assert not prepared.rejected
+    assert prepared.moment.missing == (Modality.CAPTION,)
+
+
+def fused(one: Pipeline, batch: list[Prepared]) -> list[bytes]:
+    vectors = {
+        key: vector
+        for modality, contents in one.wanted(batch).items()
+        for key, vector in one.encode(modality, contents).items()
+    }
+    return [
+        embedded.fused.tobytes() + b"".join(map(np.ndarray.tobytes, embedded.features.values()))
+        for embedded in one.fuse(batch, vectors)
+    ]
+
+
+def test_a_moment_is_embedded_the_same_alone_and_in_a_batch() -> None:
+    one, desk = pipeline(models__frames_per_moment=1), Desk()
+    desk.read(footage(12))
+    batch = [one.prepare(moment) for moment in desk.shard.advance(desk.shard.partitions, 10**17)]
+    assert fused(one, batch) == [fused(one, [prepared])[0] for prepared in batch]
+
+
+def test_a_moment_without_media_is_embedded_as_nothing() -> None:
+    one = pipeline()
+    prepared = one.prepare(moment_of(event("frame", 0, payload=b"no picture")))
+    (embedded,) = one.fuse([prepared], {})
+    assert not embedded.features
+    assert not embedded.fused.any()
+    assert one.fuse([], {}) == []
+
+
+def test_features_are_float16_and_named_by_what_is_there() -> None:
+    one = pipeline()
+    prepared = [one.prepare(moment_of(*footage(1)))]
+    vectors = {
+        key: vector
+        for modality, contents in one.wanted(prepared).items()
+        for key, vector in one.encode(modality, contents).items()
+    }
+    (embedded,) = one.fuse(prepared, vectors)
+    assert set(embedded.features) == {"luminance", "audio_windows", "visual", "text", "fused"}
+    assert {value.dtype for value in embedded.features.values()} == {np.dtype(np.float16)}
+    assert sum(embedded.weights.values()) == pytest.approx(1)
+
+
+def test_equal_content_has_an_equal_key_only_for_the_same_encoder_and_type() -> None:
+    class Newer(HashEncoder):
+        def __init__(self, modality: Modality) -> None:
+            super().__init__(modality)
+            self.digest = "another"
+
+    moment = moment_of(event("frame", 0, payload=picture(7)))
+
+    def key(one: Pipeline) -> bytes:
+        return one.prepare(moment).items[Modality.FRAME][0].key
+
+    assert key(pipeline()) == key(pipeline())
+    newer = build_pipeline(config(), encoders(frame=Newer(Modality.FRAME)))
+    assert key(pipeline()) != key(newer)
+    assert pipeline().digest != newer.digest

@@ -1,0 +1,112 @@
+"""Commits what the shards have to say: one unit at a time, each with the offsets of its inputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from worker.core.ports import CommitUnit, LogError, Outbox, Ownership
+from worker.core.rfc3339 import seconds
+from worker.errors import FailedRunError
+from worker.runtime.report import Reporter
+from worker.runtime.shard import Shard
+
+MIB = 1024 * 1024
+COMMIT_OUTPUTS, COMMIT_BYTES = 500, 16 * MIB  # waiting outputs that make a commit due at once
+MAX_WAITING_OUTPUTS, MAX_WAITING_BYTES = 2000, 64 * MIB  # at which no more are made
+COMMIT_INTERVAL = seconds(0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    future: Future[None]
+    ends: list[int]  # of the windows whose observations are in the unit
+    since: float
+
+
+class Commits:
+    """The commits of one worker. A unit is taken from the shards once the one before is visible."""
+
+    def __init__(self, outbox: Outbox, reporter: Reporter) -> None:
+        self._outbox = outbox
+        self._reporter = reporter
+        self._submitted: _Submitted | None = None
+        self._last = 0
+        self._settled: list[tuple[Shard, int]] = []
+
+    def settled(self, shard: Shard, end: int) -> None:
+        """Note that the shard has an observation of the window that ends at `end`, microseconds."""
+        self._settled.append((shard, end))
+
+    def step(self, shards: Collection[Shard], ownership: Ownership | None, now: int) -> None:
+        """Begin a commit where one is due. Raises LogError where the one before has failed."""
+        if self._submitted is not None and self._submitted.future.done():
+            self._complete(self._submitted, now, timeout=0)
+        outputs, size = _waiting(shards)
+        due = outputs >= COMMIT_OUTPUTS or size >= COMMIT_BYTES
+        if self._submitted is None and (due or is_due(now, self._last, COMMIT_INTERVAL)):
+            self._submit(shards, ownership, now)
+
+    def finish(
+        self, shards: Collection[Shard], ownership: Ownership | None, now: int, deadline: float
+    ) -> None:
+        """Commit all there is. Raises LogError, or FailedRunError at `deadline` (monotonic)."""
+        self._await(now, deadline)
+        self._submit(shards, ownership, now)
+        self._await(now, deadline)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a commit is under way."""
+        return self._submitted is not None
+
+    @staticmethod
+    def is_full(shards: Collection[Shard]) -> bool:
+        """Whether so much waits for its commit that nothing more may be made."""
+        outputs, size = _waiting(shards)
+        return outputs >= MAX_WAITING_OUTPUTS or size >= MAX_WAITING_BYTES
+
+    def _submit(self, shards: Collection[Shard], ownership: Ownership | None, now: int) -> None:
+        units = [unit for shard in shards if (unit := shard.take()) is not None]
+        if not units:
+            return
+        if ownership is None:
+            raise LogError("not_a_member", "there is nothing to commit for", retriable=True)
+        unit = CommitUnit(
+            outputs=tuple(output for unit in units for output in unit.outputs),
+            offsets={p: offset for unit in units for p, offset in unit.offsets.items()},
+        )
+        ends = [end for shard, end in self._settled if any(shard is each for each in shards)]
+        self._settled, self._last = [], now
+        since = time.monotonic()
+        self._submitted = _Submitted(self._outbox.submit(unit, ownership), ends, since)
+
+    def _await(self, now: int, deadline: float) -> None:
+        if self._submitted is not None:
+            left = max(0.0, deadline - time.monotonic())
+            self._complete(self._submitted, now, timeout=left)
+
+    def _complete(self, submitted: _Submitted, now: int, timeout: float) -> None:
+        try:
+            submitted.future.result(timeout)
+        except TimeoutError:
+            raise FailedRunError(
+                "the last commit was not confirmed in time; what is not visible is read again"
+            ) from None
+        self._submitted = None
+        self._reporter.committed(submitted.ends, time.monotonic() - submitted.since, now)
+
+
+def is_due(now: int, last: int, interval: int) -> bool:
+    """Tell whether an interval has passed since `last`; a clock that went back must not delay it.
+
+    >>> [is_due(now, last=10, interval=5) for now in (14, 15, 9)]
+    [False, True, True]
+    """
+    return not 0 <= now - last < interval
+
+
+def _waiting(shards: Collection[Shard]) -> tuple[int, int]:
+    return sum(each.waiting_outputs for each in shards), sum(each.waiting_bytes for each in shards)
