@@ -13,8 +13,8 @@ from tests.runtime.builders import (
     encoders,
     event,
     footage,
-    in_time_order,
     hum,
+    in_time_order,
     picture,
 )
 from tests.runtime.test_shard import Desk

@@ -1,4 +1,4 @@
-"""The input of the benchmark: the plaza scene as records, replayed until there are enough of them."""
+"""The input of the benchmark: the plaza scene as records, replayed until there are enough."""
 
 from __future__ import annotations
 

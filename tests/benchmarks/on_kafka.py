@@ -1,4 +1,4 @@
-"""`mmworker run` as a process of its own, on a real Kafka and Redis that hold the backlog already."""
+"""`mmworker run` as a process, on a real Kafka and Redis that hold the backlog already."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SETTLE_SECONDS = 3.0  # after which a worker that is ready counts as idle
 
 @dataclass(frozen=True, slots=True)
 class WorkerRun:
-    """A run, and what was seen of the process. `broker_cpu_seconds` are Kafka's in the same time."""
+    """A run, and what was seen of the process. `broker_cpu_seconds`: Kafka's in that time."""
 
     run: Run
     ready_seconds: float  # from the start of the process

@@ -127,11 +127,11 @@ def _kafka_ratio(each: Round) -> float | None:
 
 
 def _ready(each: Round) -> float | None:
-    return each.kafka and each.kafka.ready_seconds
+    return None if each.kafka is None else each.kafka.ready_seconds
 
 
 def _peak(each: Round) -> float | None:
-    return each.kafka and each.kafka.peak_bytes
+    return None if each.kafka is None else each.kafka.peak_bytes
 
 
 def _rate_cells(runs: Sequence[Run]) -> tuple[str, str]:

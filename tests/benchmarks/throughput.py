@@ -1,7 +1,8 @@
 """How fast the worker is, measured against the bare loop in the same run: `make bench`.
 
-Rounds are interleaved, so that a busy neighbour slows all contenders of a round alike. Of a Moment's
-frames at most `models.frames_per_moment` are encoded, by all contenders; frames/s counts those read.
+Rounds are interleaved, so that a busy neighbour slows all contenders of a round alike. Of a
+Moment's frames at most `models.frames_per_moment` are encoded, by all contenders; frames/s counts
+those read.
 """
 
 from __future__ import annotations

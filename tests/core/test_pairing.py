@@ -144,8 +144,9 @@ def test_without_an_awaited_modality_a_source_is_paired_by_what_it_sends() -> No
 def test_an_awaited_modality_counts_while_its_newest_event_is_within_the_idle_timeout() -> None:
     pairing = Pairing(rules(idle=10))
     play(pairing, stream(0.0))
-    assert not moments(play(pairing, [event("frame", 10.0)]))  # just within
-    assert starts(moments(play(pairing, [event("frame", 10.001)]))) == [0]
+    assert not moments(play(pairing, [event("frame", 10.0, appended=1)]))  # just within
+    after = play(pairing, [event("frame", 10.001, appended=1)])
+    assert starts(moments(after)) == [0]
 
 
 def test_a_strictly_paired_window_is_complete_only_with_all_that_it_awaits() -> None:
@@ -172,8 +173,8 @@ def test_neither_late_events_nor_duplicates_move_fronts_or_end_a_silence() -> No
     list(pairing.advance(seconds(100)))
     assert late(play(pairing, [event("frame", 2.5, appended=101)]))
     assert (pairing.active_sources, pairing.silent_sources) == (0, 1)
-    back = play(pairing, [event("frame", 50.0, appended=102, id="x")])
-    again = play(pairing, [event("frame", 99.0, appended=103, id="x")])
+    back = play(pairing, [event("frame", 50.0, appended=102, name="x")])
+    again = play(pairing, [event("frame", 99.0, appended=103, name="x")])
     assert [type(one) for one in again] == [Duplicate]
     assert not late(back)
     assert not late(play(pairing, [event("frame", 48.5, appended=104)]))  # the front is still 50
@@ -183,7 +184,7 @@ def test_the_longest_silent_source_is_forgotten_first(monkeypatch: pytest.Monkey
     monkeypatch.setattr(pairing_module, "MAX_SILENT_SOURCES", 2)
     pairing = Pairing(rules())
     for place, source in enumerate(("/a", "/b", "/c")):
-        play(pairing, stream(20.0 * place, source=source))
+        play(pairing, av(20.0 * place, source))
     list(pairing.advance(seconds(1000)))
     assert pairing.silent_sources == 2
     assert not late(play(pairing, [event("frame", 0.0, source="/a", appended=1000)]))
@@ -306,9 +307,11 @@ class TestCorrelation:
     def test_front_lateness_does_not_apply_and_its_caption_is_not_carried(self) -> None:
         pairing = Pairing(rules())
         play(pairing, stream(*range(9)))
-        old = [event(kind, 1.0, correlation="c", appended=9) for kind in ("caption", "frame")]
-        outcomes = play(pairing, [*old, *stream(9, 10)])
+        old = event("caption", 8.0, correlation="c", appended=9)
+        older = event("frame", 1.0, correlation="d", appended=9)  # far behind its front
+        outcomes = play(pairing, [old, older, *stream(9, 10, 11, 12)])
         assert not late(outcomes)
+        assert {moment.correlation_id for moment in moments(outcomes)} == {None, "c", "d"}
         assert all(moment.carried is None for moment in moments(outcomes))
 
     def test_it_is_complete_only_with_every_modality_that_is_configured(self) -> None:
@@ -330,20 +333,20 @@ class TestCorrelation:
 class TestDuplicates:
     def test_it_is_checked_before_lateness(self) -> None:
         pairing = Pairing(rules())
-        play(pairing, [event("audio", 0.0), event("frame", 0.0, id="1"), event("frame", 5.0)])
-        outcomes = play(pairing, [event("frame", 0.0, id="1")])  # behind its front, still open
+        play(pairing, [event("audio", 0.0), event("frame", 0.0, name="1"), event("frame", 5.0)])
+        outcomes = play(pairing, [event("frame", 0.0, name="1")])  # behind its front, still open
         assert [type(one) for one in outcomes] == [Duplicate]
 
     def test_the_same_id_of_another_modality_or_source_is_another_event(self) -> None:
         pairing = Pairing(rules())
-        same = [event("frame", 0.0, id="1"), event("audio", 0.0, id="1")]
-        outcomes = play(pairing, [*same, event("frame", 0.0, "/b", id="1")])
+        same = [event("frame", 0.0, name="1"), event("audio", 0.0, name="1")]
+        outcomes = play(pairing, [*same, event("frame", 0.0, "/b", name="1")])
         assert not outcomes
 
     def test_after_the_close_it_is_late(self) -> None:
         pairing = Pairing(rules())
-        play(pairing, [event("frame", 0.0, id="1"), *stream(0.5, 1, 2, 3)])
-        assert late(play(pairing, [event("frame", 0.0, id="1", appended=3)]))
+        play(pairing, [event("frame", 0.0, name="1"), *stream(0.5, 1, 2, 3)])
+        assert late(play(pairing, [event("frame", 0.0, name="1", appended=3)]))
 
     def test_the_first_counts_while_its_moment_is_open(self) -> None:
         pairing = Pairing(rules())

@@ -19,7 +19,7 @@ from worker.demo.services import LocalKafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
-SOURCES = ("/cameras/gate", "/cameras/hall")  # one on each partition
+SOURCES = ("/cameras/gate", "/cameras/yard")  # one on each partition
 BEFORE, AFTER = 40, 80  # seconds of footage for the first and for the second worker
 PAUSE = 0.1  # between two seconds of footage
 # A transaction that was open at the crash hides what follows it until the broker gives it up.

@@ -89,7 +89,7 @@ def test_the_order_of_the_features_does_not_matter() -> None:
 NAMES = sorted(normal(0))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(
         st.tuples(
