@@ -63,7 +63,6 @@ class Story:
     ends_at_kill: Ends
     ends_before: Ends  # when all was sent that is for the first worker
     stopped: Snapshot
-    ends_at_stop: Ends
     ends: Ends
     exit_code: int
     stop_seconds: float
@@ -85,7 +84,7 @@ def story(kafka_server: LocalKafka, tmp_path_factory: pytest.TempPathFactory) ->
     with running(site) as second, sending(site, parts[BEFORE:]):
         caught_up = backlog + 20
         second.wait_for(lambda: paired(second) >= caught_up, OPEN_TRANSACTION_SECONDS)
-        ends_at_stop, began = site.ends(), time.monotonic()
+        began = time.monotonic()
         exit_code = second.terminate()
         stop_seconds = time.monotonic() - began
     return Story(
@@ -94,7 +93,6 @@ def story(kafka_server: LocalKafka, tmp_path_factory: pytest.TempPathFactory) ->
         ends_at_kill=ends_at_kill,
         ends_before=ends_before,
         stopped=snapshot(site),
-        ends_at_stop=ends_at_stop,
         ends=site.ends(),
         exit_code=exit_code,
         stop_seconds=stop_seconds,
@@ -105,7 +103,6 @@ def test_the_first_worker_was_killed_in_the_middle(story: Story) -> None:
     assert len(story.ends) == 6 and all(story.ends.values())
     assert story.killed.observations
     assert sum(story.killed.committed.values()) < sum(story.ends_at_kill.values())
-    assert sum(story.ends_at_kill.values()) < sum(story.ends_before.values())
 
 
 def test_a_kill_loses_nothing_that_was_committed(story: Story) -> None:
@@ -125,7 +122,6 @@ def test_sigterm_under_load_ends_the_worker_in_time_and_without_a_failure(story:
     assert story.exit_code == 0
     assert story.stop_seconds < STOP_SECONDS
     assert sum(story.stopped.committed.values()) < sum(story.ends.values())
-    assert sum(story.ends_at_stop.values()) < sum(story.ends.values())
 
 
 def test_a_stop_loses_nothing_that_was_committed(story: Story) -> None:

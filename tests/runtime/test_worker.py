@@ -39,13 +39,14 @@ from worker.adapters import memory_log
 from worker.core.events import Modality
 from worker.core.merge import Merger
 from worker.core.partitioner import partition_for
-from worker.core.ports import LogError, Output, TopicPartition
+from worker.core.ports import LogError, Output, Ownership, Polled, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
 from worker.feed.events import FeedEvent
 from worker.runtime import commits as commits_module
 from worker.runtime import shard as shard_module
 from worker.runtime import worker as worker_module
+from worker.runtime.assemble import build_pipeline, shard_factory
 
 MakeWorld = Callable[..., World]
 
@@ -345,8 +346,8 @@ def test_a_partition_with_a_backlog_does_not_starve_the_others(
     monkeypatch.setattr(worker_module, "READY_MOMENTS", 2)
     monkeypatch.setattr(worker_module, "BATCH_MOMENTS", 1)
     here = world(partitions=2)
-    busy, calm = "/cameras/0", "/cameras/1"
-    assert {here_partition(here, source) for source in (busy, calm)} == {0, 1}
+    busy, calm = sorted(("/cameras/0", "/cameras/1"), key=partial(here_partition, here))
+    assert (here_partition(here, busy), here_partition(here, calm)) == (0, 1)
     here.append(footage(400, busy, captions=False))
     here.append([replace(one, time=one.time + seconds(400)) for one in footage(6, calm)])
     member = here.join()
@@ -400,6 +401,8 @@ def test_results_in_flight_of_a_lost_partition_are_not_committed_by_its_old_owne
     first.worker.finish(30)
     for unit in first.outbox.units:
         assert not [p for p, offset in unit.offsets.items() if p.partition == 1 and offset]
+    judged = first.metric("event_delay_seconds_count", stage="scored")
+    assert judged == len(here.observations())  # the results were thrown away, and not judged
     settle(here, [first, second])
     assert endings_of(here).total() == len(here.places())
 
@@ -579,3 +582,35 @@ def test_inference_threads_end_with_the_member(world: MakeWorld) -> None:
     for thread in started:
         thread.join(5)
         assert not thread.is_alive()
+
+
+class PartingLog:
+    """An InputLog whose group takes one topic's partition away and leaves the others."""
+
+    def __init__(self, partitions: frozenset[TopicPartition]) -> None:
+        self._left = [partitions, frozenset(p for p in partitions if p.topic == "frames")]
+
+    def poll(self, timeout: float) -> Polled:
+        owned = self._left.pop(0)
+        return Polled({}, owned, Ownership(1, "member"), caught_up=owned)
+
+    def pause(self, partitions: frozenset[TopicPartition]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_partitions_of_one_index_that_part_company_end_the_session(world: MakeWorld) -> None:
+    here = world()
+    member = here.join()
+    partitions = frozenset(TopicPartition(topic, 0) for topic in here.inputs.values())
+    ports = replace(here.ports(), log=PartingLog(partitions))
+    pipeline = build_pipeline(here.settings, encoders())
+    parting = worker_module.Worker(
+        ports, member.inference, shard_factory(here.settings, pipeline, 1), 10**9
+    )
+    parting.step()
+    with pytest.raises(LogError) as caught:
+        parting.step()
+    assert (caught.value.reason, caught.value.retriable) == ("split_assignment", True)

@@ -30,7 +30,7 @@ RECONCILIATION = (
 REBALANCE_EVENTS = ("assigned", "revoked", "lost")
 # Reasons of a LogError: the worker's own, then Kafka's, by the names of the client's errors.
 COMMIT_FAILURES = (
-    *("not_a_member", "commit_timeout", "refused", "offset_out_of_range"),
+    *("not_a_member", "split_assignment", "commit_timeout", "refused", "offset_out_of_range"),
     *("commit_failed", "illegal_generation", "unknown_member_id", "rebalance_in_progress"),
     *("producer_fenced", "fenced_instance_id", "invalid_producer_epoch", "transaction_aborted"),
     *("kafka_timeout", "request_timed_out", "kafka_connection", "coordinator_not_available"),

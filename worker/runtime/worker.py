@@ -28,6 +28,7 @@ MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the cli
 BATCH_MOMENTS = 16
 READY_MOMENTS = 2 * BATCH_MOMENTS  # closed Moments that may wait for a place in the inference
 BUSY_POLL, IDLE_POLL = 0.005, 0.2  # seconds
+FULL_WAIT = 0.05  # seconds to wait for the inference where no more can be taken in
 REPORT_INTERVAL = seconds(1)
 
 
@@ -101,13 +102,16 @@ class Worker:
         self._close_moments(polled.caught_up, now)
         self._reporter.ingested(self._shards.values(), now)
         self._feed()
-        for result in self._inference.completed():
+        is_stuck = self._full and not self._inference.has_room
+        for result in self._inference.completed(FULL_WAIT if is_stuck else 0):
             self._settle(result, now)
         self._commits.step(self._shards.values(), self._ownership, now)
-        self._ports.log.pause(self._to_pause())
+        paused = self._to_pause()
+        self._ports.log.pause(paused)
         if is_due(now, self._last_report, REPORT_INTERVAL):
             self._report(now)
-        return bool(polled.records or self._is_busy or self._commits.is_pending)
+        is_unread = any(lag for each, lag in polled.lag.items() if each not in paused)
+        return is_unread or self._is_busy or self._commits.is_pending
 
     def finish(self, timeout: float) -> None:
         """Finish what is in flight and commit it. Raises LogError or FailedRunError.
