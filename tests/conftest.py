@@ -10,6 +10,7 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from worker.demo.services import (
     LocalKafka,
@@ -28,6 +29,11 @@ _CLIENT_FILTERS = (
     ":pytest.PytestUnraisableExceptionWarning",
 )
 _NOT_RUN = "not run for lack of a service"
+
+
+# A slow machine is not a failure: speed belongs in the benchmark.
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
 
 
 def pytest_configure(config: pytest.Config) -> None:

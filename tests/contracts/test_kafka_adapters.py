@@ -210,6 +210,24 @@ def test_an_evicted_member_sees_its_partitions_leave_and_come_back_at_the_commit
     log.close()
 
 
+def test_a_member_does_not_join_again_as_soon_as_it_hears_of_its_partitions(
+    world: KafkaWorld,
+) -> None:
+    write(world, [frame(world) for _ in range(5)])
+
+    def visit() -> int:
+        (reader,) = joined(world.member())
+        wait_for(lambda: reader.count == 5, reader)
+        time.sleep(0.3)
+        generation = reader.poll().ownership
+        reader.log.close()
+        assert generation is not None
+        return generation.generation
+
+    first, second, third = visit(), visit(), visit()
+    assert second - first == third - second == 2  # leaving is a generation of its own
+
+
 def test_a_commit_that_the_broker_does_not_answer_is_given_up(
     guarded: LocalKafka, tmp_path: Path
 ) -> None:

@@ -326,7 +326,7 @@ def test_a_slow_encoder_makes_partitions_pause_while_polls_go_on_and_memory_stay
     here.append(footage(300, captions=False))
     member = here.join(encoders(frame=slow))
     held = []
-    for _ in range(200):
+    for _ in range(80):
         began = time.monotonic()
         member.worker.step()
         assert time.monotonic() - began < 1
@@ -334,7 +334,7 @@ def test_a_slow_encoder_makes_partitions_pause_while_polls_go_on_and_memory_stay
         held.append(member.tally().buffered)
     assert member.worker.is_full
     assert max(held) < 120  # of 600
-    assert held[-1] == held[-50]  # nothing more is read
+    assert held[-1] == held[-30]  # nothing more is read
     slow.gate.set()
     through(here, member)
     assert endings_of(here) == Counter(observed=600)

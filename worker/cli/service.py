@@ -54,12 +54,12 @@ def _open_ports(config: Config, metrics: Metrics) -> Ports:
     largest = config.limits.max_record_bytes
     transactional_id = f"{config.kafka.group_id}-{uuid.uuid4()}"
     outbox = KafkaOutbox(config.kafka, transactional_id, max_record_bytes=largest)
-    return Ports(
-        log=KafkaInputLog(config.kafka, inputs(config.topics), max_record_bytes=largest),
-        outbox=outbox,
-        telemetry=metrics,
-        now=lambda: time.time_ns() // 1000,
-    )
+    try:
+        log = KafkaInputLog(config.kafka, inputs(config.topics), max_record_bytes=largest)
+    except BaseException:
+        outbox.close(timeout=0)
+        raise
+    return Ports(log, outbox, metrics, now=lambda: time.time_ns() // 1000)
 
 
 def _revision() -> str:

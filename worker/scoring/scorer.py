@@ -122,8 +122,9 @@ class Scorer:
             if not (carried and name == CARRIED):
                 state.rings[name].add(time, value)
         if p is None or p >= LEARN_ABOVE or self._draw(source, time, "ungated") <= UNGATED:
-            for expert in state.experts.values():
-                expert.learn(features)
+            for name, expert in state.experts.items():
+                if not (carried and name == CARRIED):  # it was learned when it was present
+                    expert.learn(features)
 
     def _known(self, source: str) -> _Source:
         """Return the state of the source, from now on the last one to be forgotten."""

@@ -29,7 +29,7 @@ def specs(
     large = {"max.message.bytes": str(max_record_bytes + _ENVELOPE_BYTES)}
     config = dict.fromkeys(inputs(topics), appended | large)
     config |= {topics.dead_letters: large, topics.late_events: large}
-    config |= {topics.alerts: {}, topics.observations: {}, topics.feedback: appended}
+    config |= {topics.alerts: large, topics.observations: large, topics.feedback: appended}
     config |= {topics.snapshots: {"cleanup.policy": "compact"}}
     return [TopicSpec(name, partitions, each, replication_factor) for name, each in config.items()]
 
