@@ -35,7 +35,8 @@ class WorkerRun:
     """A run, and what was seen of the process. `broker_cpu_seconds`: Kafka's in that time."""
 
     run: Run
-    ready_seconds: float  # from the start of the process
+    ready_seconds: float  # from the start of the process; the plans are known
+    ready_cpu_seconds: float
     peak_bytes: int
     broker_cpu_seconds: float
 
@@ -60,7 +61,13 @@ class Stage:
             (wall, cpu), (_, broker_cpu) = watch.read(), broker.read()
             time.sleep(_REPORTED_SECONDS)
             run = counted(worker.metrics(), bare, wall + worker.unseen_seconds, cpu)
-            return WorkerRun(run, worker.ready_seconds, peak_bytes_of(worker.pid), broker_cpu)
+            return WorkerRun(
+                run=run,
+                ready_seconds=worker.ready_seconds,
+                ready_cpu_seconds=worker.ready_cpu_seconds,
+                peak_bytes=peak_bytes_of(worker.pid),
+                broker_cpu_seconds=broker_cpu,
+            )
 
     def idle_share(self, seconds: float) -> float:
         """Return the share of a core that a worker takes whose topics are empty."""

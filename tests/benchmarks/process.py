@@ -11,6 +11,7 @@ from typing import Self
 
 import yaml
 
+from tests.benchmarks.measure import cpu_seconds_of
 from worker.config import Config
 from worker.demo.processes import Process
 from worker.errors import FailedRunError
@@ -35,6 +36,7 @@ class WorkerProcess:
         self._last_no = began
         self._process.wait_until(self._is_ready, _READY_SECONDS, "the worker")
         self.ready_seconds = time.monotonic() - began
+        self.ready_cpu_seconds = cpu_seconds_of(self.pid)
         self.unseen_seconds = time.monotonic() - self._last_no
         return self
 

@@ -49,6 +49,7 @@ class Results:
                 "embedded_cpu_ratio": self._spread(_cpu_ratio),
                 "kafka_ratio": self._spread(_kafka_ratio),
                 "ready_seconds": self._spread(_ready),
+                "ready_cpu_seconds": self._spread(_ready_cpu),
                 "peak_bytes": self._spread(_peak),
                 "idle_share_of_a_core": self.idle_share,
             },
@@ -96,8 +97,9 @@ class Results:
         for name in ("", "measured", "target"):
             table.add_column(name)
         ready, peak = self._spread(_ready), self._spread(_peak)
-        if ready and peak:
-            table.add_row("start to ready", f"{ready['max']:.1f} s", f"{READY_TARGET:.0f} s")
+        if ready and peak and (cpu := self._spread(_ready_cpu)):
+            took = f"{ready['median']:.1f} s ({cpu['median']:.1f} s of CPU)"
+            table.add_row("start to ready", took, f"{READY_TARGET:.0f} s")
             memory = f"{peak['max'] / 1e9:.2f} GB"
             table.add_row("peak resident memory", memory, f"{MEMORY_TARGET / 1e9:.1f} GB")
         if self.idle_share is not None:
@@ -128,6 +130,10 @@ def _kafka_ratio(each: Round) -> float | None:
 
 def _ready(each: Round) -> float | None:
     return None if each.kafka is None else each.kafka.ready_seconds
+
+
+def _ready_cpu(each: Round) -> float | None:
+    return None if each.kafka is None else each.kafka.ready_cpu_seconds
 
 
 def _peak(each: Round) -> float | None:

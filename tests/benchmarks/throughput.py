@@ -27,6 +27,7 @@ from worker.config import Config
 from worker.core.moment import Moment
 from worker.core.ports import TopicPartition
 from worker.demo.services import kafka_available, redis_available
+from worker.errors import FailedRunError, OperatorError
 from worker.pipeline import Pipeline
 from worker.runtime.assemble import build_encoders, build_pipeline, shard_factory
 from worker.runtime.topics import topic_of_modality
@@ -160,4 +161,7 @@ def _kafka_wanted(wanted: bool, console: Console) -> bool:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except (OperatorError, FailedRunError) as error:
+        sys.exit(f"bench: {error}")
