@@ -64,12 +64,12 @@ def test_what_is_below_the_level_is_silent() -> None:
 
 def test_libraries_are_heard_from_warnings_up_and_always_at_debug() -> None:
     stream = configured()
-    logging.getLogger("kafka").info("chatter")
-    logging.getLogger("kafka").warning("lost %s", "it")
+    logging.getLogger("some_library").info("chatter")
+    logging.getLogger("some_library").warning("lost %s", "it")
     logging.getLogger("worker.y").info("ours")
     assert [event["event"] for event in lines(stream)] == ["lost it", "ours"]
     stream = configured(level="debug")
-    logging.getLogger("kafka").debug("chatter")
+    logging.getLogger("some_library").debug("chatter")
     assert [event["event"] for event in lines(stream)] == ["chatter"]
 
 
@@ -88,7 +88,7 @@ def test_nothing_that_is_logged_can_end_a_line_or_drive_a_terminal(
     stream = configured(form)
     evil = "a\n\x1b[2J\r\x00\u202e\u2028\x85b"
     structlog.get_logger("worker.x").info(evil, text=evil, nested={evil: [evil, (evil,)]})
-    logging.getLogger("kafka").warning("%s", evil)
+    logging.getLogger("some_library").warning("%s", evil)
     text = stream.getvalue()
     assert text.count("\n") == 2
     assert all(character.isprintable() for character in text.replace("\n", ""))
