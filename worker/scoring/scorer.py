@@ -18,7 +18,7 @@ from worker.scoring.pool import Pool
 OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
 MAX_SOURCES = 2048  # remembered, the last ones heard; each takes about a megabyte
 MAX_LAG = seconds(60)
-LAG_SHARE = 4  # while a source is young, a quarter of its age
+LAG_SHARE = 8  # while a source is young, an eighth of its age
 LEARN_ABOVE = 0.01  # less likely Moments are not taken in as normal,
 UNGATED = 0.01  # but for this share of them, so that a new normality is learned in the end
 
