@@ -59,7 +59,8 @@ class Results:
         """Print the tables."""
         console.print(self._rates())
         console.print(self._stages())
-        console.print(self._footprint())
+        if self.rounds[0].kafka is not None:
+            console.print(self._footprint())
 
     def _rates(self) -> Table:
         table = Table(title="Throughput: median (range) of the rounds")

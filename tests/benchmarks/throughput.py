@@ -161,7 +161,9 @@ def _kafka_wanted(wanted: bool, console: Console) -> bool:
 
 
 if __name__ == "__main__":
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(main)
     try:
-        typer.run(main)
+        app()
     except (OperatorError, FailedRunError) as error:
         sys.exit(f"bench: {error}")

@@ -191,6 +191,18 @@ def test_records_gone_before_they_were_read_are_an_error_and_not_a_jump(
     assert not told.value.retriable
 
 
+def test_records_larger_than_a_fetch_come_from_every_partition(world: KafkaWorld) -> None:
+    large = bytes(5 * 1024 * 1024)
+    outputs = [
+        Output(topic, b"camera", large, (), partition)
+        for topic in world.inputs
+        for partition in (0, 1)
+    ]
+    write(world, [*outputs, *(frame(world) for _ in range(3)), *outputs])
+    (reader,) = joined(world.member())
+    wait_for(lambda: reader.count == 15, reader)
+
+
 def test_an_evicted_member_sees_its_partitions_leave_and_come_back_at_the_committed_offset(
     world: KafkaWorld,
 ) -> None:

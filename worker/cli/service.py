@@ -55,7 +55,7 @@ def _open_ports(config: Config, metrics: Metrics) -> Ports:
     transactional_id = f"{config.kafka.group_id}-{uuid.uuid4()}"
     outbox = KafkaOutbox(config.kafka, transactional_id, max_record_bytes=largest)
     try:
-        log = KafkaInputLog(config.kafka, inputs(config.topics), max_record_bytes=largest)
+        log = KafkaInputLog(config.kafka, inputs(config.topics))
     except BaseException:
         outbox.close(timeout=0)
         raise

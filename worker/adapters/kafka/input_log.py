@@ -26,7 +26,6 @@ from worker.core.ports import LogError, Polled, TopicPartition
 from worker.errors import OperatorError
 
 _MIB = 1024 * 1024
-_ENVELOPE_BYTES = 64 * 1024  # headers and framing beside a record's value
 _FETCH_WAIT_MS = 200  # shorter than the merge waits for fetches under way
 _MAX_POLL_RECORDS = 500
 _CALL_MS = 10_000
@@ -36,8 +35,8 @@ _CLOSE_MS = 5_000
 class KafkaInputLog:
     """An InputLog. A group without history begins with the oldest records.
 
-    `max_record_bytes` sizes the fetches: at most about twice 16 MiB, or twice such a record, are
-    held per broker, and one fetch per paused partition.
+    At most about twice 4 MiB are held per broker, and one fetch per paused partition. A record that
+    is larger than that comes in a fetch of its own (brokers since 0.10.1).
     """
 
     def __init__(
@@ -45,13 +44,10 @@ class KafkaInputLog:
         settings: KafkaSettings,
         topics: Sequence[str],
         *,
-        max_record_bytes: int = 8 * _MIB,
         connect_timeout: float = CONNECT_SECONDS,
     ) -> None:
         read_leniently()
-        self._consumer = connect(
-            KafkaConsumer, settings, connect_timeout, **_options(settings, max_record_bytes)
-        )
+        self._consumer = connect(KafkaConsumer, settings, connect_timeout, **_options(settings))
         try:
             self._ends = EndOffsets(settings, connect_timeout)
             self._rebalances = Rebalances(self._consumer.group_metadata)
@@ -178,8 +174,7 @@ class KafkaInputLog:
         return -1 if position is None else max(0, end - position)
 
 
-def _options(settings: KafkaSettings, max_record_bytes: int) -> dict[str, Any]:
-    largest = max_record_bytes + _ENVELOPE_BYTES
+def _options(settings: KafkaSettings) -> dict[str, Any]:
     session_ms = int(settings.session_timeout_seconds * 1000)
     return {
         "group_id": settings.group_id,
@@ -189,8 +184,8 @@ def _options(settings: KafkaSettings, max_record_bytes: int) -> dict[str, Any]:
         "auto_offset_reset": "none",  # a position out of range is not to move silently
         "allow_auto_create_topics": False,
         "fetch_max_wait_ms": _FETCH_WAIT_MS,
-        "fetch_max_bytes": max(16 * _MIB, largest),
-        "max_partition_fetch_bytes": max(_MIB, largest),
+        "fetch_max_bytes": 4 * _MIB,  # the client copies what it holds several times
+        "max_partition_fetch_bytes": 2 * _MIB,  # above one batch of usual producers
         "max_poll_records": _MAX_POLL_RECORDS,
         "session_timeout_ms": session_ms,
         "heartbeat_interval_ms": max(100, min(3000, session_ms // 3)),
