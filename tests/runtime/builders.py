@@ -44,7 +44,7 @@ from worker.runtime.worker import Ports, Worker
 
 START = seconds(1_750_000_000)
 GROUP = "mmworker"
-STEPS = 20_000  # more than any test needs: a test that hangs fails
+PATIENCE = 60.0  # seconds, more than any test needs even on a busy machine: one that hangs fails
 Place = tuple[str, int, int]  # topic, partition, offset
 
 _TYPES = {
@@ -191,11 +191,10 @@ class Member:
 
     def run(self) -> None:
         """Step until nothing is left to do without new records."""
-        for _ in range(STEPS):
-            if not self.worker.step():
-                return
+        deadline = time.monotonic() + PATIENCE
+        while self.worker.step():
+            assert time.monotonic() < deadline, "the worker does not come to rest"
             time.sleep(0)  # let the stages have the processor
-        raise AssertionError("the worker does not come to rest")
 
     def tally(self) -> Tally:
         return read_tally(self.metrics.render("")[0].decode())

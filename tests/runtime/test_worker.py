@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from tests.runtime.builders import (
     GROUP,
+    PATIENCE,
     START,
-    STEPS,
     GatedEncoder,
     HashEncoder,
     Member,
@@ -302,13 +302,12 @@ def live_through(here: World, left: list[FeedEvent], schedule: list[tuple[str, i
 
 def settle(world: World, members: list[Member]) -> None:
     """Step all members in turn until all is decided and committed."""
-    idle = 0
-    for _ in range(STEPS):
+    idle, deadline = 0, time.monotonic() + PATIENCE
+    while idle <= 80:
+        assert time.monotonic() < deadline, "they do not come to rest"
         world.clock.now += seconds(0.2)
         busy = [member.worker.step() for member in members]
         idle = 0 if any(busy) else idle + 1
-        if idle > 80:
-            break
         time.sleep(0)
     for member in members:
         member.worker.finish(30)
