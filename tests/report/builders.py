@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from worker.core.events import Modality
+from worker.core.messages import Alert, AlertType, Evidence, Modalities
+from worker.core.policy import Severity
 from worker.report.model import (
     SAMPLE_RATE,
     AlertSpan,
@@ -103,3 +106,36 @@ def report(**changes: Any) -> Report:
         origin=ORIGIN,
     )
     return replace(built, **changes)
+
+
+def message(
+    end: float,
+    kind: AlertType = "open",
+    sequence: int = 0,
+    *,
+    source: str = "/cameras/lawn",
+    alert: str = "a",
+    reasons: tuple[str, ...] = ("visual",),
+) -> Alert:
+    """Return a message of an alert, about the second that ends at `end`."""
+    return Alert(
+        alert_id=alert,
+        sequence=sequence,
+        type=kind,
+        source=source,
+        window_start=at(end - 1),
+        window_end=at(end),
+        severity=Severity.LOW,
+        reasons=reasons,
+        score=0.8,
+        p_value=1e-8,
+        threshold=0.46,
+        modalities=Modalities((Modality.FRAME,), (), (Modality.CAPTION, Modality.AUDIO)),
+        contributions={"frame": 1.0},
+        consistency={},
+        evidence=Evidence((), "observation"),
+        model="sha256:00",
+        config_hash="sha256:00",
+        inputs=(),
+        degraded=(),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,10 @@ from worker.cli.progress import bar
 from worker.config import Config
 from worker.core.rfc3339 import MICROSECONDS, seconds
 from worker.demo import embedded, kafka_run, scene, terminal
-from worker.demo.results import Played, Results, Story, write_results
+from worker.demo.results import Played, Story, write_results
 from worker.demo.scene import Scene
 from worker.demo.services import kafka_available
+from worker.demo.tally import Tally
 from worker.errors import FailedRunError, OperatorError
 from worker.feed.events import FeedEvent
 from worker.report.model import LabelOutcome, LabelSpan
@@ -65,7 +66,7 @@ def run_demo(config: Config, output: Path, wishes: Wishes) -> None:
         sys.stdout.write((output / "summary.json").read_text(encoding="utf-8"))
     else:
         terminal.show(results, output, played.wall_seconds, Console())
-    _judge(results)
+    judge(results.tally, results.report.outcomes)
 
 
 def _choose(backend: Backend) -> tuple[Literal["kafka", "embedded"], str]:
@@ -148,12 +149,14 @@ def _labels(plaza: Scene, start: int, inject: bool) -> dict[str, tuple[LabelSpan
     return labels
 
 
-def _judge(results: Results) -> None:
-    """Fail where events are unaccounted for or the real event was missed."""
-    if not results.tally.reconciles:
+def judge(tally: Tally, outcomes: Iterable[LabelOutcome]) -> None:
+    """Raise FailedRunError where records are unaccounted for or the real event is not found.
+
+    Found means: within LAWN_SECONDS, and for what is seen.
+    """
+    if not tally.reconciles:
         raise FailedRunError("The counts do not reconcile: events are unaccounted for.")
-    found = [outcome for outcome in results.report.outcomes if outcome.kind == LAWN_EVENT]
-    if not any(_is_found(outcome) for outcome in found):
+    if not any(_is_found(outcome) for outcome in outcomes if outcome.kind == LAWN_EVENT):
         raise FailedRunError(
             f"The people on the lawn were not found within {LAWN_SECONDS:g} s for what is seen."
         )

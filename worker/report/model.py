@@ -96,7 +96,10 @@ class AlertStory:
 
 @dataclass(frozen=True, slots=True)
 class LabelOutcome:
-    """What became of one labelled event. `right_reason`: an alert named the labelled modality."""
+    """What became of one labelled event.
+
+    `right_reason`: the message that detected it named the labelled modality; None where missed.
+    """
 
     kind: str
     source: str

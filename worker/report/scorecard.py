@@ -72,7 +72,10 @@ def label_of(life: AlertLife, labels: Mapping[str, Sequence[LabelSpan]]) -> Labe
 def outcomes(
     found: Sequence[AlertLife], labels: Mapping[str, Sequence[LabelSpan]]
 ) -> tuple[LabelOutcome, ...]:
-    """Return what became of every labelled event, in time order."""
+    """Return what became of every labelled event, in time order.
+
+    The first message that belongs to an event detects it: its time and its reasons count.
+    """
     results = [
         _outcome(source, label, found) for source, spans in labels.items() for label in spans
     ]
@@ -80,11 +83,9 @@ def outcomes(
 
 
 def _outcome(source: str, label: LabelSpan, found: Sequence[AlertLife]) -> LabelOutcome:
-    messages = [
-        message for life in found for message in life.messages if belongs(message, source, label)
-    ]
-    first = min((message.window_end for message in messages), default=None)
-    expected = REASONS[label.modality]
+    messages = (message for life in found for message in life.messages)
+    telling = (message for message in messages if belongs(message, source, label))
+    first = min(telling, key=lambda message: message.window_end, default=None)
     return LabelOutcome(
         kind=label.kind,
         source=source,
@@ -92,7 +93,11 @@ def _outcome(source: str, label: LabelSpan, found: Sequence[AlertLife]) -> Label
         end=label.end,
         natural=label.natural,
         hit=first is not None,
-        seconds_to_detect=None if first is None else (first - label.start) / MICROSECONDS,
-        right_reason=any(expected in m.reasons for m in messages) if messages else None,
+        seconds_to_detect=None if first is None else _seconds_after(label, first),
+        right_reason=None if first is None else REASONS[label.modality] in first.reasons,
         note=label.note,
     )
+
+
+def _seconds_after(label: LabelSpan, message: Alert) -> float:
+    return (message.window_end - label.start) / MICROSECONDS
