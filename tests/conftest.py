@@ -21,24 +21,12 @@ from worker.demo.services import (
     redis_available,
 )
 
-# kafka-python 3.0.12 reads its schemas in a way that newer Pythons call deprecated, and it leaves
-# the sockets of refused connections (they have no peer) to the garbage collector
-_CLIENT_FILTERS = (
-    "ignore:read_text is deprecated:DeprecationWarning",
-    r"ignore:Exception ignored in. <socket.socket .*laddr=\('0.0.0.0', \d+\)>"
-    ":pytest.PytestUnraisableExceptionWarning",
-)
 _NOT_RUN = "not run for lack of a service"
 
 
 # A slow machine is not a failure: speed belongs in the benchmark.
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    for each in _CLIENT_FILTERS:
-        config.addinivalue_line("filterwarnings", each)
 
 
 @pytest.fixture(scope="session")

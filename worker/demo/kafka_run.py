@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -188,10 +186,10 @@ def _get(config: Config, path: str) -> str | None:
         with urllib.request.urlopen(url, timeout=5) as answer:
             body: bytes = answer.read()
             return body.decode()
-    except (OSError, urllib.error.URLError):
+    except OSError:  # that of urllib is one
         return None
 
 
 def _tail(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"nothing in {os.fspath(log)}"
+    return lines[-1] if lines else f"nothing in {log}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from worker.config import Config, config_hash
 from worker.core.alerts import AlertPolicy
@@ -26,10 +25,8 @@ from worker.runtime.shard import Shard, ShardRules
 from worker.runtime.topics import topic_of_modality
 from worker.scoring.scorer import ScoringRules
 
-DEAD_LETTER_ROOM = 16 * 1024  # bytes that headers may add to a dead letter
 
-
-def build_encoders(config: Config, cache_directory: Path | None = None) -> dict[Modality, Encoder]:
+def build_encoders(config: Config) -> dict[Modality, Encoder]:
     """Load the encoders; the first time on a machine this measures for seconds.
 
     Raises OperatorError for unknown names and wrong weights.
@@ -42,7 +39,6 @@ def build_encoders(config: Config, cache_directory: Path | None = None) -> dict[
         dtype=models.dtype,
         batch_size=models.batch_size,
         threads=models.threads,
-        cache_directory=cache_directory,
     )
     names = {
         Modality.FRAME: models.frame,
