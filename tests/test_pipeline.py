@@ -162,3 +162,14 @@ def test_equal_content_has_an_equal_key_only_for_the_same_encoder_and_type() -> 
     newer = build_pipeline(config(), encoders(frame=Newer(Modality.FRAME)))
     assert key(pipeline()) != key(newer)
     assert pipeline().digest != newer.digest
+
+
+def test_the_key_depends_on_what_the_type_says_and_not_on_how_it_is_written() -> None:
+    sound = event("audio", 0)
+
+    def key(content_type: str) -> bytes:
+        moment = moment_of(replace(sound, content_type=content_type, payload=bytes(32_000)))
+        return pipeline().prepare(moment).items[Modality.AUDIO][0].key
+
+    assert key("audio/L16;rate=16000;channels=1") == key("audio/l16; Channels=1; rate=16000")
+    assert key("audio/L16;rate=16000;channels=1") != key("audio/L16;rate=8000;channels=1")

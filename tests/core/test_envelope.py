@@ -169,6 +169,24 @@ def test_names_of_types_are_read_without_regard_to_case_and_with_their_parameter
     assert one.content_type.parameter("quality", "") == "90"
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("image/jpeg", "image/jpeg"),
+        ('IMAGE/JPEG; b="1"; A=2', "image/jpeg;a=2;b=1"),
+        ("image/jpeg;a=2;b=1;", "image/jpeg;a=2;b=1"),
+        ('image/jpeg;a="2;b=1"', 'image/jpeg;a="2;b=1"'),
+        ('image/jpeg;a=""', 'image/jpeg;a=""'),
+    ],
+)
+def test_equal_types_have_one_text_and_different_ones_another(kind: str, text: str) -> None:
+    one = parse(changed(content_type=kind), rules()).content_type
+    assert str(one) == text
+    assert parse(changed(content_type=text), rules()).content_type == replace(
+        one, parameters=tuple(sorted(one.parameters))
+    )
+
+
 @pytest.mark.parametrize("modality", list(Modality))
 def test_every_type_of_every_modality_is_accepted_in_its_topic(modality: Modality) -> None:
     for name in CONTENT_TYPES[modality]:

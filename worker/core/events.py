@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,6 +17,8 @@ class Modality(StrEnum):
 
 MODALITIES = tuple(Modality)
 EVENT_TYPES = {f"multimodal.{modality}.v1": modality for modality in MODALITIES}
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$&^_.+-]+")  # a value that needs no quotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,20 @@ class ContentType:
     def parameter(self, name: str, default: str) -> str:
         """Return the parameter's value, or `default` where it is absent."""
         return dict(self.parameters).get(name, default)
+
+    def __str__(self) -> str:
+        """Return the one text of equal types, as a header has it: parameters in order of name.
+
+        >>> str(ContentType("audio/l16", (("rate", "16000"), ("channels", "1"))))
+        'audio/l16;channels=1;rate=16000'
+        """
+        given = dict(self.parameters)  # of a repeated one the last counts, as in `parameter`
+        return ";".join([self.name, *(f"{key}={_quoted(given[key])}" for key in sorted(given))])
+
+
+def _quoted(value: str) -> str:
+    """Quote all but tokens: a `;` within a value must not look like the next parameter."""
+    return value if _TOKEN.fullmatch(value) else f'"{value}"'
 
 
 @dataclass(frozen=True, slots=True)
