@@ -15,7 +15,7 @@ from worker.demo import scene
 from worker.demo.embedded import VirtualClock
 from worker.feed.events import FLAC, JPEG, FeedEvent, to_output
 from worker.runtime.shard import Shard
-from worker.runtime.topics import topic_of_modality
+from worker.runtime.topics import output_topics, topic_of_modality
 
 START = seconds(1_750_000_000)  # any fixed time: equal arguments give equal bytes
 
@@ -48,9 +48,8 @@ def build(config: Config, seconds_played: float, takes: int) -> Backlog:
 
 def appended(config: Config, backlog: Backlog, partitions: int) -> tuple[MemoryLog, VirtualClock]:
     """Return a log that holds the backlog, appended as it happened, and the clock at its end."""
-    clock, topics = VirtualClock(), config.topics
-    names = [*topic_of_modality(config).values(), topics.observations, topics.alerts]
-    names += [topics.dead_letters, topics.late_events]
+    clock = VirtualClock()
+    names = (*topic_of_modality(config).values(), *output_topics(config))
     log = MemoryLog(dict.fromkeys(names, partitions), clock)
     sink = MemorySink(log)
     for time, output in zip(backlog.times, backlog.outputs, strict=True):

@@ -39,7 +39,7 @@ from worker.feed.events import FeedEvent, to_output
 from worker.models.base import Encoder
 from worker.runtime.assemble import build_pipeline, shard_factory
 from worker.runtime.inference import Inference
-from worker.runtime.topics import topic_of_modality
+from worker.runtime.topics import output_topics, topic_of_modality
 from worker.runtime.worker import Ports, Worker
 
 START = seconds(1_750_000_000)
@@ -225,10 +225,8 @@ class World:
     members: list[Member] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        topics = self.settings.topics
         self.inputs = topic_of_modality(self.settings)
-        outputs = (topics.observations, topics.alerts, topics.dead_letters, topics.late_events)
-        names = (*self.inputs.values(), *outputs)
+        names = (*self.inputs.values(), *output_topics(self.settings))
         self.log = MemoryLog(dict.fromkeys(names, self.partitions), self.clock)
         self._sink = MemorySink(self.log)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from worker.cli.options import AsJson, config_of, prepare_directory
+from worker.cli.options import AsJson, Backend, config_of, prepare_directory
 from worker.core import rfc3339
 from worker.errors import OperatorError
-
-Backend = Literal["auto", "kafka", "embedded"]
 
 SPEED = 3.0  # times real time
 # The clip lasts 79.5 s; in production a source is judged after 200 Moments.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 
+from worker.cli.options import Backend
 from worker.cli.progress import bar
 from worker.config import Config
 from worker.core.rfc3339 import MICROSECONDS, seconds
@@ -24,8 +25,6 @@ from worker.errors import FailedRunError, OperatorError
 from worker.feed.events import FeedEvent
 from worker.report.model import LabelOutcome, LabelSpan
 from worker.runtime.assemble import build_encoders
-
-Backend = Literal["auto", "kafka", "embedded"]
 
 PARTITIONS = 1  # a young source borrows its neighbours' calibration, partition by partition
 LAWN_EVENT = "people_on_lawn"
@@ -43,6 +42,29 @@ class Wishes:
     as_json: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What is played and where. `start` is the time of the first picture, epoch microseconds."""
+
+    config: Config
+    output: Path
+    plaza: Scene
+    start: int
+    inject: bool
+    speed: float
+    console: Console
+
+    def events(self) -> Iterator[FeedEvent]:
+        """Play the scene, each time anew."""
+        return scene.events(self.plaza, self.start, inject=self.inject)
+
+    @contextmanager
+    def bar(self) -> Iterator[Callable[[int], None]]:
+        """Show progress; yields a function that takes the event time reached."""
+        with bar(self.console, "Playing", self.plaza.video.duration_s) as advance:
+            yield lambda time: advance((time - self.start) / MICROSECONDS)
+
+
 def run_demo(config: Config, output: Path, wishes: Wishes) -> None:
     """Play, write and judge. Raises OperatorError, or FailedRunError where a promise is broken."""
     plaza = scene.load()
@@ -50,15 +72,14 @@ def run_demo(config: Config, output: Path, wishes: Wishes) -> None:
     start = _start(plaza, config, wishes.start)
     chosen, why = _choose(wishes.backend)
     console.print(f"Backend: {chosen} ({why})")
-    events = partial(scene.events, plaza, start, inject=wishes.inject)
-    reach = _kafka if chosen == "kafka" else _embedded
-    played = reach(config, output, events, plaza, start, wishes.speed, console)
+    stage = Stage(config, output, plaza, start, wishes.inject, wishes.speed, console)
+    played = _on_kafka(stage) if chosen == "kafka" else _embedded(stage)
     story = Story(
         title=plaza.title,
         subtitle="Real footage of a campus plaza, read as four cameras with captions and sound.",
         backend=f"{chosen}: {why}",
-        labels=_labels(plaza, start, wishes.inject),
-        events=events,
+        labels=_labels(stage),
+        events=stage.events,
         now=time.time_ns() // 1000,
     )
     results = write_results(output, config, played, story)
@@ -88,58 +109,33 @@ def _start(plaza: Scene, config: Config, wanted: int | None) -> int:
     return wanted
 
 
-def _kafka(
-    config: Config,
-    output: Path,
-    events: Callable[[], Iterator[FeedEvent]],
-    plaza: Scene,
-    start: int,
-    speed: float,
-    console: Console,
-) -> Played:
+def _on_kafka(stage: Stage) -> Played:
+    say = stage.console.print
     with (
-        kafka_run.services(config, output, PARTITIONS, console.print) as reached,
-        bar(console, "Playing", plaza.video.duration_s) as advance,
+        kafka_run.services(stage.config, stage.output, PARTITIONS, say) as reached,
+        stage.bar() as progress,
     ):
-        return kafka_run.play(
-            reached,
-            output,
-            events(),
-            speed,
-            lambda time: advance((time - start) / MICROSECONDS),
-            console.print,
-        )
+        return kafka_run.play(reached, stage.output, stage.events(), stage.speed, progress, say)
 
 
-def _embedded(
-    config: Config,
-    _output: Path,
-    events: Callable[[], Iterator[FeedEvent]],
-    plaza: Scene,
-    start: int,
-    _speed: float,
-    console: Console,
-) -> Played:
-    with console.status("Loading the encoders (the first time they are measured for seconds)"):
-        encoders = build_encoders(config)
-    with bar(console, "Playing", plaza.video.duration_s) as advance:
+def _embedded(stage: Stage) -> Played:
+    waiting = "Loading the encoders (the first time they are measured for seconds)"
+    with stage.console.status(waiting):
+        encoders = build_encoders(stage.config)
+    with stage.bar() as progress:
         return embedded.play(
-            config,
-            encoders,
-            events(),
-            partitions=PARTITIONS,
-            progress=lambda time: advance((time - start) / MICROSECONDS),
+            stage.config, encoders, stage.events(), partitions=PARTITIONS, progress=progress
         )
 
 
-def _labels(plaza: Scene, start: int, inject: bool) -> dict[str, tuple[LabelSpan, ...]]:
-    sources = {camera.id: camera.source for camera in plaza.cameras}
+def _labels(stage: Stage) -> dict[str, tuple[LabelSpan, ...]]:
+    sources = {camera.id: camera.source for camera in stage.plaza.cameras}
     labels: dict[str, tuple[LabelSpan, ...]] = dict.fromkeys(sources.values(), ())
-    for label in plaza.labels:
-        if label.natural or inject:
+    for label in stage.plaza.labels:
+        if label.natural or stage.inject:
             span = LabelSpan(
-                start=start + seconds(label.start_s),
-                end=start + seconds(label.end_s),
+                start=stage.start + seconds(label.start_s),
+                end=stage.start + seconds(label.end_s),
                 kind=label.kind,
                 modality=label.modality,
                 natural=label.natural,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from worker.config import Config, Loaded, load
 from worker.errors import OperatorError
 
+Backend = Literal["auto", "kafka", "embedded"]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML or TOML file.", show_default=False)
 ]

@@ -25,7 +25,7 @@ from worker.runtime.assemble import (
     shard_factory,
 )
 from worker.runtime.inference import Inference
-from worker.runtime.topics import topic_of_modality
+from worker.runtime.topics import output_topics, topic_of_modality
 from worker.runtime.worker import Ports, Worker
 
 CHUNK = seconds(0.5)  # of event time between two steps of the worker
@@ -58,13 +58,7 @@ def play(
     `progress` is told the event time reached, in microseconds. Raises what the worker raises.
     """
     clock, began = VirtualClock(), time.monotonic()
-    outputs = (
-        config.topics.observations,
-        config.topics.alerts,
-        config.topics.dead_letters,
-        config.topics.late_events,
-    )
-    inputs = topic_of_modality(config)
+    inputs, outputs = topic_of_modality(config), output_topics(config)
     metrics = Metrics(tuple(inputs.values()))
     log = MemoryLog(dict.fromkeys((*inputs.values(), *outputs), partitions), clock)
     pipeline = build_pipeline(config, encoders)

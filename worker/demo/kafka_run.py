@@ -25,7 +25,7 @@ from worker.demo.tally import Tally, read_tally
 from worker.errors import FailedRunError
 from worker.feed.events import FeedEvent, to_output
 from worker.feed.pace import paced
-from worker.runtime.topics import topic_of_modality
+from worker.runtime.topics import output_topics, topic_of_modality
 
 START_SECONDS = 120.0  # the first start on a machine measures the encoders
 DRAIN_SECONDS = 180.0
@@ -94,13 +94,8 @@ def play(
         seconds_taken = time.monotonic() - began
         exposition = _metrics(config)
         _stop(process, directory / "worker.log")
-    outputs = (
-        config.topics.observations,
-        config.topics.alerts,
-        config.topics.dead_letters,
-        config.topics.late_events,
-    )
-    return Played(read_topics(config.kafka, outputs), exposition, seconds_taken)
+    records = read_topics(config.kafka, output_topics(config))
+    return Played(records, exposition, seconds_taken)
 
 
 def _with(config: Config, bootstrap: str, redis_url: str, port: int) -> Config:

@@ -1,4 +1,4 @@
-"""Which topic carries which modality."""
+"""Which topics a worker reads, by modality, and which it writes."""
 
 from __future__ import annotations
 
@@ -14,3 +14,9 @@ def topic_of_modality(config: Config) -> dict[Modality, str]:
         Modality.CAPTION: topics.captions,
         Modality.AUDIO: topics.audio,
     }
+
+
+def output_topics(config: Config) -> tuple[str, ...]:
+    """Return the names of the four topics that a worker writes."""
+    topics = config.topics
+    return (topics.observations, topics.alerts, topics.dead_letters, topics.late_events)
