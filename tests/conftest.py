@@ -6,12 +6,12 @@ MMWORKER_REQUIRE_SERVICES=1 they fail instead.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
 
+from tests.services.require import NOT_RUN, require
 from worker.demo.services import (
     LocalKafka,
     LocalRedis,
@@ -21,9 +21,6 @@ from worker.demo.services import (
     redis_available,
 )
 
-_NOT_RUN = "not run for lack of a service"
-
-
 # A slow machine is not a failure: speed belongs in the benchmark.
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
@@ -31,24 +28,16 @@ settings.load_profile("no_deadline")
 
 @pytest.fixture(scope="session")
 def kafka_server() -> Iterator[LocalKafka]:
-    _require(*kafka_available())
+    require(*kafka_available())
     with local_kafka() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[LocalRedis]:
-    _require(*redis_available())
+    require(*redis_available())
     with local_redis() as server:
         yield server
-
-
-def _require(available: bool, why: str) -> None:
-    if available:
-        return
-    if os.environ.get("MMWORKER_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"MMWORKER_REQUIRE_SERVICES=1, but {why}", pytrace=False)
-    pytest.skip(f"{_NOT_RUN}: {why}")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost, so that its lines are the last
@@ -57,6 +46,6 @@ def pytest_terminal_summary(
 ) -> Generator[None, None, None]:
     yield
     skipped = terminalreporter.getreports("skipped")
-    names = [report.nodeid for report in skipped if _NOT_RUN in str(report.longrepr)]
+    names = [report.nodeid for report in skipped if NOT_RUN in str(report.longrepr)]
     for name in names:
         terminalreporter.write_line(f"not run: {name}")

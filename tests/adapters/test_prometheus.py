@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.services.require import require_program
 from worker.adapters import prometheus
 from worker.adapters.prometheus import Metrics, metrics_table
 from worker.core.ports import Telemetry
@@ -110,8 +110,8 @@ def test_hostile_accept_headers_get_plain_text() -> None:
         assert metrics.render(accept)[1] == "text/plain; version=0.0.4; charset=utf-8"
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_promtool_has_nothing_to_say() -> None:
+    require_program("promtool")
     checked = subprocess.run(
         ["promtool", "check", "metrics"],
         input=used(made()).render("")[0],

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.services.redis import answering, redis_or_skip, stopped
+from tests.services.redis import answering, stopped
+from tests.services.require import require
 from worker.adapters.breaker import FAULTS, PAUSE_SECONDS
 from worker.adapters.prometheus import Metrics
 from worker.adapters.redis_cache import MAX_VALUE_BYTES, SLOW, RedisCache
 from worker.config import RedisSettings
 from worker.core.ports import EmbeddingCache
-from worker.demo.services import LocalRedis
+from worker.demo.services import LocalRedis, local_redis, redis_available
 from worker.errors import OperatorError
 
 TIMEOUT = 0.2
@@ -67,7 +68,9 @@ def cached(url: str, clock: Clock | None = None, **settings: object) -> Iterator
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalRedis]:
-    with redis_or_skip() as running:
+    """A server of its own: it is stopped, filled and killed."""
+    require(*redis_available())
+    with local_redis() as running:
         yield running
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.services.require import require_program
 from worker.demo.processes import Process, free_ports, listening
 from worker.demo.services import LocalRedis, kafka_available, local_kafka, redis_available
 from worker.errors import FailedRunError, OperatorError
@@ -43,8 +43,8 @@ def test_a_child_that_never_gets_ready_is_ended(tmp_path: Path) -> None:
     assert not alive(child.pid)
 
 
-@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv of util-linux")
 def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    require_program("setpriv")
     script = (
         "import pathlib, sys, time\n"
         "from worker.demo.processes import Process\n"

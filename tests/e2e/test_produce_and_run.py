@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import time
 import urllib.error
@@ -23,6 +21,7 @@ import yaml
 from tests.e2e.site import Site, WorkerProcess, mmworker, running, total
 from tests.feed.media import write_video
 from tests.schemas.files import faults, load_schema
+from tests.services.require import require_program
 from worker.adapters.prometheus import RECONCILIATION
 from worker.demo.processes import Process, free_ports, listening
 from worker.demo.services import LocalKafka, LocalRedis
@@ -116,7 +115,7 @@ def test_repeated_pictures_and_sentences_come_from_the_cache(recording: Recordin
 def test_prometheus_scrapes_the_worker_and_sees_it_reconcile(
     recording: Recording, tmp_path: Path
 ) -> None:
-    require_prometheus()
+    require_program("prometheus")
     with prometheus(recording.site, tmp_path) as url:
         deadline = time.monotonic() + SCRAPES_SECONDS
         while not value_of(url, "up{job='mmworker'} == 1"):
@@ -181,11 +180,3 @@ def value_of(url: str, expression: str) -> list[float]:
             raise
         return []
     return [float(series["value"][1]) for series in document["data"]["result"]]
-
-
-def require_prometheus() -> None:
-    if shutil.which("prometheus") is None:
-        why = "there is no `prometheus`"
-        if os.environ.get("MMWORKER_REQUIRE_SERVICES") == "1":
-            pytest.fail(f"MMWORKER_REQUIRE_SERVICES=1, but {why}", pytrace=False)
-        pytest.skip(f"not run for lack of a service: {why}")

@@ -1,4 +1,4 @@
-"""A real redis-server for tests. Where it is missing they are skipped, unless it is required."""
+"""Servers that do not answer as they should."""
 
 from __future__ import annotations
 
@@ -9,23 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-import pytest
-
-from worker.demo.services import LocalRedis, local_redis, redis_available
-
-REQUIRED = "MMWORKER_REQUIRE_SERVICES"
-
-
-@contextmanager
-def redis_or_skip() -> Iterator[LocalRedis]:
-    """Run an empty server; fail instead of skipping where the environment requires services."""
-    available, why = redis_available()
-    if not available and os.environ.get(REQUIRED) == "1":
-        pytest.fail(f"{REQUIRED}=1, but {why}")
-    if not available:
-        pytest.skip(why)
-    with local_redis() as server:
-        yield server
+from worker.demo.services import LocalRedis
 
 
 @contextmanager
