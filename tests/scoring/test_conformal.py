@@ -60,12 +60,16 @@ def test_a_score_calibrates_only_after_its_lag() -> None:
 
 def test_median_and_spread_come_with_enough_scores() -> None:
     ring = CalibrationRing()
-    ring.extend([1.0] * 7)
+    ring.extend([0.0, 1, 2, 3, 4, 5, 6])
     assert ring.standard() is None
-    ring.extend([float(value) for value in range(100)])
-    standard = ring.standard()
-    assert standard is not None
-    assert standard[1] > 0
+    ring.extend([1e9])  # one wild score moves neither far
+    assert ring.standard() == (3.5, pytest.approx(1.4826 * 2))
+
+
+def test_scores_that_are_all_equal_have_a_spread_above_zero() -> None:
+    ring = CalibrationRing()
+    ring.extend([1.0] * 8)
+    assert ring.standard() == (1.0, 1e-6)
 
 
 def test_draws_depend_on_their_parts_only_and_are_uniform() -> None:

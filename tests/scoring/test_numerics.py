@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.scoring.background import median_picture
-from worker.scoring.conformal import CalibrationRing
 from worker.scoring.gaussian import inverse_lower
 
 
@@ -27,12 +26,3 @@ def test_a_lower_triangle_times_its_inverse_is_the_identity(dim: int, seed: int)
     inverse = inverse_lower(factor)
     np.testing.assert_allclose(inverse @ factor, np.eye(dim), atol=1e-9)
     assert (inverse == np.tril(inverse)).all()
-
-
-@given(st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=60))
-def test_a_ring_standardises_by_numpys_median(scores: list[float]) -> None:
-    ring = CalibrationRing()
-    ring.extend(scores)
-    median = float(np.median(scores))
-    spread = 1.4826 * float(np.median(np.abs(np.array(scores) - median)))
-    assert ring.standard() == (median, max(spread, 1e-6))
