@@ -36,6 +36,8 @@ class Reason(StrEnum):
     AUDIO_TOO_LONG = "audio_too_long"
     UNDECODABLE_TEXT = "undecodable_text"
     TEXT_TOO_LONG = "text_too_long"
+    # the process
+    QUARANTINED = "quarantined"
 
 
 class InvalidEventError(Exception):
@@ -49,6 +51,10 @@ class InvalidEventError(Exception):
 
 class OperatorError(Exception):
     """Something an operator must change. The command prints the one sentence and exits with 2."""
+
+
+class StateError(OperatorError):
+    """What was committed cannot be gone on with, and an operator must say what to do instead."""
 
 
 class FailedRunError(Exception):

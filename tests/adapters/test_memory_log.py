@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemoryOutbox, MemorySink
-from worker.core.ports import CommitUnit, Output, TopicPartition
+from worker.core.ports import Committed, CommitUnit, Output, TopicPartition
 
 FRAMES = TopicPartition("frames", 0)
 
@@ -15,7 +15,7 @@ def test_committed_records_can_be_forgotten_and_the_others_stay() -> None:
         sink.append(Output("frames", b"k", f"{number}".encode(), partition=0))
     ownership = reader.poll(0).ownership
     assert ownership is not None
-    MemoryOutbox(log, "g").submit(CommitUnit((), {FRAMES: 3}), ownership).result()
+    MemoryOutbox(log, "g").submit(CommitUnit((), {FRAMES: Committed(3)}), ownership).result()
 
     log.forget("g")
     log.forget("g")

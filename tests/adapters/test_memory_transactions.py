@@ -13,7 +13,7 @@ from worker.adapters.memory_log import (
     MemorySink,
     Transaction,
 )
-from worker.core.ports import CommitUnit, LogError, Output, TopicPartition
+from worker.core.ports import Committed, CommitUnit, LogError, Output, TopicPartition
 
 FRAMES = TopicPartition("frames", 0)
 
@@ -53,11 +53,11 @@ def test_records_of_a_transaction_appear_at_its_commit_together_with_its_offsets
     transaction = Transaction(made)
     transaction.append(output(b"a", "results"))
     assert values(made, "results") == []
-    transaction.commit("group", {FRAMES: 3}, ownership)
+    transaction.commit("group", {FRAMES: Committed(3)}, ownership)
     assert values(made, "results") == [b"a"]
-    assert made.group("group").offsets == {FRAMES: 3}
+    assert made.group("group").offsets == {FRAMES: Committed(3)}
     with pytest.raises(LogError):
-        transaction.commit("group", {FRAMES: 4}, ownership)
+        transaction.commit("group", {FRAMES: Committed(4)}, ownership)
 
 
 def test_an_append_time_never_goes_back_even_if_the_clock_does() -> None:
@@ -79,7 +79,9 @@ def test_an_evicted_member_sees_its_partitions_leave_before_they_come_back() -> 
     assert [each.value for each in again.records[FRAMES]] == [b"x"]
     assert first.ownership is not None
     with pytest.raises(LogError):
-        MemoryOutbox(made, "group").submit(CommitUnit((), {FRAMES: 1}), first.ownership).result()
+        MemoryOutbox(made, "group").submit(
+            CommitUnit((), {FRAMES: Committed(1)}), first.ownership
+        ).result()
 
 
 def test_members_of_the_old_generation_may_commit_until_all_have_taken_part() -> None:
@@ -90,10 +92,10 @@ def test_members_of_the_old_generation_may_commit_until_all_have_taken_part() ->
     second = MemoryInputLog(made, "group", ["frames"])
     second.poll(0)
     outbox = MemoryOutbox(made, "group")
-    outbox.submit(CommitUnit((), {FRAMES: 0}), ownership).result()
+    outbox.submit(CommitUnit((), {FRAMES: Committed(0)}), ownership).result()
     member.poll(0)
     with pytest.raises(LogError):
-        outbox.submit(CommitUnit((), {FRAMES: 0}), ownership).result()
+        outbox.submit(CommitUnit((), {FRAMES: Committed(0)}), ownership).result()
 
 
 def test_a_waiting_poll_returns_when_another_thread_appends() -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.benchmarks.backlog import Backlog, appended
 from tests.benchmarks.measure import Run, Stopwatch, counted
-from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemoryOutbox
+from worker.adapters.memory_log import MemoryLog
 from worker.adapters.prometheus import Metrics
 from worker.config import Config
 from worker.core.ports import TopicPartition
+from worker.demo.embedded import memory_ports
 from worker.pipeline import Pipeline
-from worker.runtime.assemble import decode_threads, shard_factory
+from worker.runtime.assemble import decode_threads, worker_rules
 from worker.runtime.inference import Inference
 from worker.runtime.topics import topic_of_modality
-from worker.runtime.worker import Ports, Worker
+from worker.runtime.worker import Worker
 
 _FINISH_SECONDS = 10.0
 
@@ -25,11 +27,11 @@ def run(config: Config, pipeline: Pipeline, backlog: Backlog, partitions: int, b
     log, clock = appended(config, backlog, partitions)
     metrics = Metrics(tuple(topic_of_modality(config).values()))
     inference = Inference(pipeline, None, metrics, decode_threads(config))
+    background = ThreadPoolExecutor(1)
     worker = Worker(
-        _ports(config, log, metrics, _running(clock.now)),
+        memory_ports(config, log, metrics, _running(clock.now), background, wait=True),
         inference,
-        shard_factory(config, pipeline, partitions),
-        config.pairing.max_buffered_bytes,
+        worker_rules(config, pipeline, partitions, {}),
     )
     watch = Stopwatch()
     try:
@@ -39,6 +41,7 @@ def run(config: Config, pipeline: Pipeline, backlog: Backlog, partitions: int, b
         worker.finish(_FINISH_SECONDS)  # reports what was counted since the last second began
     finally:
         inference.close()
+        background.shutdown()
     exposition = metrics.render("")[0].decode()
     return counted(exposition, bare, wall, cpu)
 
@@ -46,16 +49,6 @@ def run(config: Config, pipeline: Pipeline, backlog: Backlog, partitions: int, b
 def _observations(config: Config, log: MemoryLog) -> int:
     topic = config.topics.observations
     return sum(log.end(TopicPartition(topic, index)) for index in range(log.topics[topic]))
-
-
-def _ports(config: Config, log: MemoryLog, metrics: Metrics, now: Callable[[], int]) -> Ports:
-    inputs = tuple(topic_of_modality(config).values())
-    return Ports(
-        MemoryInputLog(log, config.kafka.group_id, inputs, wait=True),
-        MemoryOutbox(log, config.kafka.group_id),
-        metrics,
-        now,
-    )
 
 
 def _running(start: int) -> Callable[[], int]:

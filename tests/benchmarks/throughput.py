@@ -29,7 +29,10 @@ from worker.core.ports import TopicPartition
 from worker.demo.services import kafka_available, redis_available
 from worker.errors import FailedRunError, OperatorError
 from worker.pipeline import Pipeline
-from worker.runtime.assemble import build_encoders, build_pipeline, shard_factory
+from worker.runtime.assemble import build_encoders, build_pipeline, worker_rules
+from worker.runtime.recovery import cold_state
+from worker.runtime.shard import Shard
+from worker.runtime.state_records import IndexState
 from worker.runtime.topics import topic_of_modality
 
 PARTITIONS = 2
@@ -146,8 +149,10 @@ def _pipelines(config: Config) -> dict[str, Pipeline]:
 
 
 def _shard(config: Config, pipeline: Pipeline) -> Any:
-    owned = frozenset(TopicPartition(name, 0) for name in topic_of_modality(config).values())
-    return shard_factory(config, pipeline, 1)(owned)
+    owned = {TopicPartition(name, 0): 0 for name in topic_of_modality(config).values()}
+    rules = worker_rules(config, pipeline, 1, {})
+    state = cold_state(owned, rules.recovery, IndexState(config.kafka.group_id))
+    return Shard(rules.shard, rules.composer, state)
 
 
 def _kafka_wanted(wanted: bool, console: Console) -> bool:

@@ -20,6 +20,7 @@ from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemoryOutbox, 
 from worker.config import KafkaSettings
 from worker.core.events import Record
 from worker.core.ports import (
+    Committed,
     InputLog,
     Outbox,
     Output,
@@ -172,8 +173,8 @@ class Reader:
         return self.last.ownership
 
     @property
-    def next_offsets(self) -> Mapping[TopicPartition, int]:
-        return {each: records[-1].offset + 1 for each, records in self.records.items()}
+    def next_offsets(self) -> Mapping[TopicPartition, Committed]:
+        return {each: Committed(read[-1].offset + 1) for each, read in self.records.items()}
 
 
 def wait_for(condition: Callable[[], bool], *readers: Reader) -> None:

@@ -21,7 +21,7 @@ from worker.adapters.kafka.outbox import KafkaOutbox
 from worker.adapters.kafka.sink import KafkaSink
 from worker.adapters.kafka.topic_checks import check_topics, specs
 from worker.config import KafkaSettings, TopicSettings
-from worker.core.ports import CommitUnit, LogError, Output, TopicPartition
+from worker.core.ports import Committed, CommitUnit, LogError, Output, TopicPartition
 from worker.demo.kafka_server import Listener
 from worker.demo.processes import free_ports
 from worker.demo.services import LocalKafka, local_kafka
@@ -180,7 +180,7 @@ def test_records_gone_before_they_were_read_are_an_error_and_not_a_jump(
     write(world, [frame(world) for _ in range(5)])
     (reader,) = joined(world.member())
     wait_for(lambda: reader.count == 5, reader)
-    world.outbox().submit(CommitUnit((), {partition: 2}), reader.ownership).result(20)
+    world.outbox().submit(CommitUnit((), {partition: Committed(2)}), reader.ownership).result(20)
     reader.log.close()
     with KafkaAdmin(world.settings) as admin:
         admin._client.delete_records({ClientPartition(*partition): 4})
@@ -249,7 +249,9 @@ def test_a_commit_that_the_broker_does_not_answer_is_given_up(
     log = KafkaInputLog(settings, ["stopped"])
     (reader,) = joined(log)
     outbox = KafkaOutbox(settings, "stopped", commit_timeout=1.5)
-    unit = CommitUnit((Output("stopped", b"k", b"v"),), {TopicPartition("stopped", 0): 0})
+    unit = CommitUnit(
+        (Output("stopped", b"k", b"v"),), {TopicPartition("stopped", 0): Committed(0)}
+    )
     outbox.submit(unit, reader.ownership).result(20)
     os.kill(guarded.pid, signal.SIGSTOP)
     try:
@@ -266,7 +268,7 @@ def test_a_commit_that_the_broker_does_not_answer_is_given_up(
 
 def test_a_second_outbox_with_the_same_id_fences_the_first(world: KafkaWorld) -> None:
     (reader,) = joined(world.member())
-    unit = CommitUnit((), {TopicPartition(world.inputs[0], 0): 0})
+    unit = CommitUnit((), {TopicPartition(world.inputs[0], 0): Committed(0)})
     first = KafkaOutbox(world.settings, "same")
     first.submit(unit, reader.ownership).result(20)
     second = KafkaOutbox(world.settings, "same")

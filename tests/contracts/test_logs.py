@@ -10,7 +10,7 @@ import pytest
 
 from tests.contracts.logs import KafkaWorld, MemoryWorld, Reader, World, joined, wait_for, write
 from worker.core.partitioner import partition_for
-from worker.core.ports import CommitUnit, LogError, Output, Ownership, TopicPartition
+from worker.core.ports import Committed, CommitUnit, LogError, Output, Ownership, TopicPartition
 
 PARTITIONS = 4
 
@@ -124,7 +124,7 @@ def test_a_member_that_takes_over_continues_where_the_last_commit_ended(world: W
     partition = fill(world, 6)
     (first,) = joined(world.member())
     wait_for(lambda: first.count == 6, first)
-    world.outbox().submit(CommitUnit((), {partition: 4}), first.ownership).result(20)
+    world.outbox().submit(CommitUnit((), {partition: Committed(4)}), first.ownership).result(20)
     first.log.close()
     (second,) = joined(world.member())
     wait_for(lambda: second.count == 2, second)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -18,12 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemoryOutbox, MemorySink
+from worker.adapters.memory_log import (
+    MemoryInputLog,
+    MemoryLog,
+    MemoryOutbox,
+    MemorySink,
+    MemoryStateLog,
+)
 from worker.adapters.prometheus import Metrics
 from worker.config import Config, load
 from worker.core.events import MODALITIES, Modality
 from worker.core.messages import Observation, read_observation
 from worker.core.ports import (
+    Committed,
     CommitUnit,
     EmbeddingCache,
     LogError,
@@ -37,7 +44,7 @@ from worker.demo.embedded import VirtualClock
 from worker.demo.tally import Tally, read_tally
 from worker.feed.events import FeedEvent, to_output
 from worker.models.base import Encoder
-from worker.runtime.assemble import build_pipeline, shard_factory
+from worker.runtime.assemble import build_pipeline, worker_rules
 from worker.runtime.inference import Inference
 from worker.runtime.topics import output_topics, topic_of_modality
 from worker.runtime.worker import Ports, Worker
@@ -154,6 +161,18 @@ def in_time_order(*streams: Iterable[FeedEvent]) -> list[FeedEvent]:
     return sorted((one for stream in streams for one in stream), key=lambda one: one.time)
 
 
+class AtOnce(Executor):
+    """Does what it is given within `submit`."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 class CheckedOutbox:
     """A MemoryOutbox; its world looks at the log after each commit. It can be made to fail once."""
 
@@ -226,8 +245,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.inputs = topic_of_modality(self.settings)
-        names = (*self.inputs.values(), *output_topics(self.settings))
-        self.log = MemoryLog(dict.fromkeys(names, self.partitions), self.clock)
+        snapshots = self.settings.topics.snapshots
+        names = (*self.inputs.values(), *output_topics(self.settings), snapshots)
+        self.log = MemoryLog(dict.fromkeys(names, self.partitions), self.clock, {snapshots})
         self._sink = MemorySink(self.log)
 
     def append(self, events: Iterable[FeedEvent]) -> None:
@@ -250,10 +270,12 @@ class World:
     ) -> Ports:
         inputs = tuple(self.inputs.values())
         return Ports(
-            MemoryInputLog(self.log, GROUP, inputs),
-            outbox(self),
-            Metrics(inputs),
-            now or self.clock,
+            log=MemoryInputLog(self.log, GROUP, inputs),
+            state=MemoryStateLog(self.log, GROUP),
+            outbox=outbox(self),
+            telemetry=Metrics(inputs),
+            now=now or self.clock,
+            background=AtOnce(),
         )
 
     def join(
@@ -267,10 +289,7 @@ class World:
         pipeline = build_pipeline(self.settings, using or encoders())
         inference = Inference(pipeline, cache, ports.telemetry, 1)
         worker = Worker(
-            ports,
-            inference,
-            shard_factory(self.settings, pipeline, self.partitions),
-            self.settings.pairing.max_buffered_bytes,
+            ports, inference, worker_rules(self.settings, pipeline, self.partitions, {})
         )
         assert isinstance(ports.log, MemoryInputLog)
         assert isinstance(ports.outbox, CheckedOutbox)
@@ -318,7 +337,7 @@ class World:
         lost = [
             place
             for place, identity in places.items()
-            if place[2] < committed.get(TopicPartition(place[0], place[1]), 0)
+            if place[2] < committed.get(TopicPartition(place[0], place[1]), Committed(0)).offset
             and place not in endings
             and identity not in known
         ]

@@ -31,7 +31,7 @@ from worker.demo.tally import read_tally
 from worker.errors import FailedRunError, OperatorError
 from worker.models.base import Encoder, EncoderError
 from worker.runtime import service as service_module
-from worker.runtime.assemble import build_pipeline, shard_factory
+from worker.runtime.assemble import build_pipeline, worker_rules
 from worker.runtime.health import Health
 from worker.runtime.inference import Inference
 from worker.runtime.service import Service
@@ -55,8 +55,7 @@ class Site:
         self.service = Service(
             open_ports=self._open_ports,
             open_inference=self._open_inference,
-            make_shard=shard_factory(world.settings, self._pipeline, world.partitions),
-            max_buffered_bytes=world.settings.pairing.max_buffered_bytes,
+            rules=worker_rules(world.settings, self._pipeline, world.partitions, {}),
             health=self.health,
         )
 

@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 
 from tests.runtime.builders import START, config, encoders, event, footage, hum
 from worker.core.events import Modality, Record
-from worker.core.ports import CommitUnit, TopicPartition
+from worker.core.ports import CommitUnit, Output, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.errors import Reason
 from worker.feed.events import FeedEvent, to_output
 from worker.pipeline import Embedded, Pipeline
-from worker.runtime import shard as shard_module
-from worker.runtime.assemble import build_pipeline, shard_factory
-from worker.runtime.shard import Settled, Shard
+from worker.runtime import judge as judge_module
+from worker.runtime.assemble import build_pipeline, worker_rules
+from worker.runtime.judge import Settled
+from worker.runtime.recovery import cold_state
+from worker.runtime.shard import Shard
+from worker.runtime.state_records import IndexState
 from worker.runtime.topics import topic_of_modality
 
 SETTINGS = config()
@@ -32,7 +35,11 @@ class Desk:
     def __init__(self, **changes: object) -> None:
         settings = config(**changes)
         self.pipeline: Pipeline = build_pipeline(settings, encoders())
-        self.shard: Shard = shard_factory(settings, self.pipeline, 1)(PARTITIONS)
+        self.rules = worker_rules(settings, self.pipeline, 1, {})
+        state = cold_state(
+            dict.fromkeys(PARTITIONS, 0), self.rules.recovery, IndexState("mmworker")
+        )
+        self.shard = Shard(self.rules.shard, self.rules.composer, state)
         self._next = dict.fromkeys(PARTITIONS, 0)
 
     def read(self, events: Iterable[FeedEvent | Record], appended: float | None = None) -> None:
@@ -67,12 +74,16 @@ class Desk:
         assert unit is not None
         return unit
 
+    def told(self) -> list[Output]:
+        """Return the outputs of the next unit but for the state."""
+        return [output for output in self.unit().outputs if output.topic != "snapshots"]
+
     def topics(self) -> list[str]:
-        return [output.topic for output in self.unit().outputs]
+        return [output.topic for output in self.told()]
 
 
 def offsets(unit: CommitUnit) -> dict[str, int]:
-    return {partition.topic: offset for partition, offset in unit.offsets.items()}
+    return {partition.topic: at.offset for partition, at in unit.offsets.items()}
 
 
 def test_media_that_cannot_be_decoded_leave_the_moment_and_become_dead_letters() -> None:
@@ -82,7 +93,7 @@ def test_media_that_cannot_be_decoded_leave_the_moment_and_become_dead_letters()
     assert settled is not None
     assert [one.time for one in settled.moment.of(Modality.FRAME)] == [START + seconds(0.5)]
     assert desk.topics() == ["dead-letters", "observations"]
-    assert desk.shard.rejections == {("frames", Reason.UNDECODABLE_IMAGE): 1}
+    assert desk.shard.outputs.rejections == {("frames", Reason.UNDECODABLE_IMAGE): 1}
 
 
 def test_a_moment_of_which_nothing_can_be_decoded_makes_no_observation_and_frees_its_offsets() -> (
@@ -92,8 +103,8 @@ def test_a_moment_of_which_nothing_can_be_decoded_makes_no_observation_and_frees
     desk.read([event("frame", 0, payload=b"no picture"), event("audio", 0.6, payload=b"\0")])
     assert desk.settled() == [None]
     unit = desk.unit()
-    assert [output.topic for output in unit.outputs] == ["dead-letters"] * 2
-    assert offsets(unit) == {"audio": 1, "frames": 1}
+    assert [one.topic for one in unit.outputs if one.topic != "snapshots"] == ["dead-letters"] * 2
+    assert offsets(unit) == {"audio": 1, "captions": 0, "frames": 1}
 
 
 def test_a_carried_caption_that_cannot_be_decoded_is_one_dead_letter_and_carries_nothing() -> None:
@@ -104,7 +115,7 @@ def test_a_carried_caption_that_cannot_be_decoded_is_one_dead_letter_and_carries
     assert len(settled) == 5
     assert all(one and not one.moment.carried_modalities for one in settled)
     assert desk.topics().count("dead-letters") == 1
-    assert desk.shard.outcomes[Modality.CAPTION, "dead_letter"] == 1
+    assert desk.shard.outputs.outcomes[Modality.CAPTION, "dead_letter"] == 1
 
 
 def test_a_carried_caption_holds_its_offset_until_nobody_needs_it_any_more() -> None:
@@ -132,8 +143,9 @@ def test_the_offset_of_a_moment_in_flight_is_not_passed() -> None:
     assert offsets(desk.unit()) == {"audio": 7, "captions": 1, "frames": 7}
 
 
-def test_nothing_new_is_no_unit() -> None:
+def test_nothing_new_is_no_unit_but_a_cold_start_is_one() -> None:
     desk = Desk()
+    assert desk.told() == []
     assert desk.shard.take() is None
     desk.read(footage(3))
     desk.settled()
@@ -146,7 +158,7 @@ def test_a_dead_letter_of_the_envelope_keeps_the_record_as_it_is() -> None:
     record = Record("frames", 0, 0, START, b"\xff", b"value", (("x", None), ("x", b"\xff")))
     desk.read([record])
     desk.settled()
-    (output,) = desk.unit().outputs
+    (output,) = desk.told()
     assert (output.key, output.value, output.headers[:2]) == (b"\xff", b"value", record.headers)
     assert dict(output.headers)["mmworker.error.stage"] == b"envelope"
 
@@ -156,7 +168,7 @@ def test_a_dead_letter_that_would_be_too_large_with_its_headers_has_the_digest_o
     headers = tuple((f"h{place}", bytes(16)) for place in range(70))
     desk.read([Record("frames", 0, 0, START, b"k", bytes(1500), headers)])
     desk.settled()
-    (output,) = desk.unit().outputs
+    (output,) = desk.told()
     assert output.value is None
     assert dict(output.headers)["mmworker.error.value_size"] == b"1500"
 
@@ -177,9 +189,9 @@ def test_waiting_outputs_are_counted_with_their_bytes() -> None:
     desk = Desk()
     desk.read([Record("frames", 0, place, START, b"k", bytes(1000)) for place in range(3)])
     desk.settled()
-    assert (desk.shard.waiting_outputs, desk.shard.waiting_bytes) == (3, 3000)
+    assert (len(desk.shard.outputs), desk.shard.outputs.size) == (3, 3000)
     desk.unit()
-    assert (desk.shard.waiting_outputs, desk.shard.waiting_bytes) == (0, 0)
+    assert (len(desk.shard.outputs), desk.shard.outputs.size) == (0, 0)
 
 
 def test_iterating_may_stop_at_any_moment_and_go_on_later() -> None:
@@ -196,12 +208,12 @@ def test_iterating_may_stop_at_any_moment_and_go_on_later() -> None:
 def test_the_alerts_of_the_longest_unheard_sources_are_forgotten_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shard_module, "MAX_ALERT_STATES", 2)
+    monkeypatch.setattr(judge_module, "MAX_ALERT_STATES", 2)
     desk = Desk(scoring__calibration_moments=20)
     for source in ("/a", "/b", "/c"):
         desk.read(footage(80, source, captions=False))
         desk.settled()
-    assert len(desk.shard._alerts) <= 2
+    assert len(desk.shard._judge._alerts) <= 2
 
 
 kinds = st.lists(
@@ -238,7 +250,7 @@ def test_offsets_never_pass_a_record_that_is_in_no_output_and_end_at_the_end(
         del in_flight[:count]
 
     def note_others() -> None:
-        for output in desk.shard._outputs:
+        for output in desk.shard.outputs._waiting:
             named = dict(output.headers)
             for prefix in ("late", "error"):
                 if (offset := named.get(f"mmworker.{prefix}.offset")) is not None:
@@ -268,8 +280,6 @@ def test_offsets_never_pass_a_record_that_is_in_no_output_and_end_at_the_end(
     settle(len(in_flight))
     note_others()
     check()
-    assert {topic: at for topic, at in read.items() if at} == {
-        partition.topic: at for partition, at in desk.shard._ledger.committable().items()
-    }
+    assert read == {each.topic: at for each, at in desk.shard._ledger.committable().items()}
     assert desk.shard._ledger.unresolved == 0
     assert all(entries == 0 for entries, _ in desk.shard.buffered().values())

@@ -106,6 +106,9 @@ features = st.dictionaries(
 )
 
 
+raw_scores = st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False), max_size=3)
+
+
 @st.composite
 def observations(draw: st.DrawFn) -> Observation:
     """Any Observation that may be written."""
@@ -126,6 +129,9 @@ def observations(draw: st.DrawFn) -> Observation:
         degraded=draw(flags),
         correlation_id=draw(st.none() | names),
         traceparent=draw(traceparents),
+        number=draw(st.integers(0, 10**12)),
+        raw_scores=draw(raw_scores),
+        amends=draw(st.none() | ids),
     )
 
 

@@ -182,7 +182,7 @@ def test_the_messages_of_one_alert_have_different_message_ids() -> None:
 
 def with_unknown_fields(value: object) -> object:
     """Add a field to every object that has fixed fields, at any depth."""
-    open_maps = {"experts", "consistency", "contributions", "features"}
+    open_maps = {"experts", "consistency", "contributions", "features", "raw_scores"}
     if isinstance(value, list):
         return [with_unknown_fields(inner) for inner in value]
     if not isinstance(value, dict):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from worker.core.ports import TopicPartition
+from worker.core.ports import Committed, TopicPartition
 
 
 class Group:
@@ -22,7 +22,7 @@ class Group:
         self._generation = 0
         self._joined = 0
         self.rebalancing = False
-        self.offsets: dict[TopicPartition, int] = {}
+        self.offsets: dict[TopicPartition, Committed] = {}
 
     def join(self, topics: Sequence[str]) -> str:
         """Add a member and begin a rebalance; return its id."""

@@ -7,7 +7,7 @@ one process. It is deterministic and thread-safe; there is one lock, and time co
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
@@ -15,6 +15,7 @@ from worker.adapters.memory_groups import Group
 from worker.core.events import Record
 from worker.core.partitioner import placement
 from worker.core.ports import (
+    Committed,
     CommitUnit,
     LogError,
     Output,
@@ -34,6 +35,7 @@ class Transaction:
 
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
+        self.places: list[tuple[TopicPartition, int]] = []  # of its records
         self.committed = False
         self.open = True
 
@@ -41,7 +43,9 @@ class Transaction:
         """Append a record that is not visible yet."""
         self._log.append(output, self)
 
-    def commit(self, group: str, offsets: Mapping[TopicPartition, int], owner: Ownership) -> None:
+    def commit(
+        self, group: str, offsets: Mapping[TopicPartition, Committed], owner: Ownership
+    ) -> None:
         """Make all of it visible. Raises LogError, and aborts, where the ownership is outdated."""
         self._log.complete(self, group, offsets, owner)
 
@@ -71,9 +75,17 @@ class _Entry:
 
 
 class MemoryLog:
-    """Topics and groups. `topics` gives the numbers of partitions, `clock` microseconds."""
+    """Topics and groups. `topics` gives the numbers of partitions, `clock` microseconds.
 
-    def __init__(self, topics: Mapping[str, int], clock: Callable[[], int]) -> None:
+    Of `compacted` topics only the last record of each key is kept, from its commit on.
+    """
+
+    def __init__(
+        self,
+        topics: Mapping[str, int],
+        clock: Callable[[], int],
+        compacted: Collection[str] = (),
+    ) -> None:
         self.topics = dict(topics)
         self.changed = threading.Condition(threading.RLock())
         self._clock = clock
@@ -85,6 +97,9 @@ class MemoryLog:
         self._stable = dict.fromkeys(self._entries, 0)
         self._beginnings = dict.fromkeys(self._entries, 0)
         self._groups: dict[str, Group] = {}
+        self._last: dict[str, dict[tuple[int, bytes | None], int]] = {
+            topic: {} for topic in compacted
+        }
 
     def append(self, output: Output, transaction: Transaction | None = None) -> None:
         """Append a record; the append time of a partition never goes back. Raises LogError."""
@@ -103,13 +118,15 @@ class MemoryLog:
                 headers=output.headers,
             )
             entries.append(_Entry(record, transaction))
+            if transaction is not None:
+                transaction.places.append((partition, record.offset))
             self.changed.notify_all()
 
     def complete(
         self,
         transaction: Transaction,
         group: str,
-        offsets: Mapping[TopicPartition, int],
+        offsets: Mapping[TopicPartition, Committed],
         owner: Ownership,
     ) -> None:
         """Commit a transaction for a member of a group; see Transaction.commit."""
@@ -122,6 +139,7 @@ class MemoryLog:
                 raise LogError("commit_failed", "the group has a newer generation", retriable=True)
             members.offsets.update(offsets)
             transaction.committed = True
+            self._compact(transaction.places)
             self.changed.notify_all()
 
     def group(self, name: str) -> Group:
@@ -142,6 +160,10 @@ class MemoryLog:
             self._stable[partition] = stable
             return stable
 
+    def beginning(self, partition: TopicPartition) -> int:
+        """Return the first offset that is kept."""
+        return self._beginnings[partition]
+
     def read(self, partition: TopicPartition, start: int, limit: int) -> tuple[list[Record], int]:
         """Return up to `limit` committed records from `start` on, and the position behind them."""
         with self.changed:
@@ -157,11 +179,22 @@ class MemoryLog:
     def forget(self, group: str) -> None:
         """Drop the records that the group has committed, as retention does; nobody reads them."""
         with self.changed:
-            for partition, offset in self.group(group).offsets.items():
+            for partition, (offset, _) in self.group(group).offsets.items():
                 entries = self._entries[partition]
                 for index in range(self._beginnings[partition], min(offset, len(entries))):
                     entries[index] = entries[index].without_content()
                 self._beginnings[partition] = max(self._beginnings[partition], offset)
+
+    def _compact(self, places: Iterable[tuple[TopicPartition, int]]) -> None:
+        for partition, offset in places:
+            last = self._last.get(partition.topic)
+            if last is None:
+                continue
+            entries = self._entries[partition]
+            key = (partition.partition, entries[offset].record.key)
+            if (earlier := last.get(key)) is not None:
+                entries[earlier] = entries[earlier].without_content()
+            last[key] = offset
 
     def read_all(self, topic: str) -> list[Record]:
         """Return all committed records of a topic, partition by partition."""
@@ -204,6 +237,11 @@ class MemoryInputLog:
         """Let exactly these partitions be paused."""
         self._paused = partitions
 
+    def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Read on from these offsets."""
+        with self._log.changed:
+            self._positions |= {p: at for p, at in offsets.items() if p in self._positions}
+
     def close(self) -> None:
         """Leave the group."""
         self._log.evict(self._group_name, self.member)
@@ -218,9 +256,12 @@ class MemoryInputLog:
         if generation != self._generation:
             self._generation = generation
             self._positions = {
-                partition: self._positions.get(partition, self._group.offsets.get(partition, 0))
+                partition: self._positions.get(partition, self._committed(partition))
                 for partition in self._group.assignment(self.member)
             }
+
+    def _committed(self, partition: TopicPartition) -> int:
+        return self._group.offsets.get(partition, Committed(0)).offset
 
     def _take(self) -> dict[TopicPartition, list[Record]]:
         """Read on, unless the group waits for other members: then all fetching stands still."""
@@ -244,6 +285,36 @@ class MemoryInputLog:
             caught_up=frozenset(each for each, behind in lag.items() if behind <= 0),
             lag=lag,
         )
+
+
+class MemoryStateLog:
+    """A StateLog of a group."""
+
+    def __init__(self, log: MemoryLog, group: str) -> None:
+        self._log = log
+        self._group = group
+
+    def committed(
+        self, partitions: Iterable[TopicPartition]
+    ) -> Mapping[TopicPartition, Committed] | None:
+        """Return what is committed; here offsets and transactions end together."""
+        with self._log.changed:
+            offsets = self._log.group(self._group).offsets
+            return {each: offsets[each] for each in partitions if each in offsets}
+
+    def bounds(self, partition: TopicPartition) -> tuple[int, int]:
+        """Return the first offset that is kept and the last stable one."""
+        return self._log.beginning(partition), self._log.end(partition)
+
+    def read(self, partition: TopicPartition, start: int) -> Iterator[Record]:
+        """Yield the committed records."""
+        yield from self._log.read(partition, start, self._log.end(partition))[0]
+
+    def unblock(self) -> None:
+        """A transaction ends with the call that it is made in."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class MemoryOutbox:

@@ -2,7 +2,7 @@
 
 Every record that was consumed ends in one place, so in one process:
 
-    consumed = paired + late + duplicate + dead letter + returned + buffered
+    consumed = paired + late + duplicate + dead letter + returned + known + buffered
 
 `RECONCILIATION` says it in PromQL. Buffered are the records in no output yet, in pairing or behind
 it; a caption that is only carried on is paired already. Returned are those that were buffered when
@@ -37,7 +37,7 @@ COMMIT_FAILURES = (
     *("not_coordinator", "not_leader_for_partition", "not_enough_replicas"),
     *("message_size_too_large", "topic_authorization_failed", "group_authorization_failed"),
 )
-EVENT_OUTCOMES = ("paired", "late", "duplicate", "dead_letter", "returned")
+EVENT_OUTCOMES = ("paired", "late", "duplicate", "dead_letter", "returned", "known")
 MOMENT_OUTCOMES = ("complete", "partial", "carried", "idle_closed")
 DELAY_STAGES = ("ingest", "scored", "published")
 STAGES = ("decode", "preprocess", "encode", "fuse", "score", "publish", "commit")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from worker.adapters.kafka.admin import KafkaAdmin
+from worker.adapters.kafka.admin import KafkaAdmin, TopicInfo
 from worker.adapters.kafka.topic_checks import check_topics, inputs
 from worker.adapters.prometheus import Metrics
 from worker.cli.options import ConfigFile, config_of
@@ -42,11 +42,12 @@ def serve_until(config: Config, stop: threading.Event) -> None:
     metrics = Metrics(inputs(config.topics))
     health = Health(time.monotonic, config.kafka.max_poll_interval_seconds)
     with HealthServer(config.http.host, config.http.port, health, metrics.render):
-        partitions = _checked_partitions(config)
+        topics = _checked_topics(config)
         with _no_garbage():
             from worker.cli.service import build_service
 
-            service = build_service(config, partitions, metrics, health)
+            service = build_service(config, topics, metrics, health)
+        partitions = topics[config.topics.frames].partitions
         log.info("started", partitions=partitions, group=config.kafka.group_id)
         service.run(stop)
     log.info("stopped")
@@ -67,9 +68,8 @@ def _no_garbage() -> Iterator[None]:
         gc.enable()
 
 
-def _checked_partitions(config: Config) -> int:
-    """Return the partition count of the inputs; refuse topics that cannot work."""
-    frames = config.topics.frames
+def _checked_topics(config: Config) -> dict[str, TopicInfo]:
+    """Return the input topics; refuse topics that cannot work."""
     with KafkaAdmin(config.kafka) as admin:
         findings = check_topics(admin, config.topics, config.limits.max_record_bytes)
         errors = [finding.sentence for finding in findings if finding.severity == "error"]
@@ -77,4 +77,4 @@ def _checked_partitions(config: Config) -> int:
             raise OperatorError("; ".join(errors))
         for finding in findings:
             log.warning("topics", finding=finding.sentence)
-        return admin.describe([frames])[frames].partitions
+        return admin.describe(inputs(config.topics))

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from importlib.metadata import version
 
 import torch
 
+from worker.adapters.kafka.admin import TopicInfo
+from worker.adapters.kafka.fencing import transactional_prefix
 from worker.adapters.kafka.input_log import KafkaInputLog
 from worker.adapters.kafka.outbox import KafkaOutbox
+from worker.adapters.kafka.state_log import KafkaStateLog
 from worker.adapters.kafka.topic_checks import inputs
 from worker.adapters.prometheus import Metrics
 from worker.adapters.redis_cache import RedisCache
@@ -20,7 +26,7 @@ from worker.runtime.assemble import (
     build_encoders,
     build_pipeline,
     decode_threads,
-    shard_factory,
+    worker_rules,
 )
 from worker.runtime.health import Health
 from worker.runtime.inference import Inference
@@ -28,8 +34,10 @@ from worker.runtime.service import Service
 from worker.runtime.worker import Ports
 
 
-def build_service(config: Config, partitions: int, metrics: Metrics, health: Health) -> Service:
-    """Load the encoders and return the service; the inputs have `partitions`.
+def build_service(
+    config: Config, topics: Mapping[str, TopicInfo], metrics: Metrics, health: Health
+) -> Service:
+    """Load the encoders and return the service; `topics` are the inputs as they are.
 
     Raises OperatorError.
     """
@@ -44,22 +52,34 @@ def build_service(config: Config, partitions: int, metrics: Metrics, health: Hea
     return Service(
         open_ports=lambda: _open_ports(config, metrics),
         open_inference=lambda: Inference(pipeline, cache, metrics, decode_threads(config), device),
-        make_shard=shard_factory(config, pipeline, partitions),
-        max_buffered_bytes=config.pairing.max_buffered_bytes,
+        rules=worker_rules(
+            config,
+            pipeline,
+            topics[config.topics.frames].partitions,
+            {name: topic.id for name, topic in topics.items()},
+        ),
         health=health,
     )
 
 
 def _open_ports(config: Config, metrics: Metrics) -> Ports:
     largest = config.limits.max_record_bytes
-    transactional_id = f"{config.kafka.group_id}-{uuid.uuid4()}"
-    outbox = KafkaOutbox(config.kafka, transactional_id, max_record_bytes=largest)
-    try:
+    transactional_id = f"{transactional_prefix(config.kafka.group_id)}{uuid.uuid4()}"
+    with ExitStack() as opened:
+        outbox = KafkaOutbox(config.kafka, transactional_id, max_record_bytes=largest)
+        opened.callback(outbox.close, timeout=0)
+        state = KafkaStateLog(config.kafka)
+        opened.callback(state.close)
         log = KafkaInputLog(config.kafka, inputs(config.topics))
-    except BaseException:
-        outbox.close(timeout=0)
-        raise
-    return Ports(log, outbox, metrics, now=lambda: time.time_ns() // 1000)
+        opened.pop_all()
+    return Ports(
+        log=log,
+        state=state,
+        outbox=outbox,
+        telemetry=metrics,
+        now=lambda: time.time_ns() // 1000,
+        background=ThreadPoolExecutor(1, thread_name_prefix="recovery"),
+    )
 
 
 def _revision() -> str:

@@ -31,6 +31,8 @@ CONTENT_TYPES: Mapping[Modality, frozenset[str]] = {
     Modality.AUDIO: frozenset({"audio/wav", "audio/flac", "audio/ogg", "audio/l16"}),
 }
 
+REDRIVEN = "mmworker.redrive.of"  # header of a record that is sent again: what it had become
+
 _REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"  # noqa: S105 - a grammar rule of RFC 9110, not a secret
@@ -70,6 +72,7 @@ def parse(record: Record, rules: EnvelopeRules) -> Event:
         record=record,
         correlation_id=headers.get("ce_correlationid"),
         traceparent=_traceparent(headers),
+        amends=(REDRIVEN, b"late") in record.headers,
     )
 
 

@@ -68,7 +68,10 @@ def _quoted(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One validated input record. `time` is when its capture began; nothing is decoded yet."""
+    """One validated input record. `time` is when its capture began; nothing is decoded yet.
+
+    One that `amends` was late before and is sent again on purpose.
+    """
 
     source: str
     modality: Modality
@@ -78,6 +81,7 @@ class Event:
     record: Record
     correlation_id: str | None = None
     traceparent: str | None = None
+    amends: bool = False
 
     @property
     def payload(self) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 
 from worker.core.ports import TopicPartition
@@ -15,6 +15,25 @@ class OffsetLedger:
         self._order: dict[TopicPartition, deque[int]] = {}
         self._holders: dict[TopicPartition, dict[int, int]] = {}
         self._next: dict[TopicPartition, int] = {}
+
+    def restore(
+        self, following: Mapping[TopicPartition, int], held: Mapping[TopicPartition, Counter[int]]
+    ) -> None:
+        """Begin with the next offsets to add, and with the holders of earlier ones."""
+        for partition, offset in following.items():
+            holders = held.get(partition, Counter())
+            self._order[partition] = deque(sorted(holders))
+            self._holders[partition] = dict(holders)
+            self._next[partition] = offset
+
+    def is_held(self, partition: TopicPartition, offset: int) -> bool:
+        """Tell whether somebody holds the record."""
+        return self._holders.get(partition, {}).get(offset, 0) > 0
+
+    @property
+    def following(self) -> Mapping[TopicPartition, int]:
+        """The next offset to add, per partition."""
+        return self._next
 
     def add(self, partition: TopicPartition, offset: int) -> None:
         """Note that a record was read: it has one holder. Offsets of a partition must rise."""

@@ -7,7 +7,7 @@ the same log gives the same sequence however fetches interleave.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from worker.core.events import Record
@@ -38,10 +38,20 @@ class Merger:
             partition: deque() for partition in sorted(partitions)
         }
         self._bytes = dict.fromkeys(self._queues, 0)
-        self._newest = dict.fromkeys(self._queues, 0)
+        self._newest = dict.fromkeys(self._queues, 0)  # of the records pushed,
+        self._taken = dict.fromkeys(self._queues, 0)  # and of those taken out
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._clock = 0
+
+    def restore(self, newest: Mapping[TopicPartition, int]) -> None:
+        """Begin behind records of which the newest append times are given."""
+        self._newest.update(newest)
+        self._taken.update(newest)
+
+    def newest(self, partition: TopicPartition) -> int:
+        """Return the largest append time of the partition's records that were taken out."""
+        return self._taken[partition]
 
     def push(self, partition: TopicPartition, records: Iterable[Record]) -> None:
         """Add records of one partition in offset order."""
@@ -68,6 +78,7 @@ class Merger:
             if other not in fully_read or key.append_time > until:
                 return None
         self._clock = max(self._clock, key.append_time)
+        self._taken[partition] = key.append_time
         record = self._queues[partition].popleft()[1]
         self._bytes[partition] -= record.size
         return record

@@ -20,7 +20,8 @@ class ClosedBy(StrEnum):
 class Moment:
     """The events of one source in one window `[start, end)`, or with one correlation id.
 
-    `events` are in event-time order; `carried` is an earlier caption that still holds.
+    `events` are in event-time order; `carried` is an earlier caption that still holds. One that
+    `amends` an earlier Moment consists of events that were late for it and were sent again.
     """
 
     source: str
@@ -30,6 +31,7 @@ class Moment:
     closed_by: ClosedBy
     carried: Event | None = None
     correlation_id: str | None = None
+    amends: bool = False
 
     def of(self, modality: Modality) -> tuple[Event, ...]:
         """Return the events of one modality that fell into this Moment, oldest first."""
@@ -99,4 +101,11 @@ class Released:
     event: Event
 
 
-Outcome = Closed | Late | Duplicate | Released
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A source has been silent for so long that nothing is known of it any more."""
+
+    source: str
+
+
+Outcome = Closed | Late | Duplicate | Released | Forgotten

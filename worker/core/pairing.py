@@ -7,11 +7,12 @@ silence affect no other camera. What happens depends only on the sequence of cal
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from worker.core.events import Event, Modality
-from worker.core.moment import Duplicate, Late, Outcome
+from worker.core.moment import Duplicate, Forgotten, Late, Outcome
 from worker.core.source_pairing import PairingRules, SourcePairing
+from worker.core.source_state import Kept, PairingState, Place
 
 MAX_SILENT_SOURCES = 10_000  # remembered, so that what comes late for them is late
 
@@ -25,6 +26,23 @@ class Pairing:
         self._active: OrderedDict[str, SourcePairing] = OrderedDict()
         self._silent: dict[str, SourcePairing] = {}
         self._clock = 0
+        self._accepted = 0
+
+    def restore(
+        self, clock: int, states: Mapping[str, PairingState], events: Mapping[Place, Event]
+    ) -> None:
+        """Become what the sources' states were taken from, at append time `clock`."""
+        self._clock = clock
+        for name, state in sorted(states.items(), key=lambda item: item[1].order):
+            source = SourcePairing(name, self._rules)
+            source.restore(state, events)
+            (self._silent if state.silent else self._active)[name] = source
+            self._accepted = max(self._accepted, state.order)
+
+    def state(self, name: str, keep: Callable[[Event], Kept]) -> PairingState | None:
+        """Return what is known of a source; None where it is not, or no longer, known."""
+        source = self._active.get(name) or self._silent.get(name)
+        return None if source is None else source.state(name in self._silent, keep)
 
     def advance(self, append_time: int) -> Iterator[Outcome]:
         """Let append time pass; close the windows of sources that have been silent for too long.
@@ -38,9 +56,11 @@ class Pairing:
                 return
             del self._active[name]
             self._silent[name] = source
-            if len(self._silent) > MAX_SILENT_SOURCES:
-                del self._silent[next(iter(self._silent))]
             yield from source.silence()
+            if len(self._silent) > MAX_SILENT_SOURCES:
+                forgotten = next(iter(self._silent))
+                del self._silent[forgotten]
+                yield Forgotten(forgotten)
 
     def add(self, event: Event) -> Iterator[Outcome]:
         """Place one event, after the append clock was advanced to its append time."""
@@ -51,11 +71,13 @@ class Pairing:
             yield Duplicate(event)
             return
         if (watermark := source.lateness(event)) is not None:
-            yield Late(event, watermark)
+            yield source.amendment(event) if event.amends else Late(event, watermark)
             return
         self._silent.pop(event.source, None)
         self._active[event.source] = source
         self._active.move_to_end(event.source)
+        self._accepted += 1
+        source.order = self._accepted
         yield from source.accept(event, self._clock)
 
     def flush(self) -> Iterator[Outcome]:

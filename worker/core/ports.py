@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -30,15 +30,22 @@ class Output:
     partition: int | None = None
 
 
+class Committed(NamedTuple):
+    """The next offset to read, and what its committer said beside it."""
+
+    offset: int
+    metadata: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class CommitUnit:
     """Outputs and the input offsets that they make superfluous: all become visible, or nothing.
 
-    `offsets` are next offsets to read, as in Kafka.
+    `offsets` are next offsets to read, as in Kafka, each with its metadata.
     """
 
     outputs: tuple[Output, ...]
-    offsets: Mapping[TopicPartition, int]
+    offsets: Mapping[TopicPartition, Committed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +94,35 @@ class InputLog(Protocol):
     def pause(self, partitions: frozenset[TopicPartition]) -> None:
         """Let exactly these of the assigned partitions be paused; the others are resumed."""
 
+    def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Read on from these offsets. Partitions that are not owned any more are passed over."""
+
     def close(self) -> None:
         """Leave the group."""
+
+
+class StateLog(Protocol):
+    """What a new owner of partitions reads, `read_committed`, before it goes on with them."""
+
+    def committed(
+        self, partitions: Iterable[TopicPartition]
+    ) -> Mapping[TopicPartition, Committed] | None:
+        """Return what the group has committed for those where it has.
+
+        None while a transaction is open that may change it. Raises LogError.
+        """
+
+    def bounds(self, partition: TopicPartition) -> tuple[int, int]:
+        """Return the first offset and the last stable one (exclusive). Raises LogError."""
+
+    def read(self, partition: TopicPartition, start: int) -> Iterator[Record]:
+        """Yield the committed records from `start` to what is the end now. Raises LogError."""
+
+    def unblock(self) -> None:
+        """End transactions of the group that have been open for too long, where that is allowed."""
+
+    def close(self) -> None:
+        """Disconnect."""
 
 
 class Outbox(Protocol):

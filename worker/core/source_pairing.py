@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from worker.core.events import Event, Modality
 from worker.core.moment import Closed, ClosedBy, Late, Moment, Outcome, Released
+from worker.core.source_state import Kept, PairingState, Place, place_of
 
 MAX_CLOSED_CORRELATIONS = 1024  # remembered per source, so that their stragglers are late
 
@@ -38,6 +40,7 @@ class SourcePairing:
     def __init__(self, name: str, rules: PairingRules) -> None:
         self.name = name
         self.last_append = 0
+        self.order = 0  # of its last accepted event, among those of all sources
         self._rules = rules
         self._fronts: dict[Modality, int] = {}
         self._windows: dict[int, list[Event]] = {}
@@ -48,7 +51,7 @@ class SourcePairing:
         self._placed: dict[str, int] = {}  # ids of as-of captions taken, with their times
         self._open: set[tuple[Modality, str]] = set()
         self._closed_until: int | None = None
-        self._closed_correlations: OrderedDict[str, None] = OrderedDict()
+        self._closed_correlations: OrderedDict[str, None] = OrderedDict()  # digests
 
     def is_duplicate(self, event: Event) -> bool:
         """Tell whether its Moment is open, or it is the caption that is carried."""
@@ -58,7 +61,7 @@ class SourcePairing:
     def lateness(self, event: Event) -> int | None:
         """Return the watermark that the event missed, or None where it is in time."""
         if event.correlation_id is not None:
-            late = event.correlation_id in self._closed_correlations
+            late = _digest(event.correlation_id) in self._closed_correlations
         elif self._is_as_of(event):
             late = event.id in self._placed or self._is_closed(
                 event.time + self._rules.carry_caption + 1
@@ -70,21 +73,30 @@ class SourcePairing:
             late = behind or self._is_closed(end)
         return self._reached(event) if late else None
 
+    def amendment(self, event: Event) -> Closed:
+        """Return a Moment of its own for an event that is late again, after it was sent again."""
+        start = self._rules.window_start(event.time)
+        moment = Moment(
+            source=self.name,
+            start=start if event.correlation_id is None else event.time,
+            end=start + self._rules.window if event.correlation_id is None else event.time,
+            events=(event,),
+            closed_by=ClosedBy.COMPLETE,
+            correlation_id=event.correlation_id,
+            amends=True,
+        )
+        return Closed(moment, (event,))
+
     def accept(self, event: Event, append_time: int) -> Iterator[Outcome]:
         """Take an event that is neither duplicate nor late; close what it makes due."""
         self.last_append = append_time
         front = self._fronts.get(event.modality, event.time)
         self._fronts[event.modality] = max(front, event.time)
-        self._open.add(event.identity)
-        if event.correlation_id is not None:
-            group = self._correlated.setdefault(event.correlation_id, [])
-            group.append(event)
-            if self._rules.awaited <= {member.modality for member in group}:
-                yield self._close_correlated(event.correlation_id, ClosedBy.COMPLETE)
-        elif self._is_as_of(event):
-            self._pending.append(event)
-        else:
-            self._windows.setdefault(self._rules.window_start(event.time), []).append(event)
+        self._keep(event)
+        if event.correlation_id is not None and self._rules.awaited <= {
+            member.modality for member in self._correlated[event.correlation_id]
+        }:
+            yield self._close_correlated(event.correlation_id, ClosedBy.COMPLETE)
         only_captions = self._awaited() == {Modality.CAPTION}
         yield from self._close_until(self.watermark, only_captions, ClosedBy.WATERMARK)
 
@@ -99,6 +111,37 @@ class SourcePairing:
             self._carried_held = False
             yield Released(self._carried)
 
+    def state(self, silent: bool, keep: Callable[[Event], Kept]) -> PairingState:
+        """Return all of it as a value; `keep` says how the carried caption is to be found again."""
+        return PairingState(
+            order=self.order,
+            last_append=self.last_append,
+            silent=silent,
+            fronts=dict(self._fronts),
+            closed_until=self._closed_until,
+            waiting=tuple(map(place_of, self.waiting())),
+            carried=None if self._carried is None else keep(self._carried),
+            placed=dict(self._placed),
+            closed_correlations=tuple(self._closed_correlations),
+        )
+
+    def restore(self, state: PairingState, events: Mapping[Place, Event]) -> None:
+        """Become what `state` was taken from; `events` has those that it names.
+
+        One that is missing has become a dead letter since.
+        """
+        self.order, self.last_append = state.order, state.last_append
+        self._fronts = dict(state.fronts)
+        self._closed_until = state.closed_until
+        for place in state.waiting:
+            if (event := events.get(place)) is not None:
+                self._keep(event)
+        if state.carried is not None:
+            self._carried = events.get(state.carried.place)
+            self._carried_held = self._carried is not None and state.carried.record is None
+        self._placed = dict(state.placed)
+        self._closed_correlations = OrderedDict.fromkeys(state.closed_correlations)
+
     def waiting(self) -> Iterator[Event]:
         """Yield the events that are in no Moment yet."""
         for group in (*self._windows.values(), *self._correlated.values()):
@@ -109,6 +152,16 @@ class SourcePairing:
     def watermark(self) -> int:
         """The event time up to which windows are closed: the slowest awaited front less grace."""
         return min(self._fronts[modality] for modality in self._awaited()) - self._rules.grace
+
+    def _keep(self, event: Event) -> None:
+        """Let the event wait for its Moment."""
+        self._open.add(event.identity)
+        if event.correlation_id is not None:
+            self._correlated.setdefault(event.correlation_id, []).append(event)
+        elif self._is_as_of(event):
+            self._pending.append(event)
+        else:
+            self._windows.setdefault(self._rules.window_start(event.time), []).append(event)
 
     def _awaited(self) -> set[Modality]:
         """Return what windows wait for: the awaited modalities that this source does send now."""
@@ -212,7 +265,7 @@ class SourcePairing:
     def _close_correlated(self, correlation_id: str, why: ClosedBy) -> Closed:
         events = _in_order(self._correlated.pop(correlation_id))
         self._open.difference_update(event.identity for event in events)
-        self._closed_correlations[correlation_id] = None
+        self._closed_correlations[_digest(correlation_id)] = None
         if len(self._closed_correlations) > MAX_CLOSED_CORRELATIONS:
             self._closed_correlations.popitem(last=False)
         moment = Moment(
@@ -234,6 +287,11 @@ class SourcePairing:
 
 def _in_order(events: list[Event]) -> tuple[Event, ...]:
     return tuple(sorted(events, key=_age_key))
+
+
+def _digest(correlation_id: str) -> str:
+    """Return what is remembered of a closed correlation; ids may be long."""
+    return hashlib.blake2b(correlation_id.encode(), digest_size=8).hexdigest()
 
 
 def _age_key(event: Event) -> tuple[int, Modality, str]:

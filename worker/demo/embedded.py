@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemoryOutbox, MemorySink
+from worker.adapters.memory_log import (
+    MemoryInputLog,
+    MemoryLog,
+    MemoryOutbox,
+    MemorySink,
+    MemoryStateLog,
+)
 from worker.adapters.prometheus import Metrics
 from worker.config import Config
 from worker.core.events import Modality
-from worker.core.ports import EmbeddingCache
+from worker.core.ports import EmbeddingCache, Telemetry
 from worker.core.rfc3339 import seconds
 from worker.demo.results import Played
 from worker.feed.events import FeedEvent, to_output
@@ -22,7 +29,7 @@ from worker.models.base import Encoder
 from worker.runtime.assemble import (
     build_pipeline,
     decode_threads,
-    shard_factory,
+    worker_rules,
 )
 from worker.runtime.inference import Inference
 from worker.runtime.topics import output_topics, topic_of_modality
@@ -60,19 +67,15 @@ def play(
     clock, began = VirtualClock(), time.monotonic()
     inputs, outputs = topic_of_modality(config), output_topics(config)
     metrics = Metrics(tuple(inputs.values()))
-    log = MemoryLog(dict.fromkeys((*inputs.values(), *outputs), partitions), clock)
+    topics = (*inputs.values(), *outputs, config.topics.snapshots)
+    log = MemoryLog(dict.fromkeys(topics, partitions), clock, {config.topics.snapshots})
     pipeline = build_pipeline(config, encoders)
     inference = Inference(pipeline, cache, metrics, decode_threads(config))
+    background = ThreadPoolExecutor(1)
     worker = Worker(
-        Ports(
-            MemoryInputLog(log, config.kafka.group_id, tuple(inputs.values())),
-            MemoryOutbox(log, config.kafka.group_id),
-            metrics,
-            clock,
-        ),
+        memory_ports(config, log, metrics, clock, background),
         inference,
-        shard_factory(config, pipeline, partitions),
-        config.pairing.max_buffered_bytes,
+        worker_rules(config, pipeline, partitions, {}),
     )
     try:
         for reached in _fed(worker, MemorySink(log), clock, events, inputs):
@@ -84,9 +87,31 @@ def play(
         worker.finish(FINISH_SECONDS)
     finally:
         inference.close()
+        background.shutdown()
     records = {topic: log.read_all(topic) for topic in outputs}
     exposition = metrics.render("")[0].decode()
     return Played(records, exposition, time.monotonic() - began)
+
+
+def memory_ports(
+    config: Config,
+    log: MemoryLog,
+    telemetry: Telemetry,
+    now: Callable[[], int],
+    background: Executor,
+    *,
+    wait: bool = False,
+) -> Ports:
+    """Return the borders of a worker over `log`; `wait` lets a poll wait for records."""
+    group, inputs = config.kafka.group_id, tuple(topic_of_modality(config).values())
+    return Ports(
+        log=MemoryInputLog(log, group, inputs, wait=wait),
+        state=MemoryStateLog(log, group),
+        outbox=MemoryOutbox(log, group),
+        telemetry=telemetry,
+        now=now,
+        background=background,
+    )
 
 
 def _come_to_rest(worker: Worker) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-OUTCOMES = ("paired", "late", "duplicate", "dead_letter", "returned")
+OUTCOMES = ("paired", "late", "duplicate", "dead_letter", "returned", "known")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from worker.config import Config, config_hash
 from worker.core.alerts import AlertPolicy
+from worker.core.checkpoint import Meaning
 from worker.core.envelope import EnvelopeRules
 from worker.core.events import Modality
 from worker.core.policy import Budget
-from worker.core.ports import TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.core.source_pairing import PairingRules
 from worker.errors import OperatorError
@@ -21,8 +21,10 @@ from worker.models.base import Encoder
 from worker.models.settings import ModelSettings
 from worker.pipeline import Pipeline
 from worker.runtime.compose import Composer, OutputTopics
-from worker.runtime.shard import Shard, ShardRules
+from worker.runtime.recovery import RecoveryRules
+from worker.runtime.shard import ShardRules
 from worker.runtime.topics import topic_of_modality
+from worker.runtime.worker import WorkerRules
 from worker.scoring.scorer import ScoringRules
 
 
@@ -68,32 +70,60 @@ def budget(config: Config) -> Budget:
     return Budget.of(config.scoring.false_alarms_per_day, config.pairing.window_seconds)
 
 
-def shard_factory(
-    config: Config, pipeline: Pipeline, partitions: int
-) -> Callable[[frozenset[TopicPartition]], Shard]:
-    """Return what makes the state machine of one partition index; the inputs have `partitions`."""
+def worker_rules(
+    config: Config, pipeline: Pipeline, partitions: int, topic_ids: Mapping[str, str]
+) -> WorkerRules:
+    """Return what a worker is set to; the input topics have `partitions` and these ids."""
     topics = OutputTopics(
         alerts=config.topics.alerts,
         observations=config.topics.observations,
         dead_letters=config.topics.dead_letters,
         late_events=config.topics.late_events,
+        snapshots=config.topics.snapshots,
     )
-    rules = ShardRules(
+    shard = ShardRules(
         envelope=_envelope(config, partitions),
         pairing=_pairing(config),
-        scoring=ScoringRules(
-            calibration_moments=config.scoring.calibration_moments,
-            seed=config.scoring.seed,
-            alpha=budget(config).alpha,
-            text_dim=pipeline.encoders[Modality.CAPTION].dim,
-        ),
+        scoring=_scoring(config, pipeline),
         alerts=AlertPolicy(budget(config), seconds(config.scoring.cooldown_seconds)),
         topics=topics,
         max_dead_letter_bytes=config.limits.max_record_bytes,
         worker=f"{socket.gethostname()}-{os.getpid()}",
+        meaning=_meaning(config, pipeline, partitions),
+        topic_ids=topic_ids,
+    )
+    recovery = RecoveryRules(
+        group=config.kafka.group_id,
+        snapshots=topics.snapshots,
+        observations=topics.observations,
+        scoring=shard.scoring,
+        meaning=shard.meaning,
+        topic_ids=topic_ids,
     )
     composer = Composer(topics, pipeline.digest, config_hash(config), budget(config))
-    return lambda owned: Shard(owned, rules, composer)
+    return WorkerRules(shard, composer, recovery, config.pairing.max_buffered_bytes)
+
+
+def _scoring(config: Config, pipeline: Pipeline) -> ScoringRules:
+    return ScoringRules(
+        calibration_moments=config.scoring.calibration_moments,
+        seed=config.scoring.seed,
+        alpha=budget(config).alpha,
+        text_dim=pipeline.encoders[Modality.CAPTION].dim,
+    )
+
+
+def _meaning(config: Config, pipeline: Pipeline, partitions: int) -> Meaning:
+    pairing = config.pairing
+    return Meaning(
+        window_seconds=pairing.window_seconds,
+        grace_seconds=pairing.grace_seconds,
+        idle_timeout_seconds=pairing.idle_timeout_seconds,
+        carry_caption_seconds=pairing.carry_caption_seconds,
+        awaited=",".join(pairing.awaited),
+        model=pipeline.digest[:16],
+        partitions=partitions,
+    )
 
 
 def _envelope(config: Config, partitions: int) -> EnvelopeRules:

@@ -76,7 +76,7 @@ class Commits:
             raise LogError("not_a_member", "there is nothing to commit for", retriable=True)
         unit = CommitUnit(
             outputs=tuple(output for unit in units for output in unit.outputs),
-            offsets={p: offset for unit in units for p, offset in unit.offsets.items()},
+            offsets={p: committed for unit in units for p, committed in unit.offsets.items()},
         )
         ends = [end for shard, end in self._settled if any(shard is each for each in shards)]
         self._settled, self._last = [], now
@@ -109,4 +109,5 @@ def is_due(now: int, last: int, interval: int) -> bool:
 
 
 def _waiting(shards: Collection[Shard]) -> tuple[int, int]:
-    return sum(each.waiting_outputs for each in shards), sum(each.waiting_bytes for each in shards)
+    outputs = [shard.outputs for shard in shards]
+    return sum(map(len, outputs)), sum(each.size for each in outputs)

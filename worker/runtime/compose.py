@@ -16,6 +16,7 @@ from worker.core.messages import (
     Modalities,
     Observation,
     alert_id,
+    amendment_id,
     observation_id,
     output_headers,
     to_json,
@@ -36,6 +37,7 @@ class OutputTopics:
     observations: str
     dead_letters: str
     late_events: str
+    snapshots: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,13 @@ class Composer:
     budget: Budget
 
     def compose(
-        self, embedded: Embedded, scored: Scored, decision: Decision
+        self, embedded: Embedded, scored: Scored, decision: Decision, number: int
     ) -> tuple[list[Output], Alert | None]:
-        """Return the records to append, the observation first, and the alert message if any."""
-        observation = self._observation(embedded, scored, decision)
+        """Return the records to append, the observation first, and the alert message if any.
+
+        The observation goes where its inputs are: whoever owns them looks for it there.
+        """
+        observation = self._observation(embedded, scored, decision, number)
         headers = output_headers(
             "observation",
             observation.observation_id,
@@ -60,7 +65,9 @@ class Composer:
             observation.traceparent,
         )
         key = observation.source.encode()
-        outputs = [Output(self.topics.observations, key, to_json(observation), headers)]
+        index = observation.inputs[0].partition
+        value = to_json(observation)
+        outputs = [Output(self.topics.observations, key, value, headers, index)]
         alert = self._alert(observation, decision)
         if alert is not None:
             headers = output_headers(
@@ -69,12 +76,13 @@ class Composer:
             outputs.append(Output(self.topics.alerts, key, to_json(alert), headers))
         return outputs, alert
 
-    def _observation(self, embedded: Embedded, scored: Scored, decision: Decision) -> Observation:
+    def _observation(
+        self, embedded: Embedded, scored: Scored, decision: Decision, number: int
+    ) -> Observation:
         moment = embedded.moment
+        usual = observation_id(moment.source, moment.start, moment.end, moment.correlation_id)
         return Observation(
-            observation_id=observation_id(
-                moment.source, moment.start, moment.end, moment.correlation_id
-            ),
+            observation_id=_amendment_id(usual, moment) if moment.amends else usual,
             source=moment.source,
             window_start=moment.start,
             window_end=moment.end,
@@ -89,6 +97,9 @@ class Composer:
             degraded=tuple(f"non_finite:{name}" for name in scored.skipped),
             correlation_id=moment.correlation_id,
             traceparent=_traceparent(moment),
+            number=number,
+            raw_scores=scored.raw,
+            amends=usual if moment.amends else None,
         )
 
     def _alert(self, observation: Observation, decision: Decision) -> Alert | None:
@@ -120,6 +131,12 @@ class Composer:
             degraded=observation.degraded,
             traceparent=observation.traceparent,
         )
+
+
+def _amendment_id(amended: str, moment: Moment) -> str:
+    """Return an id of its own for each event that is sent again."""
+    event = moment.events[0]
+    return amendment_id(amended, event.modality, event.record.offset)
 
 
 def _finite(vector: Float16Array) -> Float16Array:

@@ -7,12 +7,13 @@ whenever somebody looks.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from worker.core.events import MODALITIES
+from worker.core.events import MODALITIES, Record
 from worker.core.ports import Polled, Telemetry, TopicPartition
 from worker.core.rfc3339 import MICROSECONDS
-from worker.runtime.shard import Settled, Shard
+from worker.runtime.judge import Settled
+from worker.runtime.shard import Shard
 
 
 class Reporter:
@@ -32,11 +33,13 @@ class Reporter:
         if polled.assignment != self._assignment:  # before the lag: it forgets the old one's
             self._rebalanced(self._assignment or frozenset(), polled)
             self._assignment = polled.assignment
-        for partition, records in polled.records.items():
-            self._consumed[partition.topic] += len(records)
-            self._consumed_bytes[partition.topic] += sum(len(one.value or b"") for one in records)
         for partition, lag in polled.lag.items():
             self._telemetry.lag(partition.topic, partition.partition, lag)
+
+    def consumed(self, topic: str, records: Sequence[Record]) -> None:
+        """Note that records of a topic were taken over."""
+        self._consumed[topic] += len(records)
+        self._consumed_bytes[topic] += sum(len(one.value or b"") for one in records)
 
     def ingested(self, shards: Iterable[Shard], now: int) -> None:
         """Report how old the events are that were taken in since the last call."""
@@ -98,10 +101,10 @@ class Reporter:
             self._telemetry.watermark_delay((now - oldest) / MICROSECONDS)
 
     def _collect(self, shard: Shard) -> None:
-        self._outcomes.update(shard.outcomes)
-        self._rejections.update(shard.rejections)
-        shard.outcomes.clear()
-        shard.rejections.clear()
+        self._outcomes.update(shard.outputs.outcomes)
+        self._rejections.update(shard.outputs.rejections)
+        shard.outputs.outcomes.clear()
+        shard.outputs.rejections.clear()
 
     def _flush(self) -> None:
         for topic, count in self._consumed.items():

@@ -14,11 +14,11 @@ from contextlib import ExitStack
 import structlog
 
 from worker.core.ports import LogError
-from worker.errors import FailedRunError, OperatorError
+from worker.errors import FailedRunError, OperatorError, StateError
 from worker.models.base import EncoderError
 from worker.runtime.health import Health
 from worker.runtime.inference import Inference
-from worker.runtime.worker import Ports, ShardFactory, Worker
+from worker.runtime.worker import Ports, Worker, WorkerRules
 
 FINISH_SECONDS = 45.0  # for what is in flight at a stop; inside a pod's grace period of 60 s
 CLOSE_SECONDS = 5.0  # for the outbox's last unit
@@ -36,14 +36,12 @@ class Service:
         self,
         open_ports: Callable[[], Ports],
         open_inference: Callable[[], Inference],
-        make_shard: ShardFactory,
-        max_buffered_bytes: int,
+        rules: WorkerRules,
         health: Health,
     ) -> None:
         self._open_ports = open_ports
         self._open_inference = open_inference
-        self._make_shard = make_shard
-        self._max_buffered_bytes = max_buffered_bytes
+        self._rules = rules
         self._health = health
         self._was_member = False
 
@@ -73,7 +71,9 @@ class Service:
             ports = self._open_ports()
             closing.callback(ports.log.close)
             closing.callback(ports.outbox.close, timeout=CLOSE_SECONDS)
-            worker = Worker(ports, inference, self._make_shard, self._max_buffered_bytes)
+            closing.callback(ports.state.close)
+            closing.callback(ports.background.shutdown, wait=False, cancel_futures=True)
+            worker = Worker(ports, inference, self._rules)
             closing.callback(worker.discard)
             try:
                 self._work(worker, stop)
@@ -101,7 +101,9 @@ class Service:
 
     def _may_help(self, error: LogError | OperatorError) -> bool:
         """Tell whether a new session may go better: brokers come back, settings stay wrong."""
-        return error.retriable if isinstance(error, LogError) else self._was_member
+        if isinstance(error, LogError):
+            return error.retriable
+        return self._was_member and not isinstance(error, StateError)
 
 
 def _final(error: LogError | OperatorError) -> Exception:

@@ -1,30 +1,37 @@
 """One partition index: records in, outputs and offsets out, all in one thread and one order.
 
 push -> advance -> Moments -> (encoded elsewhere) -> settle -> take
+
+What `take` returns carries the state too, so that a successor goes on exactly here.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from worker.core.alerts import NOTHING, AlertPolicy, AlertState, Decision, Finding
+from worker.core.alerts import AlertPolicy
+from worker.core.checkpoint import Checkpoint, Meaning, write_checkpoint
 from worker.core.envelope import EnvelopeRules, parse
 from worker.core.events import MODALITIES, Event, Modality, Record
 from worker.core.ledger import OffsetLedger
 from worker.core.merge import Merger
-from worker.core.messages import Alert, capped_value, dead_letter_headers, late_headers
-from worker.core.moment import Closed, Duplicate, Late, Moment, Outcome, Released
+from worker.core.moment import Closed, Duplicate, Forgotten, Late, Moment, Outcome, Released
 from worker.core.pairing import Pairing
-from worker.core.ports import CommitUnit, Output, TopicPartition
+from worker.core.ports import Committed, CommitUnit, Output, TopicPartition
 from worker.core.source_pairing import PairingRules
-from worker.errors import InvalidEventError, Reason
+from worker.core.source_state import Kept, Place, place_of
+from worker.errors import InvalidEventError
 from worker.pipeline import Embedded
 from worker.runtime.compose import Composer, OutputTopics
-from worker.scoring.scorer import Scored, Scorer, ScoringRules
-
-MAX_ALERT_STATES = 10_000  # sources whose alerts are remembered, the last ones decided about
+from worker.runtime.judge import Judge, Settled
+from worker.runtime.outputs import Outputs, Rejection
+from worker.runtime.recovery import Recovered
+from worker.runtime.restoring import Restoring
+from worker.runtime.shard_state import source_states, state_records
+from worker.runtime.state_records import StateWriter
+from worker.scoring.scorer import ScoringRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,50 +45,64 @@ class ShardRules:
     topics: OutputTopics
     max_dead_letter_bytes: int
     worker: str
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of one Moment."""
-
-    moment: Moment
-    scored: Scored
-    decision: Decision
-    alert: Alert | None
+    meaning: Meaning
+    topic_ids: Mapping[str, str]
 
 
 class Shard:
     """The state machine of one partition index. Not thread-safe."""
 
-    def __init__(
-        self, partitions: Iterable[TopicPartition], rules: ShardRules, composer: Composer
-    ) -> None:
-        self.partitions = frozenset(partitions)
+    def __init__(self, rules: ShardRules, composer: Composer, recovered: Recovered) -> None:
+        self.partitions = frozenset(recovered.positions)
+        self.index = next(iter(self.partitions)).partition
         self._rules = rules
-        self._composer = composer
+        self._recovered = recovered
         self._merger = Merger(self.partitions)
         self._pairing = Pairing(rules.pairing)
         self._ledger = OffsetLedger()
-        self._scorer = Scorer(rules.scoring)
-        self._alerts: OrderedDict[str, AlertState] = OrderedDict()
-        self._outputs: list[Output] = []
-        self._output_bytes = 0
-        self._closed: deque[Moment] = deque()  # not yielded yet
-        self._awaited: deque[Moment] = deque()  # yielded and not settled yet
+        self._judge = Judge(rules.alerts, composer, recovered.scorer, recovered.states)
+        self._writer = StateWriter(rules.topics.snapshots, self.index)
+        self.outputs = Outputs(rules.topics, rules.max_dead_letter_bytes, rules.worker)
+        self._closed: deque[tuple[int, Moment]] = deque()  # not yielded yet
+        self._awaited: deque[tuple[int, Moment]] = deque()  # yielded and not settled yet
+        self._closed_count = recovered.index.closed
+        self._number = recovered.index.number
         self._committed: Mapping[TopicPartition, int] = {}
-        self.outcomes: Counter[tuple[Modality, str]] = Counter()  # taken by the telemetry
-        self.rejections: Counter[tuple[str, Reason]] = Counter()
-        self.ingested: list[int] = []  # times of the events taken in, likewise
+        self._touched: set[str] = set()
+        self.ingested: list[int] = []  # times of the events taken in; taken by the telemetry
+        restoring = Restoring(recovered.states)
+        for state in recovered.states:
+            for place, record in state.records.items():
+                self._take_up(restoring, place, record)
+        self._restoring: Restoring | None = restoring
+        self._begin_where_complete()
 
     def push(self, partition: TopicPartition, records: Iterable[Record]) -> None:
-        """Add records of one partition in offset order."""
-        self._merger.push(partition, records)
+        """Add records of one partition in offset order. Raises LogError where some are missing."""
+        taken = self._recovered.positions[partition].taken
+        if self._restoring is None and taken == 0:
+            self._merger.push(partition, records)
+            return
+        modality = self._modality(partition)
+        fresh: list[Record] = []
+        for record in records:
+            place = Place(modality, record.offset)
+            if self._restoring is not None and self._restoring.is_needed(place):
+                self._take_up(self._restoring, place, record)
+            elif record.offset < taken:
+                self.outputs.count(modality, "known")
+            else:
+                fresh.append(record)
+        self._merger.push(partition, fresh)
+        self._begin_where_complete()
 
     def advance(self, fully_read: frozenset[TopicPartition], until: int) -> Iterator[Moment]:
         """Yield the Moments that close. Stop iterating at will; what is left is kept.
 
         `fully_read` partitions hold nothing that was appended at or before `until`, microseconds.
         """
+        if self._restoring is not None:
+            return
         yield from self._due()
         while (record := self._merger.pop(fully_read, until)) is not None:
             self._take_in(record)
@@ -95,45 +116,45 @@ class Shard:
 
         None where all of its media turned out to be undecodable.
         """
-        original = self._awaited.popleft()
-        moment = embedded.moment
+        _, original = self._awaited.popleft()
+        self._touched.add(original.source)
         for rejected in embedded.rejected:
-            self._dead_letter(rejected.event.record, rejected.reason, rejected.message, "decode")
-            self._count(rejected.event.modality, "dead_letter")
+            rejection = Rejection(rejected.reason, rejected.message, "decode")
+            self.outputs.dead_letter(rejected.event.record, rejection)
+            self.outputs.count(rejected.event.modality, "dead_letter")
+        settled = self._judge.judge(embedded) if embedded.moment.events else None
+        if settled is not None:
+            self.outputs.add(*settled.outputs)
+            for source, numbers in self._judge.due():
+                self.outputs.add(self._writer.numbers(self._judge.moments, source, numbers))
+                self._touched.add(source)
+        for event in embedded.moment.events:
+            self.outputs.count(event.modality, "paired")
         for event in _events_of(original):
             self._release(event.record)
-        return self._judge(moment, embedded) if moment.events else None
-
-    def _judge(self, moment: Moment, embedded: Embedded) -> Settled:
-        carried = bool(moment.carried_modalities)
-        scored = self._scorer.score(moment.source, embedded.features, moment.start, carried=carried)
-        decision = self._decide(moment, scored)
-        self._scorer.learn(moment.source, embedded.features, moment.start, scored, carried=carried)
-        outputs, alert = self._composer.compose(embedded, scored, decision)
-        self._emit(*outputs)
-        for event in moment.events:
-            self._count(event.modality, "paired")
-        return Settled(moment, scored, decision, alert)
+        return settled
 
     def take(self) -> CommitUnit | None:
-        """Return what is new since the last call: outputs, and the offsets needed no more."""
-        offsets = self._ledger.committable()
-        moved = {p: o for p, o in offsets.items() if o != self._committed.get(p)}
-        if not self._outputs and not moved:
+        """Return what is new since the last call: outputs, state, offsets needed no more."""
+        offsets = dict(self._ledger.committable())
+        if self._restoring is not None or not (self.outputs or offsets != self._committed):
             return None
-        unit = CommitUnit(tuple(self._outputs), dict(offsets))
-        self._outputs, self._output_bytes, self._committed = [], 0, dict(offsets)
-        return unit
+        self._number, self._committed = self._number + 1, offsets
+        return CommitUnit(
+            outputs=(*self.outputs.take(), *self._state_records()),
+            offsets={p: Committed(at, write_checkpoint(self._at(p))) for p, at in offsets.items()},
+        )
 
     @property
-    def waiting_outputs(self) -> int:
-        """Outputs that `take` has not returned yet."""
-        return len(self._outputs)
+    def is_restoring(self) -> bool:
+        """Whether records that were taken in before are still to be read again."""
+        return self._restoring is not None
 
     @property
-    def waiting_bytes(self) -> int:
-        """The bytes of the values of those outputs."""
-        return self._output_bytes
+    def clock(self) -> int:
+        """The append time reached by its records, microseconds; 0 before the first one."""
+        newest = (position.newest for position in self._recovered.positions.values())
+        return max(self._pairing.clock, self._recovered.index.clock, *newest)
 
     @property
     def pairing_bytes(self) -> int:
@@ -151,12 +172,12 @@ class Shard:
         for modality, (count, size) in self._pairing.buffered().items():
             entries[modality] += count
             sizes[modality] += size
-        for moment in (*self._closed, *self._awaited):
-            for event in moment.events:
-                entries[event.modality] += 1
-                sizes[event.modality] += event.record.size
+        held = [event for _, moment in (*self._closed, *self._awaited) for event in moment.events]
+        for event in (*held, *(self._restoring.events.values() if self._restoring else ())):
+            entries[event.modality] += 1
+            sizes[event.modality] += event.record.size
         for partition, (count, size) in self._merger.sizes().items():
-            modality = self._rules.envelope.modality_of_topic[partition.topic]
+            modality = self._modality(partition)
             entries[modality] += count
             sizes[modality] += size
         return {modality: (entries[modality], sizes[modality]) for modality in MODALITIES}
@@ -173,22 +194,30 @@ class Shard:
 
     def _due(self) -> Iterator[Moment]:
         while self._closed:
-            moment = self._closed.popleft()
-            self._awaited.append(moment)
-            yield moment
+            numbered = self._closed.popleft()
+            self._awaited.append(numbered)
+            yield numbered[1]
 
     def _take_in(self, record: Record) -> None:
         self._ledger.add(TopicPartition(record.topic, record.partition), record.offset)
         self._follow(self._pairing.advance(record.timestamp))
-        try:
-            event = parse(record, self._rules.envelope)
-        except InvalidEventError as error:
-            self._dead_letter(record, error.reason, error.message, "envelope")
-            self._count(self._rules.envelope.modality_of_topic[record.topic], "dead_letter")
+        event = self._parsed(record)
+        if event is None:
             self._release(record)
             return
         self.ingested.append(event.time)
+        self._touched.add(event.source)
         self._follow(self._pairing.add(event))
+
+    def _parsed(self, record: Record) -> Event | None:
+        try:
+            return parse(record, self._rules.envelope)
+        except InvalidEventError as error:
+            rejection = Rejection(error.reason, error.message, "envelope")
+            self.outputs.dead_letter(record, rejection)
+            modality = self._rules.envelope.modality_of_topic[record.topic]
+            self.outputs.count(modality, "dead_letter")
+            return None
 
     def _follow(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
@@ -197,25 +226,23 @@ class Shard:
                     self._hold(moment)
                     for event in released:
                         self._release(event.record)
-                    self._closed.append(moment)
+                    self._closed_count += 1
+                    self._closed.append((self._closed_count, moment))
+                    self._touched.add(moment.source)
                 case Late(event, watermark):
-                    self._late(event, watermark)
+                    self.outputs.late(event.record, watermark)
+                    self._touched.add(event.source)
+                    self._end(event, "late")
                 case Duplicate(event):
-                    self._count(event.modality, "duplicate")
-                    self._release(event.record)
+                    self._end(event, "duplicate")
                 case Released(event):
                     self._release(event.record)
+                case Forgotten(source):
+                    self._touched.add(source)
 
-    def _decide(self, moment: Moment, scored: Scored) -> Decision:
-        finding = Finding(moment.start, moment.end, scored.assessment.p_value, scored.reasons)
-        state = self._alerts.get(moment.source, AlertState())
-        after, decision = self._rules.alerts.decide(state, finding)
-        if after is not state or decision is not NOTHING:
-            self._alerts[moment.source] = after
-            self._alerts.move_to_end(moment.source)
-            if len(self._alerts) > MAX_ALERT_STATES:
-                self._alerts.popitem(last=False)
-        return decision
+    def _end(self, event: Event, outcome: str) -> None:
+        self.outputs.count(event.modality, outcome)
+        self._release(event.record)
 
     def _hold(self, moment: Moment) -> None:
         for event in _events_of(moment):
@@ -225,30 +252,65 @@ class Shard:
     def _release(self, record: Record) -> None:
         self._ledger.release(TopicPartition(record.topic, record.partition), record.offset)
 
-    def _late(self, event: Event, watermark: int) -> None:
+    def _take_up(self, restoring: Restoring, place: Place, record: Record) -> None:
+        """Take in a record that was taken in before, and whose event is still needed."""
+        if (event := self._parsed(record)) is not None:
+            restoring.events[place] = event
+
+    def _begin_where_complete(self) -> None:
+        """Become what the state was taken from, once all records that it needs are there."""
+        restoring = self._restoring
+        if restoring is None or not restoring.is_complete:
+            return
+        self._restoring = None
+        pairings = {state.source: state.pairing for state in restoring.states}
+        self._pairing.restore(
+            self._recovered.index.clock,
+            {name: pairing for name, pairing in pairings.items() if pairing is not None},
+            restoring.events,
+        )
+        self._closed.extend(restoring.moments())
+        positions = self._recovered.positions
+        self._merger.restore({each: position.newest for each, position in positions.items()})
+        self._ledger.restore(
+            {each: position.taken for each, position in positions.items()},
+            {each: restoring.holders(self._modality(each)) for each in positions},
+        )
+        if self._recovered.checkpoints:
+            self._committed = dict(self._ledger.committable())
+
+    def _state_records(self) -> Iterator[Output]:
+        index = replace(
+            self._recovered.index,
+            number=self._number,
+            closed=self._closed_count,
+            clock=self._pairing.clock,
+            scorer=self._judge.scorer_state,
+        )
+        unsettled = (*self._awaited, *self._closed)
+        forgotten = self._judge.forgotten()
+        names = self._touched.union(forgotten)
+        states = source_states(names, self._pairing, unsettled, self._judge, self._keep)
+        self._touched = set()
+        return state_records(self._writer, index, states, forgotten)
+
+    def _keep(self, event: Event) -> Kept:
+        """Return how an event is to be found again: where offsets passed it, only by its record."""
         record = event.record
-        headers = late_headers(record, watermark)
-        self._emit(Output(self._rules.topics.late_events, record.key, record.value, headers))
-        self._count(event.modality, "late")
-        self._release(record)
+        held = self._ledger.is_held(TopicPartition(record.topic, record.partition), record.offset)
+        return Kept(place_of(event), None if held else record)
 
-    def _dead_letter(self, record: Record, reason: Reason, message: str, stage: str) -> None:
-        rest = record.size - len(record.value or b"")
-        value, cap_headers = capped_value(
-            record.value, max(0, self._rules.max_dead_letter_bytes - rest)
+    def _at(self, partition: TopicPartition) -> Checkpoint:
+        return Checkpoint(
+            number=self._number,
+            taken=self._ledger.following[partition],
+            newest=self._merger.newest(partition),
+            meaning=self._rules.meaning,
+            topic_id=self._rules.topic_ids.get(partition.topic, ""),
         )
-        headers = dead_letter_headers(record, stage, reason, message, self._rules.worker)
-        self._emit(
-            Output(self._rules.topics.dead_letters, record.key, value, headers + cap_headers)
-        )
-        self.rejections[record.topic, reason] += 1
 
-    def _emit(self, *outputs: Output) -> None:
-        self._outputs += outputs
-        self._output_bytes += sum(len(output.value or b"") for output in outputs)
-
-    def _count(self, modality: Modality, outcome: str) -> None:
-        self.outcomes[modality, outcome] += 1
+    def _modality(self, partition: TopicPartition) -> Modality:
+        return self._rules.envelope.modality_of_topic[partition.topic]
 
 
 def _events_of(moment: Moment) -> tuple[Event, ...]:

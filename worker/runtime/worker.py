@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from worker.core.moment import Moment
@@ -14,15 +15,19 @@ from worker.core.ports import (
     Outbox,
     Ownership,
     Polled,
+    StateLog,
     Telemetry,
     TopicPartition,
 )
 from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
 from worker.runtime.commits import Commits, is_due
+from worker.runtime.compose import Composer
 from worker.runtime.inference import Batch, Inference, Result
+from worker.runtime.recoveries import Recoveries
+from worker.runtime.recovery import Recovered, RecoveryRules
 from worker.runtime.report import Reporter
-from worker.runtime.shard import Shard
+from worker.runtime.shard import Shard, ShardRules
 
 MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the client waits in a fetch
 BATCH_MOMENTS = 16
@@ -34,12 +39,27 @@ REPORT_INTERVAL = seconds(1)
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The worker's borders. `now` is the time since the epoch in microseconds."""
+    """The worker's borders. `now` is the time since the epoch in microseconds.
+
+    `background` reads the state of partitions that are new here.
+    """
 
     log: InputLog
+    state: StateLog
     outbox: Outbox
     telemetry: Telemetry
     now: Callable[[], int]
+    background: Executor
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRules:
+    """What a worker is set to."""
+
+    shard: ShardRules
+    composer: Composer
+    recovery: RecoveryRules
+    max_buffered_bytes: int
 
 
 @dataclass(slots=True)
@@ -60,23 +80,14 @@ class _AppendClock:
         return self.newest + now - self.heard if self.newest else 0
 
 
-ShardFactory = Callable[[frozenset[TopicPartition]], Shard]
-
-
 class Worker:
     """One member of the group, from joining to leaving. Single-threaded but for its Inference."""
 
-    def __init__(
-        self,
-        ports: Ports,
-        inference: Inference,
-        make_shard: ShardFactory,
-        max_buffered_bytes: int,
-    ) -> None:
+    def __init__(self, ports: Ports, inference: Inference, rules: WorkerRules) -> None:
         self._ports = ports
         self._inference = inference
-        self._make_shard = make_shard
-        self._max_buffered_bytes = max_buffered_bytes
+        self._rules = rules
+        self._recoveries = Recoveries(ports.background, ports.state, rules.recovery)
         self._reporter = Reporter(ports.telemetry)
         self._shards: dict[int, Shard] = {}
         self._clocks: dict[int, _AppendClock] = {}
@@ -94,10 +105,8 @@ class Worker:
         """
         polled = self._ports.log.poll(BUSY_POLL if self._is_busy else IDLE_POLL)
         now = self._ports.now()
-        self._take_assignment(polled)
-        for partition, records in polled.records.items():
-            self._shards[partition.partition].push(partition, records)
-            self._clocks[partition.partition].hear(records[-1].timestamp, now)
+        self._take_assignment(polled, now)
+        self._push(polled, now)
         self._reporter.polled(polled, now)
         self._close_moments(polled.caught_up, now)
         self._reporter.ingested(self._shards.values(), now)
@@ -106,12 +115,15 @@ class Worker:
         for result in self._inference.completed(FULL_WAIT if is_stuck else 0):
             self._settle(result, now)
         self._commits.step(self._shards.values(), self._ownership, now)
+        recovered = self._recoveries.completed(now)
+        for each in recovered:
+            self._go_on(each, now)  # with the next poll: this one's news is of before
         paused = self._to_pause()
         self._ports.log.pause(paused)
         if is_due(now, self._last_report, REPORT_INTERVAL):
             self._report(now)
         is_unread = any(lag for each, lag in polled.lag.items() if each not in paused)
-        return is_unread or self._is_busy or self._commits.is_pending
+        return bool(is_unread or recovered or self._is_busy or self._commits.is_pending)
 
     def finish(self, timeout: float) -> None:
         """Finish what is in flight and commit it. Raises LogError or FailedRunError.
@@ -140,8 +152,9 @@ class Worker:
 
     @property
     def is_member(self) -> bool:
-        """Whether it has joined the group; an empty assignment is fine."""
-        return self._ownership is not None
+        """Whether it has joined the group and knows the state of all that it owns."""
+        restoring = any(shard.is_restoring for shard in self._shards.values())
+        return self._ownership is not None and not self._recoveries.pending and not restoring
 
     @property
     def is_full(self) -> bool:
@@ -150,28 +163,50 @@ class Worker:
 
     @property
     def _is_busy(self) -> bool:
-        return bool(self._ready or self._inference.in_flight or self._full)
+        at_work = self._ready or self._inference.in_flight or self._recoveries.pending
+        restoring = any(shard.is_restoring for shard in self._shards.values())
+        return bool(at_work or self._full or restoring)
 
-    def _take_assignment(self, polled: Polled) -> None:
-        """Keep the state of indices that stay, drop that of lost ones, begin the new ones anew."""
+    def _take_assignment(self, polled: Polled, now: int) -> None:
+        """Keep the state of indices that stay, drop that of lost ones, recover the new ones."""
         self._ownership = polled.ownership
         owned: dict[int, set[TopicPartition]] = {}
         for partition in polled.assignment:
             owned.setdefault(partition.partition, set()).add(partition)
-        for index in self._shards.keys() - owned.keys():
+        known = {index: shard.partitions for index, shard in self._shards.items()}
+        known |= self._recoveries.pending
+        for index in known.keys() - owned.keys():
+            self._recoveries.drop(index)
             self._drop(index)
         for index in sorted(owned):
-            shard = self._shards.get(index)
-            if shard is None:
-                self._shards[index] = self._make_shard(frozenset(owned[index]))
-                self._clocks[index] = _AppendClock()
-                self._turns.append(index)
-            elif shard.partitions != owned[index]:
+            if index not in known:
+                self._recoveries.begin(index, owned[index], now)
+            elif known[index] != owned[index]:
                 message = f"the topics' partitions {index} came to different workers"
                 raise LogError("split_assignment", message, retriable=True)
 
+    def _go_on(self, recovered: Recovered, now: int) -> None:
+        """Take an index up where the one before left it."""
+        offsets = {each: position.committed for each, position in recovered.positions.items()}
+        self._ports.log.seek(offsets)
+        shard = Shard(self._rules.shard, self._rules.composer, recovered)
+        self._shards[shard.index] = shard
+        self._clocks[shard.index] = _AppendClock()
+        self._clocks[shard.index].hear(shard.clock, now)
+        self._turns.append(shard.index)
+
+    def _push(self, polled: Polled, now: int) -> None:
+        """Give the records to their indices; those that are not recovered yet read them again."""
+        for partition, records in polled.records.items():
+            if (shard := self._shards.get(partition.partition)) is not None:
+                shard.push(partition, records)
+                self._reporter.consumed(partition.topic, records)
+                self._clocks[partition.partition].hear(records[-1].timestamp, now)
+
     def _drop(self, index: int) -> None:
-        dropped = self._shards.pop(index)
+        dropped = self._shards.pop(index, None)
+        if dropped is None:
+            return
         del self._clocks[index]
         self._turns.remove(index)
         self._ready = deque(pair for pair in self._ready if pair[0] is not dropped)
@@ -219,18 +254,21 @@ class Worker:
         self._reporter.stage("score", time.monotonic() - began)
 
     def _to_pause(self) -> frozenset[TopicPartition]:
+        shards, pending = self._shards.values(), self._recoveries.pending.values()
+        recovering = {partition for partitions in pending for partition in partitions}
         if self._full:
-            return frozenset(p for shard in self._shards.values() for p in shard.partitions)
-        return frozenset(p for shard in self._shards.values() for p in shard.ahead)
+            return frozenset(p for shard in shards for p in shard.partitions) | recovering
+        return frozenset(p for shard in shards for p in shard.ahead) | recovering
 
     def _report(self, now: int) -> None:
         self._last_report = now
         self._reporter.queues(self._inference.waiting)
         self._reporter.shards(self._shards.values(), now)
         size = sum(shard.pairing_bytes for shard in self._shards.values())
-        if size > self._max_buffered_bytes:
+        if size > self._rules.max_buffered_bytes:
+            limit = self._rules.max_buffered_bytes
             raise FailedRunError(
-                f"pairing holds {size} bytes, more than pairing.max_buffered_bytes"
-                f" ({self._max_buffered_bytes}): raise it, lower pairing.idle_timeout_seconds,"
-                " or spread the sources over more partitions"
+                f"pairing holds {size} bytes, more than pairing.max_buffered_bytes ({limit}): raise"
+                " it, lower pairing.idle_timeout_seconds, or spread the sources over more"
+                " partitions"
             )

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.scoring.state import State, integers
+
 KEPT = 24  # thumbnails; an odd visitor in fewer than half of them leaves no trace
 MAX_STRIDE = 32  # Moments between two kept thumbnails once the source is old
 
@@ -51,6 +53,17 @@ class MedianBackground:
             else:
                 del self._kept[0]
         self._median = median_picture(self._kept)
+
+    def state(self) -> State:
+        """Return the kept thumbnails (n, 48, 64), and where it is in its stride."""
+        kept = np.stack(self._kept) if self._kept else np.zeros((0, 0, 0), np.uint8)
+        return {"stride": integers(self._stride, self._since), "kept": kept}
+
+    def restore(self, state: State) -> None:
+        """Take up what another one has kept."""
+        self._stride, self._since = map(int, state["stride"])
+        self._kept = [picture.copy() for picture in state["kept"]]
+        self._median = median_picture(self._kept) if self._kept else None
 
 
 def median_picture(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.scoring.state import State, integers
+
 CAPACITY = 512
 
 
@@ -28,6 +30,15 @@ class VectorBank:
         squares = (points**2).sum(1)[:, None] + (rows**2).sum(1) - 2 * points @ rows.T
         nearest: NDArray[np.float64] = np.sqrt(np.maximum(squares.min(axis=1), 0))
         return nearest
+
+    def state(self) -> State:
+        """Return its rows, and how many it has seen."""
+        return {"seen": integers(self.seen), "rows": self._rows}
+
+    def restore(self, state: State) -> None:
+        """Take up the rows of a bank of the same capacity."""
+        self.seen = int(state["seen"][0])
+        self._rows = state["rows"].copy()
 
     def learn(self, rows: NDArray[Any]) -> None:
         """Offer `rows` (n, D): all are kept until the bank is full, then a fair sample of all."""

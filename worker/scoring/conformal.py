@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.scoring.state import State
+
 CAPACITY = 2000
 TAIL = 0.1  # the share of the calibration scores that shapes the tail
 SMALLEST = 1e-300  # stands for any smaller p-value
@@ -66,6 +68,20 @@ class CalibrationRing:
         """Take in scores at once."""
         self._scores.extend(scores)
         self._array = self._standard = None
+
+    def state(self) -> State:
+        """Return its scores, oldest first, and those that wait with their times."""
+        return {
+            "scores": self.scores,
+            "times": np.array([time for time, _ in self._waiting], dtype=np.int64),
+            "waiting": np.array([score for _, score in self._waiting], dtype=np.float64),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take up the scores of another one."""
+        pairs = zip(state["times"], state["waiting"], strict=True)
+        self._waiting.extend((int(time), float(score)) for time, score in pairs)
+        self.extend(state["scores"].tolist())
 
     @property
     def scores(self) -> NDArray[np.float64]:

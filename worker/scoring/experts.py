@@ -18,6 +18,7 @@ from worker.core.events import Modality
 from worker.scoring.background import GRID, MedianBackground
 from worker.scoring.bank import VectorBank
 from worker.scoring.gaussian import OnlineGaussian
+from worker.scoring.state import State, integers, nested, part
 
 MIN_LEARNED = 8
 MIN_CAPTIONS = 2  # captions are sparse, and one neighbour is all that their distance needs
@@ -40,6 +41,12 @@ class Expert(Protocol):
     def learn(self, features: Features) -> None:
         """Take the Moment in as normal."""
 
+    def state(self) -> State:
+        """Return all that was learned."""
+
+    def restore(self, state: State) -> None:
+        """Take up what another one of the same kind has learned."""
+
 
 class GaussianExpert:
     """Distance of one feature vector from the source's online Gaussian."""
@@ -57,6 +64,14 @@ class GaussianExpert:
         """Update the Gaussian."""
         if (x := features.get(self._feature)) is not None:
             self._gaussian.learn(x)
+
+    def state(self) -> State:
+        """Return the Gaussian's numbers."""
+        return self._gaussian.state()
+
+    def restore(self, state: State) -> None:
+        """Take up the Gaussian's numbers."""
+        self._gaussian.restore(state)
 
 
 class GridExpert:
@@ -79,6 +94,15 @@ class GridExpert:
             self._gaussian.learn(deviation)
         if "luminance" in features:
             self._background.learn(features["luminance"])
+
+    def state(self) -> State:
+        """Return the background and the Gaussian's numbers."""
+        return nested({"background": self._background.state(), "gaussian": self._gaussian.state()})
+
+    def restore(self, state: State) -> None:
+        """Take up both."""
+        self._background.restore(part(state, "background"))
+        self._gaussian.restore(part(state, "gaussian"))
 
     def _deviation(self, features: Features) -> NDArray[Any] | None:
         thumbnail = features.get("luminance")
@@ -107,6 +131,15 @@ class NearestExpert:
         if rows is not None:
             self._learned += 1
             self._bank.learn(rows.reshape(-1, rows.shape[-1]))
+
+    def state(self) -> State:
+        """Return the bank, and how many Moments it was offered."""
+        return {"learned": integers(self._learned), **nested({"bank": self._bank.state()})}
+
+    def restore(self, state: State) -> None:
+        """Take up both."""
+        self._learned = int(state["learned"][0])
+        self._bank.restore(part(state, "bank"))
 
 
 VISUAL_DIM = 64

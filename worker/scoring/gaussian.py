@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.scoring.state import State, from_triangle, integers, triangle
+
 MEMORY = 20_000  # updates after which the oldest ones fade
 REFRESH_LIMIT = 256  # the factor is renewed after at most so many updates
 REFRESH_SHARE = 8  # while young, after an eighth of the updates so far
@@ -51,10 +53,28 @@ class OnlineGaussian:
         if self.count >= 2 and self._since_refresh >= due:
             self._refresh()
 
+    def state(self) -> State:
+        """Return its numbers."""
+        return {
+            "counts": integers(self.count, self._since_refresh),
+            "mean": self._mean,
+            "covariance": triangle(self._covariance),
+            "whitener": triangle(self._whitener),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take up the numbers of one of the same dimension."""
+        self.count, self._since_refresh = map(int, state["counts"])
+        self._mean = state["mean"].copy()
+        lower = from_triangle(state["covariance"])
+        self._covariance = lower + np.tril(lower, -1).T
+        self._whitener = from_triangle(state["whitener"])
+
     def _refresh(self) -> None:
         self._since_refresh = 0
         shrunk = oas_covariance(self._covariance.astype(np.float64), min(self.count, MEMORY))
-        self._whitener = inverse_lower(np.linalg.cholesky(shrunk)).astype(np.float32)
+        inverse = inverse_lower(np.linalg.cholesky(shrunk))
+        self._whitener = np.tril(inverse).astype(np.float32, order="C")
 
 
 def inverse_lower(factor: Vector) -> Vector:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,24 +24,37 @@ class Pool:
     medians of a young source are poor.
     """
 
-    def __init__(self) -> None:
-        self._members: list[Mapping[str, CalibrationRing]] = []
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._members: dict[str, Mapping[str, CalibrationRing] | None] = dict.fromkeys(names)
         self._scores: dict[str, NDArray[np.float64]] = {}
-        self._stale = 0
+        self._outdated = False
 
-    def join(self, rings: Mapping[str, CalibrationRing]) -> None:
+    def join(self, name: str, rings: Mapping[str, CalibrationRing]) -> None:
         """Let a source take part with its rings by expert, while there is room."""
-        if len(self._members) < MAX_SOURCES:
-            self._members.append(rings)
+        if name in self._members or len(self._members) < MAX_SOURCES:
+            self._members[name] = rings
+
+    def leave(self, name: str) -> None:
+        """Let a source take part no more, from the next refresh on."""
+        if name in self._members:
+            del self._members[name]
+            self._outdated = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sources that take part, in the order in which they joined."""
+        return tuple(self._members)
+
+    def is_due(self, number: int) -> bool:
+        """Tell whether the rings are to be looked at after the index's `number`-th Moment."""
+        return self._outdated or number % max(1, min(len(self._members), MAX_STALE)) == 0
 
     def refresh(self) -> None:
-        """Look at the rings again where enough has happened; to be called once per Moment."""
-        self._stale += 1
-        if self._stale < min(len(self._members), MAX_STALE):
-            return
-        self._stale = 0
-        names = {name for rings in self._members for name in rings}
-        self._scores = {name: self._gathered(name) for name in names}
+        """Look at the rings of those who take part."""
+        rings = [each for each in self._members.values() if each is not None]
+        names = {name for each in rings for name in each}
+        self._scores = {name: _gathered(name, rings) for name in names}
+        self._outdated = False
 
     def scores(self, expert: str) -> NDArray[np.float64]:
         """Return the standardised scores (n,) of an expert, n >= 0."""
@@ -52,10 +65,11 @@ class Pool:
         """The scores of the expert that has most."""
         return max(map(len, self._scores.values()), default=0)
 
-    def _gathered(self, name: str) -> NDArray[np.float64]:
-        parts: list[NDArray[Any]] = []
-        for rings in self._members:
-            if (standard := rings[name].standard()) is not None:
-                median, spread = standard
-                parts.append((rings[name].scores[-MAX_EACH:] - median) / spread)
-        return np.concatenate(parts) if parts else _NONE
+
+def _gathered(name: str, members: Iterable[Mapping[str, CalibrationRing]]) -> NDArray[np.float64]:
+    parts: list[NDArray[Any]] = []
+    for rings in members:
+        if (standard := rings[name].standard()) is not None:
+            median, spread = standard
+            parts.append((rings[name].scores[-MAX_EACH:] - median) / spread)
+    return np.concatenate(parts) if parts else _NONE

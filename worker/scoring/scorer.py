@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from worker.core.messages import Assessment, ExpertScore, Warmup
 from worker.core.policy import score_of
-from worker.core.rfc3339 import seconds
+from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
-from worker.scoring.conformal import CAPACITY, CalibrationRing, hashed_uniform, p_value
-from worker.scoring.experts import Expert, Features, build_experts, finite
-from worker.scoring.pool import Pool
+from worker.scoring.conformal import CAPACITY, hashed_uniform, p_value
+from worker.scoring.experts import Features, finite
+from worker.scoring.memory import CARRIED, SourceMemory
+from worker.scoring.pool import MAX_STALE, Pool
+from worker.scoring.state import State
 
 OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
 MAX_SOURCES = 2048  # remembered, the last ones heard; each takes about a megabyte
-MAX_LAG = seconds(60)
-LAG_SHARE = 8  # while a source is young, an eighth of its age
 LEARN_ABOVE = 0.01  # less likely Moments are not taken in as normal,
 UNGATED = 0.01  # but for this share of them, so that a new normality is learned in the end
+REPLAY_MOMENTS = 4000  # of all sources together, after which a source's state is to be stored anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,48 +57,55 @@ class Scored:
         return combine.reasons(self.votes)
 
 
-@dataclass(slots=True)
-class _Source:
-    experts: dict[str, Expert]
-    rings: dict[str, CalibrationRing]
-    first_time: int | None = None
-    text: tuple[float, float | None] | None = None  # raw score and p-value of the last caption
+@dataclass(frozen=True, slots=True)
+class ScorerState:
+    """What a Scorer knows beside its sources: Moments learned, and when its pool looked at whom."""
 
-
-CARRIED: Final = "text"  # the expert whose judgement is carried along with a caption
+    moments: int = 0
+    refreshed: int = 0
+    pool: tuple[str, ...] = ()
 
 
 class Scorer:
-    """Keeps per source the experts' states and their calibration."""
+    """Keeps per source the experts' states and their calibration.
 
-    def __init__(self, rules: ScoringRules) -> None:
+    The Moments that were learned have numbers, from 1. A Scorer comes back to where it was from its
+    `state`, what is known of its sources, and the Moments since: `restore`, `relearn`, `restored`.
+    """
+
+    def __init__(self, rules: ScoringRules, state: ScorerState | None = None) -> None:
+        was = state or ScorerState()
         self._rules = rules
-        self._sources: OrderedDict[str, _Source] = OrderedDict()
-        self._pool = Pool()
+        self._sources: OrderedDict[str, SourceMemory] = OrderedDict()
+        self._unstored: OrderedDict[str, None] = OrderedDict()  # by their first Moment not stored
+        self._pool = Pool(was.pool)
+        self._moments, self._refreshed = was.moments, was.refreshed
+        self._is_behind = state is not None  # whether the pool has not looked yet since `restore`
+        self._forgotten: list[str] = []
 
     def score(self, source: str, features: Features, time: int, *, carried: bool) -> Scored:
         """Judge one Moment by what was learned before it; nothing changes.
 
         `time` is the Moment's start; `carried` says that its caption was judged earlier already.
         """
-        state = self._sources.get(source) or self._new_source()
+        memory = self._sources.get(source) or self._new_memory()
         features, skipped = finite(features)
         raw = {
             name: value
-            for name, expert in state.experts.items()
+            for name, expert in memory.experts.items()
             if (value := expert.score(features)) is not None and math.isfinite(value)
         }
         p_values = {
             name: p
             for name, value in raw.items()
-            if (p := self._p_value(source, state, name, value, time)) is not None
+            if (p := self._p_value(source, memory, name, value, time)) is not None
         }
-        if carried and state.text is not None:
-            raw[CARRIED], carried_p = state.text
+        if carried and memory.caption is not None:
+            raw[CARRIED], carried_p = memory.caption
             if carried_p is not None:
                 p_values[CARRIED] = carried_p
         votes = combine.votes(p_values)
-        return Scored(self._assessment(state, p_values, votes), raw, votes, skipped)
+        return Scored(self._assessment(memory, p_values, votes), raw, votes, skipped)
 
     def learn(
         self, source: str, features: Features, time: int, scored: Scored, *, carried: bool
@@ -106,52 +114,130 @@ class Scorer:
 
         An unusual Moment (p <= alpha) does neither; one with p < LEARN_ABOVE only calibrates.
         """
-        features, _ = finite(features)
-        state = self._known(source)
-        state.first_time = time if state.first_time is None else state.first_time
-        self._settle(state, time)
-        if not carried and CARRIED in features:
-            judged = scored.assessment.experts.get(CARRIED)
-            value = scored.raw.get(CARRIED)
-            p_text = None if judged is None else judged.p_value
-            state.text = None if value is None else (value, p_text)
+        self._moments += 1
+        self._take_in(source, features, time, scored, carried=carried)
+        if self._pool.is_due(self._moments):
+            self._pool.refresh()
+            self._refreshed = self._moments
+
+    @property
+    def state(self) -> ScorerState:
+        """What it knows beside its sources."""
+        return ScorerState(self._moments, self._refreshed, self._pool.names)
+
+    def learned_from(self, source: str) -> LearnedFrom | None:
+        """Return what the memory of a source consists of; None where there is none."""
+        memory = self._sources.get(source)
+        return None if memory is None else memory.learned
+
+    def due(self) -> Iterator[tuple[str, State]]:
+        """Yield the sources whose numbers are to be stored now, a few at a time.
+
+        It is never their turn but right after a look of the pool: so each look can be had again.
+        """
+        if self._refreshed != self._moments:
+            return
+        for _ in range(1 + MAX_STALE * len(self._unstored) // REPLAY_MOMENTS):
+            name = next(iter(self._unstored), None)
+            if name is None or self._moments - self._sources[name].learned.first < REPLAY_MOMENTS:
+                return
+            del self._unstored[name]
+            memory = self._sources[name]
+            memory.learned = LearnedFrom(self._moments, self._moments + 1, self._moments)
+            yield name, memory.state()
+
+    def forgotten(self) -> list[str]:
+        """Return the sources that were forgotten since the last call."""
+        names, self._forgotten = self._forgotten, []
+        return names
+
+    def restore(self, source: str, learned: LearnedFrom, numbers: State) -> None:
+        """Take up the numbers of a source. Raises KeyError or ValueError where they do not fit."""
+        memory = SourceMemory(self._rules.text_dim, learned)
+        memory.restore(numbers)
+        self._sources[source] = memory
+        self._pool.join(source, memory.rings)
+
+    def relearn(
+        self,
+        number: int,
+        source: str,
+        features: Features,
+        time: int,
+        scored: Scored,
+        *,
+        carried: bool,
+    ) -> None:
+        """Learn a Moment again, in the order of their numbers."""
+        if self._is_behind and number > self._refreshed:
+            self._look()
+        moments, self._moments = self._moments, number
+        self._take_in(source, features, time, scored, carried=carried)
+        self._moments = moments
+
+    def restored(self, learned: Iterable[tuple[str, LearnedFrom]]) -> None:
+        """End it. Raises ValueError where a source did not learn all that it should have."""
+        if self._is_behind:
+            self._look()
+        by_age = sorted(learned, key=lambda pair: pair[1].last)
+        for name, each in by_age:
+            memory = self._sources.get(name)
+            if memory is None or memory.learned.last != each.last:
+                raise ValueError("Moments of a source are missing")
+        self._sources = OrderedDict((name, self._sources[name]) for name, _ in by_age)
+        for name, each in by_age:
+            self._sources[name].learned = each
+        unstored = [pair for pair in by_age if pair[1].first <= pair[1].last]
+        unstored.sort(key=lambda pair: pair[1].first)
+        self._unstored = OrderedDict.fromkeys(name for name, _ in unstored)
+
+    def _look(self) -> None:
+        self._is_behind = False
+        self._pool.refresh()
+
+    def _take_in(
+        self, source: str, features: Features, time: int, scored: Scored, *, carried: bool
+    ) -> None:
+        memory = self._known(source)
+        memory.pass_time(time)
+        if not carried and CARRIED in features and CARRIED not in scored.skipped:
+            memory.caption = _judged(scored)
         p = scored.assessment.p_value
         if p is not None and p <= self._rules.alpha:
             return
-        for name, value in scored.raw.items():
-            if not (carried and name == CARRIED):
-                state.rings[name].add(time, value)
+        memory.calibrate(time, scored.raw, carried=carried)
         if p is None or p >= LEARN_ABOVE or self._draw(source, time, "ungated") <= UNGATED:
-            for name, expert in state.experts.items():
-                if not (carried and name == CARRIED):  # it was learned when it was present
-                    expert.learn(features)
+            known = {name: value for name, value in features.items() if name not in scored.skipped}
+            memory.learn(known, carried=carried)
 
-    def _known(self, source: str) -> _Source:
-        """Return the state of the source, from now on the last one to be forgotten."""
-        state = self._sources.get(source)
-        if state is None:
-            state = self._sources[source] = self._new_source()
-            self._pool.join(state.rings)
+    def _known(self, source: str) -> SourceMemory:
+        """Return the memory of the source, from now on the last one to be forgotten."""
+        memory = self._sources.get(source)
+        if memory is None:
+            memory = self._sources[source] = self._new_memory()
+            self._pool.join(source, memory.rings)
             if len(self._sources) > MAX_SOURCES:
-                self._sources.popitem(last=False)
+                self._forget(next(iter(self._sources)))
         self._sources.move_to_end(source)
-        return state
+        if source not in self._unstored:
+            self._unstored[source] = None
+            memory.learned = replace(memory.learned, first=self._moments)
+        memory.learned = replace(memory.learned, last=self._moments)
+        return memory
 
-    def _new_source(self) -> _Source:
-        experts = build_experts(self._rules.text_dim)
-        return _Source(experts, {name: CalibrationRing() for name in experts})
+    def _forget(self, source: str) -> None:
+        del self._sources[source]
+        self._unstored.pop(source, None)
+        self._pool.leave(source)
+        self._forgotten.append(source)
 
-    def _settle(self, state: _Source, time: int) -> None:
-        age = time - (time if state.first_time is None else state.first_time)
-        until = time - min(MAX_LAG, age // LAG_SHARE)
-        for ring in state.rings.values():
-            ring.settle(until)
-        self._pool.refresh()
+    def _new_memory(self) -> SourceMemory:
+        return SourceMemory(self._rules.text_dim, LearnedFrom(None, self._moments, self._moments))
 
     def _p_value(
-        self, source: str, state: _Source, name: str, value: float, time: int
+        self, source: str, memory: SourceMemory, name: str, value: float, time: int
     ) -> float | None:
-        ring = state.rings[name]
+        ring = memory.rings[name]
         tie = self._draw(source, time, name)
         if len(ring) >= max(OWN_RING, self._rules.needed):
             return p_value(value, ring.scores, tie)
@@ -165,7 +251,7 @@ class Scorer:
         return hashed_uniform(self._rules.seed, *parts)
 
     def _assessment(
-        self, state: _Source, p_values: dict[str, float], votes: dict[str, float]
+        self, memory: SourceMemory, p_values: dict[str, float], votes: dict[str, float]
     ) -> Assessment:
         p = combine.combined(votes) if votes else None
         return Assessment(
@@ -175,10 +261,17 @@ class Scorer:
             experts={name: ExpertScore(score_of(q), q) for name, q in p_values.items()},
             consistency={},
             contributions=combine.contributions(votes),
-            warmup=self._warmup(state) if p is None else None,
+            warmup=self._warmup(memory) if p is None else None,
         )
 
-    def _warmup(self, state: _Source) -> Warmup:
+    def _warmup(self, memory: SourceMemory) -> Warmup:
         need = self._rules.needed
-        own = max(len(ring) for ring in state.rings.values())
+        own = max(len(ring) for ring in memory.rings.values())
         return Warmup(have=min(need, max(self._pool.size, own)), need=need)
+
+
+def _judged(scored: Scored) -> tuple[float, float | None] | None:
+    """Return the raw score and the p-value of a Moment's own caption."""
+    judged = scored.assessment.experts.get(CARRIED)
+    value = scored.raw.get(CARRIED)
+    return None if value is None else (value, None if judged is None else judged.p_value)

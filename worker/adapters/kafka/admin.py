@@ -18,10 +18,14 @@ from worker.errors import OperatorError
 
 @dataclass(frozen=True, slots=True)
 class TopicInfo:
-    """An existing topic; `config` holds the effective values, as Kafka spells them."""
+    """An existing topic; `config` holds the effective values, as Kafka spells them.
+
+    `id` is the brokers' own: another one when the topic is deleted and created anew.
+    """
 
     partitions: int
     config: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +63,17 @@ class KafkaAdmin:
         """Return those of the topics that exist."""
         try:
             found = self._client.describe_topics(list(topics))
-            counts = {
-                each["name"]: len(each["partitions"]) for each in found if not each["error_code"]
-            }
-            configs = self._configs(counts)
+            existing = {each["name"]: each for each in found if not each["error_code"]}
+            configs = self._configs(existing)
         except KafkaError as error:
             raise OperatorError(
                 f"Kafka does not describe the topics ({error}): give this user the right to"
                 " describe topics and their configuration"
             ) from error
-        return {name: TopicInfo(count, configs.get(name, {})) for name, count in counts.items()}
+        return {
+            name: TopicInfo(len(each["partitions"]), configs.get(name, {}), str(each["topic_id"]))
+            for name, each in existing.items()
+        }
 
     def create(self, specs: Iterable[TopicSpec]) -> None:
         """Create the topics and wait until they have leaders; those that exist are left alone."""

@@ -80,6 +80,13 @@ class KafkaInputLog:
         self._consumer.pause(*(wanted - paused))
         self._consumer.resume(*(paused - wanted))
 
+    def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Read on from these offsets."""
+        for partition in self._membership.partitions & offsets.keys():
+            self._consumer.seek(ClientPartition(*partition), offsets[partition])
+        self._caught_up -= offsets.keys()
+        self._ends.expire()
+
     def close(self) -> None:
         """Leave the group."""
         self._ends.close()

@@ -138,8 +138,8 @@ class KafkaOutbox:
         for future in sent:
             future.get(timeout=0)  # a batch that failed does not fail the transaction by itself
         offsets = {
-            ClientPartition(*partition): OffsetAndMetadata(offset, "", -1)
-            for partition, offset in unit.offsets.items()
+            ClientPartition(*partition): OffsetAndMetadata(offset, metadata, -1)
+            for partition, (offset, metadata) in unit.offsets.items()
         }
         self._producer.send_offsets_to_transaction(offsets, ownership.token)
         self._producer.commit_transaction()

@@ -13,7 +13,7 @@ from worker.core.messages.headers import (
     late_headers,
     output_headers,
 )
-from worker.core.messages.ids import alert_id, observation_id
+from worker.core.messages.ids import alert_id, amendment_id, observation_id
 from worker.core.messages.observation import DecisionRecord, Observation, read_observation
 from worker.core.messages.parts import InputRef, Modalities
 from worker.core.messages.writing import to_json
@@ -32,6 +32,7 @@ __all__ = [
     "Observation",
     "Warmup",
     "alert_id",
+    "amendment_id",
     "capped_value",
     "dead_letter_headers",
     "late_headers",

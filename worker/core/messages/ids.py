@@ -14,6 +14,11 @@ def observation_id(
     return _digest("observation", source, str(window_start), str(window_end), correlation_id)
 
 
+def amendment_id(observation: str, modality: str, offset: int) -> str:
+    """Return the id of the Observation that amends another one by the event at this offset."""
+    return _digest("amendment", observation, modality, str(offset))
+
+
 def alert_id(source: str, rule: str, window_start: int) -> str:
     """Return the id of the alert which the rule opened; `window_start` of its first Moment."""
     return _digest("alert", source, rule, str(window_start))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 from worker.core import rfc3339
@@ -19,7 +19,7 @@ from worker.core.messages.parts import (
 )
 from worker.core.messages.reading import Fields, fields_of
 from worker.core.messages.vectors import Float16Array
-from worker.core.messages.writing import Document, without_none
+from worker.core.messages.writing import Document, in_order, without_none
 from worker.core.moment import ClosedBy
 from worker.core.policy import Severity
 
@@ -51,8 +51,10 @@ class Observation:
 
     `[window_start, window_end)` for windows; for a correlated Moment the earliest and the latest
     event time. `embedding` is the fused vector, (dim,), of dim 0 where no modality could be
-    embedded; `features` are the float16 inputs of the experts by name, of any shape: learning from
-    them again gives the live state.
+    embedded; `features` are the float16 inputs of the experts by name, of any shape, `raw_scores`
+    what these said: learning from both again gives the live state. `number` counts the Moments that
+    were learned in the source's partition. One that `amends` an earlier Observation, by its id, is
+    about events that were late for it; such a one is not learned.
     """
 
     observation_id: str
@@ -70,6 +72,9 @@ class Observation:
     degraded: tuple[str, ...]
     correlation_id: str | None = None
     traceparent: str | None = None
+    number: int = 0
+    raw_scores: Mapping[str, float] = field(default_factory=dict)
+    amends: str | None = None
 
     def __post_init__(self) -> None:
         check_window(self.window_start, self.window_end)
@@ -84,9 +89,12 @@ class Observation:
             "window_start": rfc3339.format(self.window_start),
             "window_end": rfc3339.format(self.window_end),
             "correlation_id": self.correlation_id,
+            "amends": self.amends,
+            "number": self.number,
             "closed_by": self.closed_by,
             "modalities": self.modalities.document(),
             "assessment": self.assessment.document(),
+            "raw_scores": in_order(self.raw_scores),
             "decision": self.decision.document(),
             "inputs": [each.document() for each in self.inputs],
             "model": self.model,
@@ -95,7 +103,7 @@ class Observation:
             "embedding": {"dim": self.embedding.size, "data": vectors.encode(self.embedding)},
             "features": {name: _feature(self.features[name]) for name in sorted(self.features)},
         }
-        return without_none(document, "correlation_id", "traceparent")
+        return without_none(document, "correlation_id", "amends", "traceparent")
 
 
 def read_observation(value: bytes) -> Observation:
@@ -117,6 +125,9 @@ def read_observation(value: bytes) -> Observation:
         degraded=fields.texts("degraded"),
         correlation_id=fields.optional("correlation_id", fields.text),
         traceparent=fields.optional("traceparent", fields.text),
+        number=fields.optional("number", fields.integer) or 0,
+        raw_scores=fields.optional("raw_scores", fields.numbers) or {},
+        amends=fields.optional("amends", fields.text),
     )
 
 

@@ -1,0 +1,61 @@
+"""The state of a partition index as values: how it is taken from its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from worker.core.events import Event
+from worker.core.moment import Moment
+from worker.core.pairing import Pairing
+from worker.core.ports import Output
+from worker.core.source_state import Kept, SourceState, UnsettledMoment, place_of
+from worker.runtime.judge import Judge
+from worker.runtime.state_records import IndexState, StateWriter
+
+Keep = Callable[[Event], Kept]
+Numbered = tuple[int, Moment]
+
+
+def source_states(
+    names: Iterable[str],
+    pairing: Pairing,
+    unsettled: Iterable[Numbered],
+    judge: Judge,
+    keep: Keep,
+) -> Iterator[SourceState]:
+    """Yield what is remembered of each source; `keep` says how an event is to be found again."""
+    moments: dict[str, list[UnsettledMoment]] = {}
+    for number, moment in unsettled:
+        moments.setdefault(moment.source, []).append(_stored(number, moment, keep))
+    for name in sorted(names):
+        yield SourceState(
+            source=name,
+            pairing=pairing.state(name, keep),
+            unsettled=tuple(moments.get(name, ())),
+            alert=judge.alert_of(name),
+            learned=judge.learned_from(name),
+        )
+
+
+def state_records(
+    writer: StateWriter, index: IndexState, states: Iterable[SourceState], forgotten: Iterable[str]
+) -> Iterator[Output]:
+    """Yield the records of a commit: the sources that changed, and what all of them share."""
+    for source in forgotten:
+        yield writer.no_numbers(source)
+    for state in states:
+        yield writer.source(index.number, state)
+    yield writer.index(index)
+
+
+def _stored(number: int, moment: Moment, keep: Keep) -> UnsettledMoment:
+    return UnsettledMoment(
+        number=number,
+        start=moment.start,
+        end=moment.end,
+        events=tuple(map(place_of, moment.events)),
+        closed_by=moment.closed_by,
+        carried=None if moment.carried is None else keep(moment.carried),
+        correlation_id=moment.correlation_id,
+        amends=moment.amends,
+    )

@@ -1,0 +1,161 @@
+"""The records of topic `snapshots`: how the state of a partition index is written and read.
+
+Keys: `index` for what its sources share, `source:NAME` for what is small and written with each
+commit that changed it, `scorer:NAME` for the learned numbers, written now and then. States say
+the number of their commit: those of before a cold start do not count.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import safetensors.numpy
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from safetensors import SafetensorError
+
+from worker.core.ports import Output
+from worker.core.source_state import SourceState
+from worker.scoring.scorer import ScorerState
+from worker.scoring.state import State, integers
+
+VERSION = 1
+INDEX_KEY = b"index"
+SOURCE, SCORER = "source:", "scorer:"
+
+T = TypeVar("T")
+
+
+class StateRecordError(Exception):
+    """A record that this version cannot read. One sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """What the sources of a partition index share. `number` counts its commits.
+
+    State records with a number up to `since` are of before its last cold start. `closed` counts
+    Moments; `clock` is the append time reached, in microseconds.
+    """
+
+    group: str
+    number: int = 0
+    since: int = 0
+    closed: int = 0
+    clock: int = 0
+    scorer: ScorerState = field(default_factory=ScorerState)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSource:
+    """What is known of a source since the commit `number`."""
+
+    number: int
+    state: SourceState
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNumbers:
+    """The learned numbers of a source after the Moment `moments` of its partition index."""
+
+    moments: int
+    arrays: State
+
+
+@dataclass
+class Stored:
+    """All that the topic's partition holds: the last record of each key."""
+
+    index: IndexState | None = None
+    sources: dict[str, StoredSource] = field(default_factory=dict)
+    numbers: dict[str, bytes] = field(default_factory=dict)  # read when all are known
+
+    def take(self, key: bytes, value: bytes | None) -> None:
+        """Take in a record, in their order. Raises StateRecordError."""
+        kind, _, name = key.decode(errors="replace").partition(":")
+        match f"{kind}:" if name else kind:
+            case "index":
+                self.index = None if value is None else _read(_INDEX, value)
+            case "source:" if value is not None:
+                self.sources[name] = _read(_SOURCE, value)[0]
+            case "source:":
+                self.sources.pop(name, None)
+            case "scorer:" if value is not None:
+                self.numbers[name] = value
+            case "scorer:":
+                self.numbers.pop(name, None)
+
+
+def read_numbers(value: bytes) -> StoredNumbers:
+    """Return learned numbers from their record. Raises StateRecordError."""
+    try:
+        arrays = safetensors.numpy.load(value)
+        version, moments = map(int, arrays.pop("record"))
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise StateRecordError(f"a scorer's record cannot be read ({error})") from None
+    _check_version(version)
+    return StoredNumbers(moments, arrays)
+
+
+_BYTES = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+_VERSIONED = re.compile(rb'\{"version":(\d{1,9}),"state":(.*)\}', re.DOTALL)
+_INDEX = TypeAdapter(IndexState)
+_SOURCE = TypeAdapter(tuple[StoredSource], config=_BYTES)  # a tuple passes the configuration on
+
+
+class StateWriter:
+    """Makes the records of one partition index."""
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self._topic = topic
+        self._partition = partition
+
+    def index(self, state: IndexState) -> Output:
+        """Return the record of what the sources share."""
+        return self._output(INDEX_KEY, _versioned(_INDEX.dump_json(state)))
+
+    def source(self, number: int, state: SourceState) -> Output:
+        """Return the record of a source, or its tombstone where nothing is remembered."""
+        key = f"{SOURCE}{state.source}".encode()
+        if state.is_empty:
+            return self._output(key, None)
+        return self._output(key, _versioned(_SOURCE.dump_json((StoredSource(number, state),))))
+
+    def numbers(self, moments: int, source: str, state: State) -> Output:
+        """Return the record of a source's learned numbers, as they are after `moments`."""
+        arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
+        value = safetensors.numpy.save({"record": integers(VERSION, moments), **arrays})
+        return self._output(f"{SCORER}{source}".encode(), value)
+
+    def no_numbers(self, source: str) -> Output:
+        """Return the tombstone of a source's learned numbers."""
+        return self._output(f"{SCORER}{source}".encode(), None)
+
+    def _output(self, key: bytes, value: bytes | None) -> Output:
+        return Output(self._topic, key, value, partition=self._partition)
+
+
+def _versioned(document: bytes) -> bytes:
+    return b'{"version":%d,"state":%b}' % (VERSION, document)
+
+
+def _read(adapter: TypeAdapter[T], value: bytes) -> T:
+    match = _VERSIONED.fullmatch(value)
+    if match is None:
+        raise StateRecordError("a state record cannot be read (it has no version)")
+    _check_version(int(match[1]))
+    try:
+        return adapter.validate_json(match[2])
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise StateRecordError(f"a state record cannot be read ({first['msg']})") from None
+
+
+def _check_version(version: int) -> None:
+    if version > VERSION:
+        raise StateRecordError(
+            f"a state record was written by a newer version (format {version}, this one reads"
+            f" {VERSION})"
+        )
