@@ -53,7 +53,7 @@ class Site:
     ) -> None:
         self.config = _config(kafka.bootstrap, settings or {})
         self.directory = directory
-        self.largest = largest
+        self._largest = largest
         with KafkaAdmin(self.config.kafka) as admin:
             admin.create(specs(self.config.topics, partitions, largest, replication_factor=1))
         write_config(self.config, directory / "mmworker.yaml")
@@ -71,7 +71,7 @@ class Site:
     def send(self, parts: Iterable[Sequence[Output]], pause: float = 0) -> int:
         """Append part after part; what is in one part is in the log before the next one begins."""
         sent = 0
-        sink = KafkaSink(self.config.kafka, max_record_bytes=self.largest)
+        sink = KafkaSink(self.config.kafka, max_record_bytes=self._largest)
         try:
             for part in parts:
                 for output in part:

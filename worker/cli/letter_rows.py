@@ -37,6 +37,7 @@ def print_tables(found: Iterable[SetAside]) -> None:
     rows = iter(found)
     while page := list(islice((_cells(each) for each in rows), _PAGE)):
         table = Table(*_COLUMNS, box=box.SIMPLE_HEAD)
+        table.columns[0].no_wrap = True  # it is copied into `show`
         for cells in page:
             table.add_row(*map(Text, cells))
         console.print(table)
@@ -64,8 +65,8 @@ def json_row(found: SetAside) -> dict[str, object]:
 
 def counts_line(found: Counter[str], kind: str) -> str:
     """Return how many there are by reason; late events by topic."""
-    noun = "dead letters" if kind == "dead-letter" else "late events"
-    return f"{found.total()} {noun}{counts_text(found)}"
+    noun = "dead letter" if kind == "dead-letter" else "late event"
+    return f"{found.total()} {noun}{'' if found.total() == 1 else 's'}{counts_text(found)}"
 
 
 def label(found: SetAside) -> str:
