@@ -6,8 +6,11 @@ import base64
 import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka import TopicPartition as ClientPartition
 
 from tests.cli.letters import (
     HOSTILE,
@@ -281,6 +284,21 @@ def test_a_stretch_can_be_read_again_and_others_after_it(site: Site) -> None:
         first = [list(reader.read(span)) for span in (one, other, one)]
     assert first[0] == first[2]
     assert [record.partition for record in first[1]] == [1, 1, 1]
+
+
+def test_what_is_deleted_before_it_is_read_is_passed_over(
+    kafka_server: LocalKafka, tmp_path: Path
+) -> None:
+    site = Site(kafka_server, tmp_path)
+    site.send([[dead_letter(site, number) for number in range(5)]])
+    topic = site.config.topics.dead_letters
+    admin: Any = KafkaAdminClient(bootstrap_servers=kafka_server.bootstrap)
+    with TopicReader(site.config.kafka) as reader:
+        (span,) = reader.spans(topic, [0], None)
+        admin.delete_records({ClientPartition(topic, 0): 3})
+        assert [record.offset for record in reader.read(span)] == [3, 4]
+    admin.close()
+    assert places(rows(invoke(site, "list", "--json").stdout)) == ["0:3", "0:4"]
 
 
 def test_json_lines_are_plain_ascii(site: Site) -> None:

@@ -271,6 +271,20 @@ def test_a_broker_that_does_not_answer_ends_a_batch_that_is_then_seen_by_nobody(
     assert len(inputs(site)) == 2
 
 
+def test_a_commit_that_is_not_waited_for_long_enough_has_an_unknown_outcome(
+    make_site: MakeSite,
+) -> None:
+    site = make_site()
+    with (
+        TransactionalSink(
+            site.config.kafka, "s", max_record_bytes=10**6, commit_timeout=1e-6
+        ) as sink,
+        pytest.raises(LogError) as told,
+    ):
+        sink.append([Output(site.inputs["frame"], KEY, b"x", (), 0)])
+    assert told.value.reason == UNKNOWN_OUTCOME
+
+
 @pytest.mark.parametrize(("answer", "code", "count"), [("y", 0, 3), ("n", 1, 0)])
 def test_on_a_terminal_it_asks_before_it_writes(
     make_site: MakeSite, answer: str, code: int, count: int

@@ -147,10 +147,9 @@ def _append(sink: TransactionalSink, outputs: Sequence[Output], batch: Sequence[
     try:
         sink.append(outputs)
     except LogError as error:
-        first, last = batch[0], batch[-1]
-        places = f"{first.partition}:{first.next_offset - 1} to {last.partition}:{last.next_offset}"
+        first, last = (f"{each.partition}:{each.next_offset - 1}" for each in (batch[0], batch[-1]))
         told = (
-            f"whether the records from {places} were put back is not known: look for"
+            f"whether the records from {first} to {last} were put back is not known: look for"
             " mmworker.redrive.attempt in the input topics before going on"
             if error.reason == UNKNOWN_OUTCOME
             else "nothing of the last batch was put back"
