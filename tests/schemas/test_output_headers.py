@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.schemas.files import faults, load_schema
+from tests.schemas.files import faults, load_example, load_schema
 from tests.schemas.strategies import ids, names, times, traceparents
 from worker.core.events import Record
 from worker.core.messages import capped_value, dead_letter_headers, late_headers, output_headers
+from worker.core.messages.redrive import RedriveOf, redrive_headers
 from worker.errors import Reason
 
 Kind = Literal["alert", "observation"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS_OF_REDRIVE: tuple[RedriveOf, ...] = get_args(RedriveOf)
 ODD_HEADERS = (("ce_id", b"1"), ("ce_id", b"2"), ("blob", b"\xff\x00"), ("nothing", None))
 
 
@@ -121,3 +123,25 @@ def test_a_value_over_the_cap_leaves_its_digest_and_size() -> None:
     }
     error = dead_letter_headers(a_record(()), "envelope", Reason.TOO_LARGE, "too large", "w")
     assert faults(texts(error + headers), load_schema("headers.dead-letter.v1")) == []
+
+
+@pytest.mark.parametrize("of", KINDS_OF_REDRIVE)
+def test_a_record_that_is_put_back_is_an_input_that_says_so(of: RedriveOf) -> None:
+    envelope = tuple(
+        (name, text.encode()) for name, text in load_example("headers.input.frame").items()
+    )
+    put_back = redrive_headers(late_headers(a_record(envelope), 0), of)
+    assert faults(texts(put_back), load_schema("headers.input.v1")) == []
+    added = texts(put_back[len(envelope) :])
+    assert added == {"mmworker.redrive.attempt": "1", "mmworker.redrive.of": of}
+
+
+@pytest.mark.parametrize("of", KINDS_OF_REDRIVE)
+def test_what_fails_or_is_late_again_still_says_how_often_it_was_put_back(of: RedriveOf) -> None:
+    put_back = a_record(redrive_headers((), of))
+    error = dead_letter_headers(put_back, "media", Reason.UNDECODABLE_IMAGE, "again", "w")
+    assert faults(texts(error), load_schema("headers.dead-letter.v1")) == []
+    late = late_headers(put_back, 0)
+    assert faults(texts(late), load_schema("headers.late-event.v1")) == []
+    for headers in (error, late):
+        assert texts(headers)["mmworker.redrive.attempt"] == "1"

@@ -26,6 +26,7 @@ from tests.schemas.files import (
 from worker.core.alerts import Kind
 from worker.core.events import EVENT_TYPES, MODALITIES, Modality
 from worker.core.messages import AlertType, Label
+from worker.core.messages.redrive import RedriveOf
 from worker.core.moment import ClosedBy
 from worker.core.policy import Severity
 from worker.errors import Reason
@@ -184,6 +185,9 @@ def test_closed_lists_are_those_of_the_code() -> None:
     assert observation["properties"]["closed_by"]["enum"] == list(ClosedBy)
     assert errors["mmworker.error.reason"]["enum"] == list(Reason)
     assert types == list(EVENT_TYPES)
+    for name in ("input", "dead-letter", "late-event"):
+        of = load_schema(f"headers.{name}.v1")["properties"]["mmworker.redrive.of"]["enum"]
+        assert of == list(get_args(RedriveOf))
     assert label == list(get_args(Label))
 
 

@@ -1,4 +1,4 @@
-"""A progress bar in seconds of footage, on stderr."""
+"""A progress bar on stderr."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 @contextmanager
 def bar(
-    console: Console, title: str, total_seconds: float | None
+    console: Console, title: str, total: float | None, unit: str = "s of footage"
 ) -> Iterator[Callable[[float], None]]:
-    """Show progress; yields a function that takes the seconds of footage reached."""
+    """Show progress in some unit; yields a function that takes how much of it is reached."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:.0f} s of footage"),
+        TextColumn(f"{{task.completed:.0f}} {unit}"),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(title, total=total_seconds)
+        task = progress.add_task(title, total=total)
         yield lambda reached: progress.update(task, completed=reached)
