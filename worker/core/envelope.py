@@ -13,6 +13,7 @@ from typing import Literal
 
 from worker.core import rfc3339
 from worker.core.events import EVENT_TYPES, ContentType, Event, Modality, Record
+from worker.core.messages.redrive import OF, last_header
 from worker.core.partitioner import partition_for
 from worker.errors import InvalidEventError, Reason
 
@@ -30,8 +31,6 @@ CONTENT_TYPES: Mapping[Modality, frozenset[str]] = {
     Modality.CAPTION: frozenset({"text/plain", "application/json"}),
     Modality.AUDIO: frozenset({"audio/wav", "audio/flac", "audio/ogg", "audio/l16"}),
 }
-
-REDRIVEN = "mmworker.redrive.of"  # header of a record that is sent again: what it had become
 
 _REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -72,7 +71,7 @@ def parse(record: Record, rules: EnvelopeRules) -> Event:
         record=record,
         correlation_id=headers.get("ce_correlationid"),
         traceparent=_traceparent(headers),
-        amends=(REDRIVEN, b"late") in record.headers,
+        amends=last_header(record.headers, OF) == "late",
     )
 
 
