@@ -88,6 +88,7 @@ class SimInput:
         self.inner = MemoryInputLog(log, GROUP, topics)
         self.blind = 0  # polls
         self.fail_next = False
+        self.pause_next: Callable[[], None] | None = None
         self._random = random
         self._max_fetch = max_fetch
         self._paused: frozenset[TopicPartition] = frozenset()
@@ -112,6 +113,9 @@ class SimInput:
         self._last = self.inner.poll(timeout)
         self.inner.pause(self._paused)
         memory_log._MAX_POLL_RECORDS = usual
+        if self.pause_next is not None:
+            pause, self.pause_next = self.pause_next, None
+            pause()
         return self._last
 
     def pause(self, partitions: frozenset[TopicPartition]) -> None:

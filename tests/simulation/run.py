@@ -232,6 +232,9 @@ class Simulation:
                 member.input.fail_next = True
             case Fault.FREEZE:
                 member.frozen_until = self._clock.now + seconds(self._random.uniform(1, 8))
+            case Fault.PAUSE:
+                length = self._random.uniform(0.5, 8)
+                member.input.pause_next = partial(self._pass_time, length)
             case Fault.SLOW:
                 member.slow = not member.slow
             case Fault.CACHE:
