@@ -1,0 +1,62 @@
+"""One seed from its plan to its findings, as text that a failing test or the console shows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.simulation.audit import Finding, audit
+from tests.simulation.plan import Fault, plan
+from tests.simulation.run import OUTPUTS, Run, play, replay
+
+SHOWN = 12  # findings, of perhaps hundreds that have one cause
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What became of one seed. `counts` says what it had in it; `digest` names its outputs."""
+
+    seed: int
+    findings: tuple[Finding, ...]
+    counts: Counter[str]
+    digest: str
+    story: str = field(repr=False)
+
+    @property
+    def rules(self) -> frozenset[str]:
+        return frozenset(finding.rule for finding in self.findings)
+
+
+def check(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Checked:
+    """Play a seed with faults of these kinds, replay it without, and audit it."""
+    planned = plan(seed, kinds)
+    run = play(planned)
+    reference = replay(planned, run.log)
+    findings = tuple(audit(planned, run, reference))
+    lines = [
+        f"seed {seed}: {planned}",
+        *(f"  {step}" for step in run.steps),
+        f"{len(findings)} findings:",
+        *(f"  {finding.rule}: {finding.text[:400]}" for finding in findings[:SHOWN]),
+        f"replay with: python -m tests.simulation {seed}{'' if kinds else ' --calm'}",
+    ]
+    return Checked(seed, findings, _counts(run), _digest(run), "\n".join(lines))
+
+
+def _counts(run: Run) -> Counter[str]:
+    counts = Counter({topic: len(run.log.read_all(topic)) for topic in OUTPUTS})
+    inputs = ("frames", "captions", "audio")
+    counts["events"] = sum(len(run.log.read_all(topic)) for topic in inputs)
+    counts.update({f"fault: {fault}": number for fault, number in run.faults.items()})
+    warm = [one for one in run.log.read_all("observations") if b'"warming_up":false' in (one.value or b"")]
+    counts["warm observations"] = len(warm)
+    return counts
+
+
+def _digest(run: Run) -> str:
+    digest = hashlib.sha256()
+    for topic in ("observations", "alerts"):
+        for record in run.log.read_all(topic):
+            digest.update(record.value or b"")
+    return digest.hexdigest()

@@ -1,0 +1,63 @@
+"""Inference without threads: a batch is done after a drawn number of looks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from worker.core.ports import EmbeddingCache, Telemetry
+from worker.pipeline import Pipeline
+from worker.runtime.inference import QUEUE_BATCHES, Batch, Inference, Result
+
+
+class InlineInference(Inference):
+    """The real decoding, cache checks, encoding and fusion, done within `completed`."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        cache: EmbeddingCache,
+        telemetry: Telemetry,
+        looks: Callable[[], int],
+    ) -> None:
+        self._pipeline = pipeline
+        self._device = "cpu"
+        self._cache = cache
+        self._telemetry = telemetry
+        self._looks = looks
+        self._batches: deque[Batch] = deque()
+        self._left = 0
+
+    def submit(self, batch: Batch) -> None:
+        assert self.has_room, "submitted without room"
+        if not self._batches:
+            self._left = self._looks()
+        self._batches.append(batch)
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._batches) < 2 * QUEUE_BATCHES
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        return {"decode": len(self._batches), "encode": 0}
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._batches)
+
+    def completed(self, timeout: float = 0) -> list[Result]:
+        results = []
+        while self._batches and self._left <= 0:
+            results.append(self._done(self._batches.popleft()))
+            self._left = self._looks()
+        self._left -= 1
+        return results
+
+    def close(self) -> None:
+        self._batches.clear()
+
+    def _done(self, batch: Batch) -> Result:
+        prepared = [self._pipeline.prepare(moment) for moment in batch.moments]
+        embedded = self._pipeline.fuse(prepared, self._vectors(prepared))
+        return Result(batch.label, tuple(embedded))

@@ -1,0 +1,91 @@
+"""One worker of the simulation, from joining the group to its end; and the parts all share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from random import Random
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.simulation.cache import FaultyCache
+from tests.simulation.inline import InlineInference
+from tests.simulation.log import SimInput, SimLog, SimOutbox
+from tests.simulation.plan import Plan, settings
+from tests.simulation.small import shrink
+from tests.simulation.stream import TOPICS
+from tests.simulation.telemetry import Counts
+from worker.core.events import MODALITIES, Modality
+from worker.core.ports import Telemetry
+from worker.pipeline import Pipeline
+from worker.runtime.assemble import build_pipeline, shard_factory
+from worker.runtime.worker import Ports, Worker
+
+DIM = 16  # of embeddings: nothing that is simulated depends on it
+
+
+class TinyEncoder:
+    """Equal content, equal vector: one coordinate and its neighbour, by the content's sum."""
+
+    def __init__(self, modality: Modality) -> None:
+        self.modality = modality
+        self.dim = DIM
+        self.name = f"tiny-{modality}"
+        self.digest = self.name
+
+    def encode(self, batch: list[object]) -> NDArray[np.float16]:
+        rows = np.zeros((len(batch), DIM), np.float16)
+        for row, content in zip(rows, batch, strict=True):
+            data = content.encode() if isinstance(content, str) else np.asarray(content).tobytes()
+            place = int(np.frombuffer(data, np.uint8).sum()) % DIM
+            row[place], row[place - 1] = 0.8, 0.6
+        return rows
+
+
+@cache
+def shared_pipeline() -> Pipeline:
+    """Return the real pipeline with small matrices; it holds no state, so all seeds share it."""
+    shrink()
+    return build_pipeline(settings(False), {each: TinyEncoder(each) for each in MODALITIES})
+
+
+class Member:
+    """A running worker with its ports. `now` is its own wall clock, in microseconds."""
+
+    def __init__(
+        self,
+        name: str,
+        log: SimLog,
+        plan: Plan,
+        random: Random,
+        embeddings: FaultyCache,
+        now: Callable[[], int],
+    ) -> None:
+        self.name = name
+        self.skew = 0
+        self.slow = False
+        self.frozen_until = 0
+        self.counts = Counts()
+        self.input = SimInput(log, tuple(TOPICS.values()), random, plan.max_fetch)
+        self.outbox = SimOutbox(log, random)
+        self._random = random
+        telemetry = cast(Telemetry, self.counts)
+        pipeline = shared_pipeline()
+        inference = InlineInference(pipeline, embeddings, telemetry, self._looks)
+        self.worker = Worker(
+            Ports(self.input, self.outbox, telemetry, lambda: now() + self.skew),
+            inference,
+            shard_factory(plan.settings, pipeline, plan.partitions),
+            plan.settings.pairing.max_buffered_bytes,
+        )
+
+    def leave(self) -> None:
+        """End the session as the service does."""
+        self.worker.discard()
+        self.outbox.close(0)
+        self.input.close()
+
+    def _looks(self) -> int:
+        return self._random.choice((4, 12, 30) if self.slow else (0, 0, 1, 3))

@@ -1,0 +1,123 @@
+"""A second, much simpler opinion on lateness, from the inputs alone.
+
+It follows frames and clips without correlation id, and says which are surely late and which surely
+not. It knows nothing of Moments, outputs, or other sources: so it finds what the worker and its
+undisturbed run get wrong alike, above all an event lost to another camera's clock or modality.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tests.simulation.plan import Plan
+from tests.simulation.reading import Place, Reading
+from worker.core.envelope import EnvelopeRules, parse
+from worker.core.events import Event, Modality
+from worker.core.rfc3339 import seconds
+from worker.errors import InvalidEventError
+from worker.runtime.topics import topic_of_modality
+
+SECOND = 1_000_000
+
+
+@dataclass
+class _Source:
+    """Fronts and open windows of one source. It is closed surely to `low`, at most to `high`."""
+
+    fronts: dict[Modality, int] = field(default_factory=dict)
+    windows: set[int] = field(default_factory=set)
+    captions: set[int] = field(default_factory=set)
+    low: int = 0
+    high: int = 0
+    heard: int = 0
+
+
+def misplaced(plan: Plan, reading: Reading) -> Iterator[str]:
+    """Yield the frames and clips that are late and should not be, or the other way round."""
+    sources: dict[str, _Source] = defaultdict(_Source)
+    for place, event, now in _events(plan, reading):
+        source = sources[event.source]
+        if source.heard and now - source.heard >= _seconds(plan, "idle_timeout_seconds"):
+            _fall_silent(source)
+        ends = reading.ends.get(place)
+        if not ends:
+            continue  # a duplicate, which the audit counts
+        is_late = ends[0] == "late-events"
+        if _is_plain(plan, event):
+            verdict = _verdict(plan, source, event)
+            if verdict is not None and verdict != is_late:
+                yield f"{place} is {'late' if is_late else 'not late'}, and should not be"
+        if not is_late:
+            _accept(plan, source, event, now)
+
+
+def _events(plan: Plan, reading: Reading) -> Iterator[tuple[Place, Event, int]]:
+    """Yield the acceptable events in merged order, each with its append time."""
+    rules = EnvelopeRules(
+        modality_of_topic={t: m for m, t in topic_of_modality(plan.settings).items()},
+        partitions=plan.partitions,
+        partitioner="murmur2",
+        max_record_bytes=plan.settings.limits.max_record_bytes,
+        max_skew=_seconds(plan, "max_skew_seconds"),
+    )
+    inputs = sorted(reading.inputs.items(), key=lambda one: (one[1].timestamp, one[0]))
+    for place, record in inputs:
+        try:
+            yield place, parse(record, rules), record.timestamp
+        except InvalidEventError:
+            continue
+
+
+def _verdict(plan: Plan, source: _Source, event: Event) -> bool | None:
+    end = _end(event)
+    front = source.fronts.get(event.modality, event.time)
+    if end <= front - _seconds(plan, "grace_seconds") or end <= source.low:
+        return True
+    return None if end <= source.high else False
+
+
+def _accept(plan: Plan, source: _Source, event: Event, now: int) -> None:
+    source.heard = now
+    source.fronts[event.modality] = max(source.fronts.get(event.modality, 0), event.time)
+    if event.correlation_id is None:
+        kept = source.windows if _is_plain(plan, event) else source.captions
+        kept.add(_end(event))
+    _close(plan, source)
+
+
+def _close(plan: Plan, source: _Source) -> None:
+    newest = max(source.fronts.values())
+    idle = _seconds(plan, "idle_timeout_seconds")
+    current = {each for each, front in source.fronts.items() if front >= newest - idle}
+    awaited = set(map(Modality, plan.settings.pairing.awaited))
+    waited = current & awaited or current - {Modality.CAPTION} or current
+    reached = min(source.fronts[each] for each in waited) - _seconds(plan, "grace_seconds")
+    _close_until(source, reached, captions=waited == {Modality.CAPTION})
+
+
+def _fall_silent(source: _Source) -> None:
+    _close_until(source, max(source.windows | source.captions, default=0), captions=True)
+
+
+def _close_until(source: _Source, reached: int, *, captions: bool) -> None:
+    due = {end for end in source.windows if end <= reached}
+    source.windows -= due
+    source.low = max(source.low, *due, 0)
+    also = {end for end in source.captions if end <= reached} if captions else set()
+    source.captions -= also
+    source.high = max(source.high, source.low, *also, 0)
+
+
+def _is_plain(plan: Plan, event: Event) -> bool:
+    strict = plan.strict or event.modality is not Modality.CAPTION
+    return strict and event.correlation_id is None
+
+
+def _end(event: Event) -> int:
+    return event.time - event.time % SECOND + SECOND
+
+
+def _seconds(plan: Plan, name: str) -> int:
+    return seconds(float(getattr(plan.settings.pairing, name)))

@@ -1,0 +1,99 @@
+"""What one seed decides before it begins: the stream, the size of everything, the faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from random import Random
+
+from tests.simulation.stream import START, Planned, stream
+from worker.config import Config, load
+from worker.core.rfc3339 import seconds
+
+GRACE, IDLE, CARRY = 1.0, 5.0, 3.0  # seconds, shorter than the defaults: much happens in a minute
+
+
+class Fault(StrEnum):
+    """What can go wrong. The first ones hit the next commit of any member."""
+
+    CRASH_BEFORE_APPEND = "crash before append"
+    CRASH_BETWEEN_APPENDS = "crash between appends"
+    CRASH_BEFORE_OFFSETS = "crash before offsets"
+    CRASH_AFTER_OFFSETS = "crash after offsets"
+    UNKNOWN_OUTCOME = "commit with unknown outcome"
+    ABORTED = "aborted commit"
+    KILL = "kill"
+    EVICTION = "eviction"
+    LEAVE = "leave"
+    JOIN = "join"
+    POLL_ERROR = "poll error"
+    FREEZE = "freeze"
+    PAUSE = "pause behind a poll"
+    SLOW = "slow inference"
+    CACHE = "cache fault"
+    CLOCK = "clock jump"
+
+
+AT_COMMIT = tuple(Fault)[:6]
+HARMLESS = (Fault.FREEZE, Fault.PAUSE, Fault.SLOW, Fault.CACHE, Fault.CLOCK)  # nothing has to be read again
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that is fixed before the first step; `faults` by their time in microseconds."""
+
+    seed: int
+    strict: bool
+    partitions: int
+    members: int
+    max_fetch: int
+    max_merged: int
+    records: tuple[Planned, ...]
+    faults: tuple[tuple[int, Fault], ...]
+
+    @property
+    def settings(self) -> Config:
+        return settings(self.strict)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.partitions} partitions, {self.members} members, {len(self.records)} records,"
+            f" {'strict' if self.strict else 'as-of'} captions,"
+            f" faults: {', '.join(fault for _, fault in self.faults) or 'none'}"
+        )
+
+
+def plan(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Plan:
+    """Return the plan of a seed. Of `kinds` up to six faults are drawn."""
+    rng = Random(f"plan {seed}")
+    sources = rng.choice((1, 1, 2, 2, 3, 4, 5, 6))
+    length = max(9.0, min(34.0, 48 / sources))
+    records = stream(Random(f"stream {seed}"), sources, length)
+    times = sorted(START + seconds(rng.uniform(1, length + IDLE)) for _ in range(rng.randint(1, 6)))
+    return Plan(
+        seed=seed,
+        strict=rng.random() < 0.25,
+        partitions=rng.choice((1, 1, 2, 3)),
+        members=rng.randint(1, 3),
+        max_fetch=rng.choice((3, 20, 500)),
+        max_merged=rng.choice((4, 30, 2000)),
+        records=tuple(records),
+        faults=tuple((time, rng.choice(kinds)) for time in times) if kinds else (),
+    )
+
+
+@cache
+def settings(strict: bool) -> Config:
+    """Return the configuration; sources are warm after 20 Moments, and alerts are frequent."""
+    changes: dict[str, object] = {
+        "pairing.grace_seconds": GRACE,
+        "pairing.idle_timeout_seconds": IDLE,
+        "pairing.carry_caption_seconds": CARRY,
+        "scoring.calibration_moments": 20,
+        "scoring.false_alarms_per_day": 13_000,
+        "scoring.cooldown_seconds": 3,
+    }
+    if strict:
+        changes["pairing.await"] = ["frame", "caption", "audio"]
+    return load(None, {}, changes).config

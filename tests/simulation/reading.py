@@ -1,0 +1,76 @@
+"""What the log says: inputs, and the outputs that each of them is in."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.log import GROUP, SimLog
+from tests.simulation.stream import TOPICS
+from worker.core.events import Record
+from worker.core.ports import TopicPartition
+
+Place = tuple[str, int, int]  # topic, partition, offset
+Document = dict[str, Any]
+
+
+@dataclass
+class Reading:
+    """The log at rest. `ends` says of each input where it ended, with what a copy of it shares."""
+
+    inputs: dict[Place, Record] = field(default_factory=dict)
+    observations: list[Document] = field(default_factory=list)
+    alerts: list[Document] = field(default_factory=list)
+    refused: dict[Place, tuple[str, ...]] = field(default_factory=dict)
+    ends: dict[Place, list[str]] = field(default_factory=lambda: defaultdict(list))
+    uncommitted: list[str] = field(default_factory=list)
+
+
+def read(log: SimLog) -> Reading:
+    """Read everything that a `read_committed` reader sees."""
+    found = Reading(
+        observations=[_document(record) for record in log.read_all("observations")],
+        alerts=[_document(record) for record in log.read_all("alerts")],
+    )
+    for topic in sorted(TOPICS.values()):
+        for record in log.read_all(topic):
+            found.inputs[topic, record.partition, record.offset] = record
+    for seen in found.observations:
+        for one in seen["inputs"]:
+            if not one.get("carried"):
+                place = (one["topic"], one["partition"], one["offset"])
+                found.ends[place].append(f"observation {seen['observation_id']}")
+    for topic, prefix, last in (("dead-letters", "error", "reason"), ("late-events", "late", "watermark")):
+        for record in log.read_all(topic):
+            named = {key: (value or b"").decode(errors="replace") for key, value in record.headers}
+            part = {key: named[f"mmworker.{prefix}.{key}"] for key in ("topic", "partition", "offset")}
+            place = (part["topic"], int(part["partition"]), int(part["offset"]))
+            found.ends[place].append(topic)
+            found.refused[place] = (topic, named[f"mmworker.{prefix}.{last}"])
+    found.uncommitted = _uncommitted(log)
+    return found
+
+
+def identity(record: Record) -> tuple[object, ...]:
+    """Return what two copies of an event have in common."""
+    headers = dict(record.headers)
+    return record.key, headers.get("ce_type"), headers.get("ce_id")
+
+
+def _document(record: Record) -> Document:
+    document: Document = json.loads(record.value or b"{}")
+    return document
+
+
+def _uncommitted(log: SimLog) -> list[str]:
+    offsets = log.group(GROUP).offsets
+    partitions = [
+        TopicPartition(topic, index) for topic in TOPICS.values() for index in range(log.topics[topic])
+    ]
+    return [
+        f"{each.topic}-{each.partition} at {offsets.get(each, 0)} of {log.end(each)}"
+        for each in partitions
+        if offsets.get(each, 0) != log.end(each)
+    ]

@@ -1,0 +1,268 @@
+"""Plays a plan: time passes, records come, members take turns, things go wrong; all by the seed."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+
+from tests.simulation.cache import FaultyCache
+from tests.simulation.log import GROUP, Crash, SimLog
+from tests.simulation.member import Member
+from tests.simulation.plan import AT_COMMIT, HARMLESS, IDLE, Fault, Plan
+from tests.simulation.stream import START, TOPICS
+from worker.adapters.memory_log import Transaction
+from worker.core.events import Record
+from worker.core.merge import Merger
+from worker.core.ports import LogError, Output
+from worker.core.rfc3339 import seconds
+from worker.demo.embedded import VirtualClock
+from worker.runtime import shard as shard_module
+
+OUTPUTS = ("observations", "alerts", "dead-letters", "late-events")
+STATE = ("snapshots",)
+MAX_MEMBERS = 3
+MAX_ROUNDS = 600  # of a second each, to come to rest after the last record
+STEPS_KEPT = 40
+
+
+@dataclass
+class Run:
+    """What is left when all is at rest: the log, and how it came about."""
+
+    log: SimLog
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    most_buffered: int = 0
+    rested: bool = True
+    faults: Counter[str] = field(default_factory=Counter)
+    steps: deque[str] = field(default_factory=lambda: deque(maxlen=STEPS_KEPT))
+
+
+def play(plan: Plan) -> Run:
+    """Run the plan to its end."""
+    with _small_merger(plan):
+        return Simulation(plan).run()
+
+
+def replay(plan: Plan, log: SimLog) -> Run:
+    """Run one member that nothing disturbs over the inputs of `log`, with their append times."""
+    clock = VirtualClock(START)
+    copy = new_log(plan, clock)
+    inputs = [record for topic in sorted(TOPICS.values()) for record in log.read_all(topic)]
+    for record in sorted(inputs, key=lambda one: (one.timestamp, one.offset)):
+        clock.now = record.timestamp
+        copy.append(_output(record))
+    simulation = Simulation(_undisturbed(plan), copy, clock)
+    return simulation.run()
+
+
+def new_log(plan: Plan, clock: VirtualClock) -> SimLog:
+    """Return an empty log with all topics."""
+    return SimLog(dict.fromkeys((*TOPICS.values(), *OUTPUTS, *STATE), plan.partitions), clock)
+
+
+def _output(record: Record) -> Output:
+    return Output(record.topic, record.key, record.value, record.headers, record.partition)
+
+
+def _undisturbed(plan: Plan) -> Plan:
+    return Plan(plan.seed, plan.strict, plan.partitions, 1, 500, 2000, (), ())
+
+
+@contextmanager
+def _small_merger(plan: Plan) -> Iterator[None]:
+    """Let partitions be paused early, as they are with much larger streams."""
+    usual = shard_module.Merger
+    shard_module.Merger = partial(Merger, max_records=plan.max_merged)  # type: ignore[misc,assignment]  # a factory does
+    try:
+        yield
+    finally:
+        shard_module.Merger = usual  # type: ignore[misc]  # as it was
+
+
+class Simulation:
+    """One run of one plan."""
+
+    def __init__(
+        self, plan: Plan, log: SimLog | None = None, clock: VirtualClock | None = None
+    ) -> None:
+        self._plan = plan
+        self._random = Random(f"schedule {plan.seed}")
+        self._clock = clock or VirtualClock(START)
+        self._log = log or new_log(plan, self._clock)
+        self._embeddings = FaultyCache(self._random)
+        self._records = deque(plan.records)
+        self._faults = deque(plan.faults)
+        self._later: list[tuple[int, Callable[[], None]]] = []
+        self._members: list[Member] = []
+        self._joined = 0
+        self.result = Run(self._log)
+
+    def run(self) -> Run:
+        for _ in range(self._plan.members):
+            self._join()
+        for member in self._members * 3:  # all are there before the first record
+            self._step(member)
+        while self._records or self._faults:
+            self._pass_time(self._random.choice((0.0, 0.05, 0.2, 0.2, 0.5)))
+            while self._faults and self._faults[0][0] <= self._clock.now:
+                self._begin(self._faults.popleft()[1])
+            self._turn()
+        self._come_to_rest()
+        return self._finished()
+
+    def _turn(self) -> None:
+        ready = [one for one in self._members if one.frozen_until <= self._clock.now]
+        if ready:
+            self._step(self._random.choice(ready))
+
+    def _come_to_rest(self) -> None:
+        """Let everybody step until there is nothing to do; then let all sources fall silent."""
+        self._log.armed = None
+        self._embeddings.ill = False
+        for pause in (0.0, IDLE + 2):
+            self._pass_time(pause)
+            quiet = rounds = 0
+            while quiet < 12 and rounds < MAX_ROUNDS:
+                self._pass_time(0.2)
+                busy = [self._step(member) for member in tuple(self._members)]
+                quiet = 0 if any(busy) or self._later or not busy else quiet + 1
+                rounds += 1
+            self.result.rested &= rounds < MAX_ROUNDS
+
+    def _finished(self) -> Run:
+        for member in self._members:
+            try:
+                member.worker.finish(60)
+            except LogError:
+                self._note(f"{member.name} could not finish")
+                self.result.rested = False
+            self._count(member)
+        self.result.faults.update(self._log.fired)
+        return self.result
+
+    def _count(self, member: Member) -> None:
+        self.result.outcomes.update(member.counts.counted)
+        self.result.most_buffered = max(self.result.most_buffered, member.counts.most_buffered)
+
+    def _pass_time(self, pause: float) -> None:
+        """Let time pass; what is due meanwhile happens at its own time."""
+        until = self._clock.now + seconds(pause)
+        while self._records and self._records[0].at <= until:
+            planned = self._records.popleft()
+            self._clock.now = max(self._clock.now, planned.at)
+            self._log.append(planned.output)
+        self._clock.now = max(self._clock.now, until)
+        due = [work for at, work in self._later if at <= self._clock.now]
+        self._later = [(at, work) for at, work in self._later if at > self._clock.now]
+        for work in due:
+            work()
+
+    def _in(self, low: float, high: float, work: Callable[[], None]) -> None:
+        self._later.append((self._clock.now + seconds(self._random.uniform(low, high)), work))
+
+    def _join(self) -> None:
+        self._joined += 1
+        name = f"member {self._joined}"
+        random = Random(f"{name} {self._plan.seed}")
+        member = Member(name, self._log, self._plan, random, self._embeddings, self._clock)
+        self._members.append(member)
+        self._note(f"{name} joins")
+
+    def _step(self, member: Member) -> bool:
+        try:
+            is_busy = member.worker.step()
+        except LogError as error:
+            self._note(f"{member.name} ends its session: {error.reason}")
+            self._count(member)
+            member.leave()
+            self._replace(member)
+            return True
+        except Crash:
+            self._crash(member)
+            return True
+        self._note(f"{member.name} steps{', busy' if is_busy else ''}")
+        return is_busy
+
+    def _crash(self, member: Member) -> None:
+        """It is gone: its transaction stays open for a while, its place in the group too."""
+        self._note(f"{member.name} crashes")
+        transaction = self._log.current
+        if transaction is not None and not transaction.committed:
+            transaction.open = True
+            self._in(0, 4, partial(_abort, transaction))
+        self._in(0, 3, partial(self._log.evict, GROUP, member.input.member))
+        self._replace(member)
+
+    def _replace(self, member: Member) -> None:
+        self._members.remove(member)
+        self._in(0, 2, self._join)
+
+    def _begin(self, fault: Fault) -> None:
+        self._note(f"-- {fault}")
+        if fault in AT_COMMIT:
+            self._log.armed = fault
+            return
+        if fault is Fault.JOIN:
+            self._begin_join()
+            return
+        if self._members:
+            self._do(fault, self._random.choice(self._members))
+            self.result.faults[fault] += 1
+
+    def _begin_join(self) -> None:
+        if len(self._members) < MAX_MEMBERS:
+            self._join()
+            self.result.faults[Fault.JOIN] += 1
+
+    def _do(self, fault: Fault, member: Member) -> None:
+        match fault:
+            case Fault.KILL:
+                self._log.current = None
+                self._crash(member)
+            case Fault.EVICTION:
+                self._log.evict(GROUP, member.input.member)
+                member.input.blind = self._random.randint(0, 12)
+            case Fault.LEAVE:
+                self._leave(member)
+            case Fault.POLL_ERROR:
+                member.input.fail_next = True
+            case Fault.FREEZE:
+                member.frozen_until = self._clock.now + seconds(self._random.uniform(1, 8))
+            case Fault.PAUSE:
+                length = self._random.uniform(0.5, 8)
+                member.input.pause_next = partial(self._pass_time, length)
+            case Fault.SLOW:
+                member.slow = not member.slow
+            case Fault.CACHE:
+                self._embeddings.ill = not self._embeddings.ill
+            case Fault.CLOCK:
+                member.skew += seconds(self._random.choice((-3600, -2, 0.2, 2, 3600)))
+            case _:
+                raise AssertionError(fault)
+
+    def _leave(self, member: Member) -> None:
+        """Stop as at a signal; a commit may fail meanwhile."""
+        try:
+            member.worker.finish(60)
+        except LogError:
+            self._note(f"{member.name} could not finish")
+        except Crash:
+            self._crash(member)
+            return
+        self._count(member)
+        member.leave()
+        self._replace(member)
+
+    def _note(self, text: str) -> None:
+        self.result.steps.append(f"{(self._clock.now - START) / 1e6:9.3f} {text}")
+
+
+def _abort(transaction: Transaction) -> None:
+    transaction.open = False
+
+
+assert set(HARMLESS).isdisjoint(AT_COMMIT)
