@@ -13,6 +13,7 @@ from tests.chaos.crew import WorkerHandle
 from tests.chaos.driver import SESSION_SECONDS, Chaos
 from tests.chaos.worker_process import STEPS
 from worker.adapters.redis_cache import KEY_PREFIX
+from worker.errors import FailedRunError
 
 REACH_SECONDS = 120.0  # for a worker to come to the step of a commit at which it dies
 _DURING = 0.008  # seconds; what a commit takes
@@ -32,7 +33,7 @@ def kill_at_step(step: str, run: Chaos) -> None:
     victim = run.random.choice(run.crew.members)
     victim.plan.arm(step, run.random.randint(1, 3), run.random.uniform(0, _DURING))
     if not run.wait_for(lambda: not victim.is_alive, REACH_SECONDS):
-        raise AssertionError(f"no commit of worker {victim.pid} in {REACH_SECONDS:.0f} s")
+        raise FailedRunError(f"no commit of worker {victim.pid} in {REACH_SECONDS:.0f} s")
 
 
 def halt(run: Chaos) -> None:
