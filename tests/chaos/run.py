@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import sys
 import tempfile
@@ -131,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     faults = schedule(options.seed, options.kills, options.only)
     _say(f"seed {options.seed}: {len(faults)} faults")
+    logging.getLogger("worker").addHandler(logging.NullHandler())  # the broker's deaths are ours
     setup = Setup(options.seed, workers=options.workers)
     with tempfile.TemporaryDirectory(prefix="mmworker-chaos-") as directory:
         result = perform(setup, faults, Path(directory), options.minutes)
