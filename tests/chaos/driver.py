@@ -33,7 +33,6 @@ _BROKER = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000"
 _SETTINGS = {
     "kafka.session_timeout_seconds": SESSION_SECONDS,
     "pairing.grace_seconds": 1,
-    "pairing.await": ["frame", "caption", "audio"],  # contents then do not hang on fetches
     "pairing.idle_timeout_seconds": IDLE_SECONDS,
     "redis.timeout_seconds": 0.05,
     "scoring.calibration_moments": 20,
@@ -42,6 +41,9 @@ _SETTINGS = {
     "models.threads": 1,
     "http.port": 0,
 }
+
+STRICT = ("frame", "caption", "audio")  # what a window holds then hangs on no fetch
+AS_OF = ("frame", "audio")  # the default: a caption joins the window that closes next
 
 Tell = Callable[[str], None]
 
@@ -54,6 +56,7 @@ class Setup:
     partitions: int = 6
     sources: int = 12
     workers: int = 3
+    awaited: tuple[str, ...] = STRICT
     backlog_seconds: int = 40  # of footage that is there before the workers are
     transaction_timeout: float = 25.0  # with 8 s readers hung after the restart of a broker
 
@@ -100,8 +103,13 @@ class Chaos:
         return True
 
     def recover(self, fault: str) -> None:
-        """Wait until all partition indices have made progress, and note how long it took."""
-        before, began = self.watch.committed(), time.monotonic()
+        """Wait until all partition indices have made progress, and note how long it took.
+
+        What was committed just before the fault is seen up to half a second later.
+        """
+        began, looks = time.monotonic(), self.watch.looks
+        self.wait_for(lambda: self.watch.looks > looks + 1, RECOVERY_SECONDS)  # one look is all new
+        before = self.watch.committed()
         came = self.wait_for(lambda: self._has_gone_on(before), RECOVERY_SECONDS)
         took = time.monotonic() - began if came else None
         self.recoveries.append(Recovery(fault, took))
@@ -212,7 +220,7 @@ def chaos(setup: Setup, directory: Path, tell: Tell) -> Iterator[Chaos]:
     with ExitStack() as closing:
         kafka = closing.enter_context(local_kafka(properties=_BROKER))
         redis = closing.enter_context(local_redis())
-        settings = _SETTINGS | {"redis.url": redis.url}
+        settings = _SETTINGS | {"redis.url": redis.url, "pairing.await": list(setup.awaited)}
         site = Site(kafka, directory, settings, partitions=setup.partitions)
         start = time.time_ns() // 1000 - setup.backlog_seconds * MICROSECONDS
         names = sources(setup.sources, setup.partitions)

@@ -80,18 +80,22 @@ def redis_slow(run: Chaos) -> None:
 def redis_wrong(run: Chaos) -> None:
     """Put under the cache's keys what is no embedding: too short, not of length one, a list."""
     with redis.Redis.from_url(run.redis.url) as client:
+        if not run.wait_for(lambda: client.dbsize() > 0, REACH_SECONDS):
+            raise FailedRunError("no worker puts anything into Redis")
         for number, key in enumerate(client.scan_iter(KEY_PREFIX + b"*")):
             if number % 3 == 2:
                 client.delete(key)
                 client.rpush(key, b"a list")
             else:
                 client.set(key, (b"short", bytes(128))[number % 3])
+    run.pause(2)
 
 
 def redis_flushed(run: Chaos) -> None:
     """Empty Redis."""
     with redis.Redis.from_url(run.redis.url) as client:
         client.flushall()
+    run.pause(1)
 
 
 KILLS: Mapping[str, Fault] = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.auditor import Finding
-from tests.chaos.driver import Chaos, Recovery, Setup, begin, chaos
+from tests.chaos.driver import AS_OF, STRICT, Chaos, Recovery, Setup, begin, chaos
 from tests.chaos.faults import FAULTS, KILLS, OTHERS, apply
 
 _OTHERS_EVERY = 4  # kills of each kind for one more round of all other faults
@@ -128,12 +128,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=90, help="after which no fault begins")
     parser.add_argument("--only", action="append", default=[], choices=[*FAULTS, "none"])
     parser.add_argument("--workers", type=int, default=3, help="one without faults is a control")
+    parser.add_argument("--as-of-captions", action="store_true", help="do not wait for captions")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the results go")
     options = parser.parse_args(arguments)
     faults = schedule(options.seed, options.kills, options.only)
     _say(f"seed {options.seed}: {len(faults)} faults")
     logging.getLogger("worker").addHandler(logging.NullHandler())  # the broker's deaths are ours
-    setup = Setup(options.seed, workers=options.workers)
+    awaited = AS_OF if options.as_of_captions else STRICT
+    setup = Setup(options.seed, workers=options.workers, awaited=awaited)
     with tempfile.TemporaryDirectory(prefix="mmworker-chaos-") as directory:
         result = perform(setup, faults, Path(directory), options.minutes)
     _say("\n".join(result.lines()))

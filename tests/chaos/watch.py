@@ -16,7 +16,7 @@ from worker.config import Config
 from worker.core.ports import TopicPartition
 from worker.errors import OperatorError
 
-_INTERVAL = 0.5  # seconds
+_INTERVAL = 0.25  # seconds
 _INTERNAL = "__consumer_offsets"
 
 Positions = dict[TopicPartition, int]
@@ -39,6 +39,11 @@ class OffsetWatch:
         """Return what was committed when it last looked."""
         with self._lock:
             return dict(self._committed)
+
+    @property
+    def looks(self) -> int:
+        """How often it has looked."""
+        return self._looks
 
     def stop(self) -> None:
         """End the thread."""
