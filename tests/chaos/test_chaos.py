@@ -10,6 +10,7 @@ from tests.chaos.driver import Setup
 from tests.chaos.faults import FAULTS, KILLS, OTHERS
 from tests.chaos.run import perform, schedule
 from tests.chaos.worker_process import STEPS
+from tests.services.require import require
 from worker.demo.services import kafka_available, redis_available
 
 SEED = 20_260_101
@@ -19,15 +20,9 @@ SHORT = Setup(SEED, backlog_seconds=30, transaction_timeout=6)  # the broker liv
 @pytest.mark.kafka
 @pytest.mark.redis
 @pytest.mark.timeout(600)
-@pytest.mark.xfail(
-    raises=AssertionError,
-    strict=True,
-    reason="delivery is at least once as yet: Moments are told again after a kill",
-)
 def test_every_input_counts_once_whatever_happens_to_the_workers(tmp_path: Path) -> None:
-    for available, why in (kafka_available(), redis_available()):
-        if not available:
-            pytest.skip(f"not run for lack of a service: {why}")
+    require(*kafka_available())
+    require(*redis_available())
     result = perform(SHORT, [*STEPS, "halt", "join-leave"], tmp_path, minutes=8)
     assert result.kills >= len(STEPS)
     assert result.holds, "\n".join(result.lines())

@@ -25,5 +25,11 @@ class FaultyCache:
         value = self._values.get(key)
         if not self.ill or value is None:
             return value
-        wrong = (None, b"", bytes(len(value)), self._random.randbytes(len(value)), b"\xff" * len(value))
+        wrong = (
+            None,
+            b"",
+            bytes(len(value)),
+            self._random.randbytes(len(value)),
+            b"\xff" * len(value),
+        )
         return self._random.choice((*wrong, value[:-2]))

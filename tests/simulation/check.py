@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -31,7 +32,11 @@ class Checked:
 def check(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Checked:
     """Play a seed with faults of these kinds, replay it without, and audit it."""
     planned = plan(seed, kinds)
-    run = play(planned)
+    try:
+        run = play(planned)
+    except Exception:  # an error that ends a worker for good is a finding like any other
+        story = f"seed {seed}: {planned}\n{traceback.format_exc()}"
+        return Checked(seed, (Finding("worker", "it ended"),), Counter(), "", story)
     reference = replay(planned, run.log)
     findings = tuple(audit(planned, run, reference))
     lines = [
@@ -49,7 +54,11 @@ def _counts(run: Run) -> Counter[str]:
     inputs = ("frames", "captions", "audio")
     counts["events"] = sum(len(run.log.read_all(topic)) for topic in inputs)
     counts.update({f"fault: {fault}": number for fault, number in run.faults.items()})
-    warm = [one for one in run.log.read_all("observations") if b'"warming_up":false' in (one.value or b"")]
+    warm = [
+        one
+        for one in run.log.read_all("observations")
+        if b'"warming_up":false' in (one.value or b"")
+    ]
     counts["warm observations"] = len(warm)
     return counts
 

@@ -49,7 +49,7 @@ class InlineInference(Inference):
     def completed(self, timeout: float = 0) -> list[Result]:
         results = []
         while self._batches and self._left <= 0:
-            results.append(self._done(self._batches.popleft()))
+            results.append(self._worked_on(self._batches.popleft()))
             self._left = self._looks()
         self._left -= 1
         return results
@@ -57,7 +57,7 @@ class InlineInference(Inference):
     def close(self) -> None:
         self._batches.clear()
 
-    def _done(self, batch: Batch) -> Result:
+    def _worked_on(self, batch: Batch) -> Result:
         prepared = [self._pipeline.prepare(moment) for moment in batch.moments]
         embedded = self._pipeline.fuse(prepared, self._vectors(prepared))
         return Result(batch.label, tuple(embedded))

@@ -12,7 +12,15 @@ from typing import Any
 from tests.simulation.plan import AT_COMMIT, Fault
 from worker.adapters import memory_log
 from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemoryOutbox, Transaction
-from worker.core.ports import CommitUnit, LogError, Output, Ownership, Polled, TopicPartition
+from worker.core.ports import (
+    Committed,
+    CommitUnit,
+    LogError,
+    Output,
+    Ownership,
+    Polled,
+    TopicPartition,
+)
 
 GROUP = "mmworker"
 
@@ -25,7 +33,7 @@ class SimLog(MemoryLog):
     """A MemoryLog on which the next transaction can be made to fail, and that remembers offsets."""
 
     def __init__(self, topics: Mapping[str, int], clock: Callable[[], int]) -> None:
-        super().__init__(topics, clock)
+        super().__init__(topics, clock, ("snapshots",))
         self.armed: Fault | None = None
         self.fired: Counter[Fault] = Counter()
         self.went_back: list[str] = []
@@ -60,12 +68,12 @@ class SimLog(MemoryLog):
         if self._fires(Fault.CRASH_BEFORE_APPEND):
             raise Crash
 
-    def _compare(self, before: Mapping[TopicPartition, int]) -> None:
+    def _compare(self, before: Mapping[TopicPartition, Committed]) -> None:
         after = self.group(GROUP).offsets
         self.went_back += [
-            f"{partition.topic}-{partition.partition} from {offset} to {after[partition]}"
-            for partition, offset in before.items()
-            if after[partition] < offset
+            f"{partition.topic}-{partition.partition} from {at.offset} to {after[partition].offset}"
+            for partition, at in before.items()
+            if after[partition].offset < at.offset
         ]
 
     def _fires(self, fault: Fault) -> bool:
@@ -94,8 +102,12 @@ class SimInput:
         self._paused: frozenset[TopicPartition] = frozenset()
         self._last: Polled | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
+    def close(self) -> None:
+        self.inner.close()
+
+    @property
+    def member(self) -> str:
+        return self.inner.member
 
     def poll(self, timeout: float) -> Polled:
         if self.fail_next:
@@ -117,6 +129,9 @@ class SimInput:
             pause, self.pause_next = self.pause_next, None
             pause()
         return self._last
+
+    def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self.inner.seek(offsets)
 
     def pause(self, partitions: frozenset[TopicPartition]) -> None:
         self._paused = partitions
@@ -158,9 +173,6 @@ class SimOutbox:
         self.inner = MemoryOutbox(log, GROUP)
         self._log = log
         self._random = random
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
 
     def submit(self, unit: CommitUnit, ownership: Ownership) -> Future[None]:
         def commit() -> Future[None]:

@@ -10,17 +10,19 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.runtime.builders import AtOnce
 from tests.simulation.cache import FaultyCache
 from tests.simulation.inline import InlineInference
-from tests.simulation.log import SimInput, SimLog, SimOutbox
+from tests.simulation.log import GROUP, SimInput, SimLog, SimOutbox
 from tests.simulation.plan import Plan, settings
 from tests.simulation.small import shrink
 from tests.simulation.stream import TOPICS
 from tests.simulation.telemetry import Counts
+from worker.adapters.memory_log import MemoryStateLog
 from worker.core.events import MODALITIES, Modality
 from worker.core.ports import Telemetry
 from worker.pipeline import Pipeline
-from worker.runtime.assemble import build_pipeline, shard_factory
+from worker.runtime.assemble import build_pipeline, worker_rules
 from worker.runtime.worker import Ports, Worker
 
 DIM = 16  # of embeddings: nothing that is simulated depends on it
@@ -75,10 +77,16 @@ class Member:
         pipeline = shared_pipeline()
         inference = InlineInference(pipeline, embeddings, telemetry, self._looks)
         self.worker = Worker(
-            Ports(self.input, self.outbox, telemetry, lambda: now() + self.skew),
+            Ports(
+                log=self.input,
+                state=MemoryStateLog(log, GROUP),
+                outbox=self.outbox,
+                telemetry=telemetry,
+                now=lambda: now() + self.skew,
+                background=AtOnce(),
+            ),
             inference,
-            shard_factory(plan.settings, pipeline, plan.partitions),
-            plan.settings.pairing.max_buffered_bytes,
+            worker_rules(plan.settings, pipeline, plan.partitions, {}),
         )
 
     def leave(self) -> None:

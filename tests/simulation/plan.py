@@ -32,11 +32,15 @@ class Fault(StrEnum):
     PAUSE = "pause behind a poll"
     SLOW = "slow inference"
     CACHE = "cache fault"
-    CLOCK = "clock jump"
 
 
 AT_COMMIT = tuple(Fault)[:6]
-HARMLESS = (Fault.FREEZE, Fault.PAUSE, Fault.SLOW, Fault.CACHE, Fault.CLOCK)  # nothing has to be read again
+HARMLESS = (
+    Fault.FREEZE,
+    Fault.PAUSE,
+    Fault.SLOW,
+    Fault.CACHE,
+)  # nothing has to be read again
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,15 @@ def read(log: SimLog) -> Reading:
             if not one.get("carried"):
                 place = (one["topic"], one["partition"], one["offset"])
                 found.ends[place].append(f"observation {seen['observation_id']}")
-    for topic, prefix, last in (("dead-letters", "error", "reason"), ("late-events", "late", "watermark")):
+    for topic, prefix, last in (
+        ("dead-letters", "error", "reason"),
+        ("late-events", "late", "watermark"),
+    ):
         for record in log.read_all(topic):
             named = {key: (value or b"").decode(errors="replace") for key, value in record.headers}
-            part = {key: named[f"mmworker.{prefix}.{key}"] for key in ("topic", "partition", "offset")}
+            part = {
+                key: named[f"mmworker.{prefix}.{key}"] for key in ("topic", "partition", "offset")
+            }
             place = (part["topic"], int(part["partition"]), int(part["offset"]))
             found.ends[place].append(topic)
             found.refused[place] = (topic, named[f"mmworker.{prefix}.{last}"])
@@ -65,9 +70,11 @@ def _document(record: Record) -> Document:
 
 
 def _uncommitted(log: SimLog) -> list[str]:
-    offsets = log.group(GROUP).offsets
+    offsets = {each: at.offset for each, at in log.group(GROUP).offsets.items()}
     partitions = [
-        TopicPartition(topic, index) for topic in TOPICS.values() for index in range(log.topics[topic])
+        TopicPartition(topic, index)
+        for topic in TOPICS.values()
+        for index in range(log.topics[topic])
     ]
     return [
         f"{each.topic}-{each.partition} at {offsets.get(each, 0)} of {log.end(each)}"

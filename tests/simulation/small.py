@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from worker import pipeline
@@ -21,15 +20,16 @@ Array = NDArray[Any]
 
 def shrink() -> None:
     """Make everything small; once is enough, twice does no harm."""
-    experts.VISUAL_DIM = experts.FUSED_DIM = pipeline.VISUAL_DIM = pipeline.FUSED_DIM = DIM
-    pipeline.SIDE = SIDE
-    background.GRID = experts.GRID = GRID
+    small = {"VISUAL_DIM": DIM, "FUSED_DIM": DIM, "SIDE": SIDE, "GRID": GRID}
+    for module in (experts, pipeline, background):
+        for name in small.keys() & vars(module).keys():
+            setattr(module, name, small[name])
     experts.MIN_LEARNED = LEARNED
     conformal.MIN_STANDARD = 4
-    if not isinstance(pipeline.windows, _Remembered):
-        pipeline.windows = _Remembered(pipeline.windows)
-        pipeline.resize_square = _Remembered(pipeline.resize_square)
-        pipeline.thumbnail = _Remembered(pipeline.thumbnail)
+    for name in ("windows", "resize_square", "thumbnail"):
+        function = getattr(pipeline, name)
+        if not isinstance(function, _Remembered):
+            setattr(pipeline, name, _Remembered(function))
 
 
 class _Remembered:

@@ -183,7 +183,9 @@ def _picture(number: int) -> bytes:
 
 @cache
 def _hum(number: int) -> bytes:
-    return (np.sin(np.arange(800) / (8 - number / 10)) * (1000 + 40 * number)).astype(">i2").tobytes()
+    return (
+        (np.sin(np.arange(800) / (8 - number / 10)) * (1000 + 40 * number)).astype(">i2").tobytes()
+    )
 
 
 def _within(span: tuple[float, float], at: float) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -77,9 +77,18 @@ def _open_ports(config: Config, metrics: Metrics) -> Ports:
         state=state,
         outbox=outbox,
         telemetry=metrics,
-        now=lambda: time.time_ns() // 1000,
+        now=_steady_clock(),
         background=ThreadPoolExecutor(1, thread_name_prefix="recovery"),
     )
+
+
+def _steady_clock() -> Callable[[], int]:
+    """Return the time since the epoch in microseconds, without the jumps of a corrected clock.
+
+    A jump would look like silence: windows would be closed before their events were read.
+    """
+    began = time.time_ns() - time.monotonic_ns()
+    return lambda: (began + time.monotonic_ns()) // 1000
 
 
 def _revision() -> str:

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from worker.adapters.kafka.admin import KafkaAdmin
-from worker.adapters.kafka.topic_checks import check_topics, specs
+from worker.adapters.kafka.offsets import Target, move_offsets
+from worker.adapters.kafka.topic_checks import check_topics, inputs, specs
 from worker.cli.options import AsJson, Bootstrap, ConfigFile, config_of
+from worker.core.ports import TopicPartition
 
 app = typer.Typer(help="Create and check the Kafka topics.", no_args_is_help=True)
 
@@ -34,6 +36,29 @@ def create(
             count = before[spec.name].partitions if spec.name in before else spec.partitions
             state = "exists" if spec.name in before else "created"
             typer.echo(f"{spec.name}: {state}, {count} partitions")
+
+
+@app.command("offsets")
+def offsets(
+    to: Annotated[Target, typer.Option(help="committed: stay there, with a state of nothing.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+) -> None:
+    """Let a stopped group begin anew: its sources warm up again, open windows are read again."""
+    effective = config_of(config, {"kafka.bootstrap_servers": bootstrap})
+    with KafkaAdmin(effective.kafka) as admin:
+        found = admin.describe(inputs(effective.topics))
+    group = effective.kafka.group_id
+    if not yes:
+        typer.confirm(f"Give up the state of group {group} and begin at {to}?", abort=True)
+    partitions = [
+        TopicPartition(name, index)
+        for name, topic in found.items()
+        for index in range(topic.partitions)
+    ]
+    for each, offset in move_offsets(effective.kafka, partitions, to).items():
+        typer.echo(f"{each.topic}-{each.partition}: {offset}")
 
 
 @app.command("check")

@@ -58,7 +58,7 @@ class Suspicion:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """One committed offset. The records before `taken` are in outputs or in the state.
+    """One committed `offset`. The records before `taken` are in outputs or in the state.
 
     `number` counts the commits of the partition index, `newest` is the partition's largest append
     time so far in microseconds, `topic_id` the broker's id of the topic, `starts` the recoveries
@@ -66,6 +66,7 @@ class Checkpoint:
     """
 
     number: int
+    offset: int
     taken: int
     newest: int
     meaning: Meaning

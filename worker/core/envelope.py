@@ -71,7 +71,7 @@ def parse(record: Record, rules: EnvelopeRules) -> Event:
         record=record,
         correlation_id=headers.get("ce_correlationid"),
         traceparent=_traceparent(headers),
-        amends=last_header(record.headers, OF) == "late",
+        amends=last_header(record.headers, OF) in ("late", "dead-letter"),
     )
 
 

@@ -70,7 +70,7 @@ def _quoted(value: str) -> str:
 class Event:
     """One validated input record. `time` is when its capture began; nothing is decoded yet.
 
-    One that `amends` was late before and is sent again on purpose.
+    One that `amends` is sent again on purpose, after it was set aside.
     """
 
     source: str

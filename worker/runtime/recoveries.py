@@ -6,9 +6,10 @@ from collections.abc import Collection
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
-from worker.core.ports import LogError, StateLog, TopicPartition
+from worker.core.ports import StateLog, TopicPartition
 from worker.core.rfc3339 import seconds
-from worker.runtime.recovery import Recovered, RecoveryRules, recover
+from worker.errors import StateError
+from worker.runtime.recovery import GIVE_UP, Recovered, RecoveryRules, recover
 
 RETRY_INTERVAL = seconds(0.1)
 UNBLOCK_AFTER = seconds(2)  # commits of live members take a tenth of that
@@ -79,9 +80,7 @@ class Recoveries:
             self._background.submit(self._log.unblock)
             attempt.next = now + UNBLOCK_AFTER
         if now - attempt.began > GIVE_UP_AFTER:
-            raise LogError(
-                "state_not_visible",
-                f"the last commit of partition {index} cannot be seen, since a transaction of"
-                " somebody else does not end",
-                retriable=True,
+            raise StateError(
+                f"the last commit of partition {index} cannot be seen: its records are gone from"
+                f" topics {self._rules.snapshots} or {self._rules.observations}; {GIVE_UP}"
             )

@@ -20,10 +20,15 @@ from worker.runtime.state_records import (
     Stored,
     read_numbers,
 )
-from worker.scoring.scorer import Scored, Scorer, ScorerState, ScoringRules
+from worker.scoring.scorer import (
+    MissingMomentsError,
+    Scored,
+    Scorer,
+    ScorerState,
+    ScoringRules,
+)
 
 GIVE_UP = "give the state up with `mmworker topics offsets --to committed`"
-DRAIN = "end with the old settings and `mmworker run --drain`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +114,12 @@ def _checkpoints(
     committed: Mapping[TopicPartition, Committed], rules: RecoveryRules
 ) -> dict[TopicPartition, Checkpoint]:
     found: dict[TopicPartition, Checkpoint] = {}
-    for partition, (_, metadata) in committed.items():
+    for partition, (offset, metadata) in committed.items():
         try:
             checkpoint = read_checkpoint(metadata)
         except CheckpointError as error:
             raise StateError(f"{error}: use that version, or {GIVE_UP}") from None
-        if checkpoint is not None:
+        if checkpoint is not None and checkpoint.offset == offset:  # else somebody has moved it
             _check_topic(partition, checkpoint, rules)
             found[partition] = checkpoint
     return found
@@ -156,7 +161,7 @@ def _warm(
     stored: Stored,
     log: StateLog,
     rules: RecoveryRules,
-) -> Recovered:
+) -> Recovered | None:
     kept = [each.state for each in stored.sources.values() if each.number > index.since]
     states = _adapted(kept, next(iter(checkpoints.values())).meaning, rules.meaning)
     positions = {
@@ -171,6 +176,8 @@ def _warm(
             f"the learned state of partition {partition.partition} cannot be had again from topics"
             f" {rules.snapshots} and {rules.observations} ({error}): {GIVE_UP}"
         ) from None
+    if scorer is None:
+        return None
     return Recovered(index, states, scorer, positions, checkpoints)
 
 
@@ -181,7 +188,8 @@ def _adapted(states: Iterable[SourceState], was: Meaning, now: Meaning) -> tuple
         return kept
     if any(state.held for state in kept):
         raise StateError(
-            f"events wait under other settings ({'; '.join(differences)}): {DRAIN}, or {GIVE_UP}"
+            f"events wait that were read under other settings ({'; '.join(differences)}): set them"
+            f" back, or {GIVE_UP}"
         )
     if now.partitions != was.partitions:
         return ()  # the sources have moved
@@ -197,8 +205,11 @@ def _relearned(
     log: StateLog,
     partition: TopicPartition,
     rules: ScoringRules,
-) -> Scorer:
-    """Return the scorer as it was. Raises StateRecordError, ValueError or KeyError."""
+) -> Scorer | None:
+    """Return the scorer as it was; None while not all can be seen.
+
+    Raises StateRecordError, ValueError or KeyError.
+    """
     learned = {state.source: state.learned for state in states if state.learned is not None}
     scorer = Scorer(rules, index.scorer)
     for source, each in learned.items():
@@ -216,7 +227,10 @@ def _relearned(
             Scored(observation.assessment, dict(observation.raw_scores), {}),
             carried=bool(observation.modalities.carried),
         )
-    scorer.restored(learned.items())
+    try:
+        scorer.restored(learned.items())
+    except MissingMomentsError:
+        return None  # Observations stand behind the open transaction of somebody who is gone
     return scorer
 
 

@@ -142,7 +142,9 @@ class Shard:
         self._number, self._committed = self._number + 1, offsets
         return CommitUnit(
             outputs=(*self.outputs.take(), *self._state_records()),
-            offsets={p: Committed(at, write_checkpoint(self._at(p))) for p, at in offsets.items()},
+            offsets={
+                p: Committed(at, write_checkpoint(self._at(p, at))) for p, at in offsets.items()
+            },
         )
 
     @property
@@ -300,9 +302,10 @@ class Shard:
         held = self._ledger.is_held(TopicPartition(record.topic, record.partition), record.offset)
         return Kept(place_of(event), None if held else record)
 
-    def _at(self, partition: TopicPartition) -> Checkpoint:
+    def _at(self, partition: TopicPartition, offset: int) -> Checkpoint:
         return Checkpoint(
             number=self._number,
+            offset=offset,
             taken=self._ledger.following[partition],
             newest=self._merger.newest(partition),
             meaning=self._rules.meaning,

@@ -103,12 +103,15 @@ class Worker:
 
         Raises LogError where a commit failed: memory is then to be discarded.
         """
+        asked = (
+            self._ports.now()
+        )  # what is fully read was so then; the process may have slept since
         polled = self._ports.log.poll(BUSY_POLL if self._is_busy else IDLE_POLL)
         now = self._ports.now()
         self._take_assignment(polled, now)
         self._push(polled, now)
         self._reporter.polled(polled, now)
-        self._close_moments(polled.caught_up, now)
+        self._close_moments(polled.caught_up, asked)
         self._reporter.ingested(self._shards.values(), now)
         self._feed()
         is_stuck = self._full and not self._inference.has_room

@@ -66,6 +66,10 @@ class ScorerState:
     pool: tuple[str, ...] = ()
 
 
+class MissingMomentsError(Exception):
+    """Not all Moments could be learned again."""
+
+
 class Scorer:
     """Keeps per source the experts' states and their calibration.
 
@@ -176,14 +180,14 @@ class Scorer:
         self._moments = moments
 
     def restored(self, learned: Iterable[tuple[str, LearnedFrom]]) -> None:
-        """End it. Raises ValueError where a source did not learn all that it should have."""
+        """End it. Raises MissingMomentsError where a source did not learn all that it should."""
         if self._is_behind:
             self._look()
         by_age = sorted(learned, key=lambda pair: pair[1].last)
         for name, each in by_age:
             memory = self._sources.get(name)
             if memory is None or memory.learned.last != each.last:
-                raise ValueError("Moments of a source are missing")
+                raise MissingMomentsError
         self._sources = OrderedDict((name, self._sources[name]) for name, _ in by_age)
         for name, each in by_age:
             self._sources[name].learned = each

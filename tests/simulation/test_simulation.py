@@ -1,0 +1,32 @@
+"""Whatever goes wrong, by seed: what readers see is what one undisturbed run writes."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.simulation.broken import VARIANTS, is_noticed
+from tests.simulation.many import processes, run_many
+from tests.simulation.plan import Fault
+
+SEEDS = int(os.environ.get("SEEDS", "2000"))
+
+
+def test_no_fault_changes_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    total = run_many(range(SEEDS))
+    with capsys.disabled():
+        print(f"\n{total.summary()}")  # noqa: T201 - what was simulated
+    assert not total.failed, total.summary()
+    assert all(total.counts[f"fault: {fault}"] for fault in Fault)
+    assert total.counts["alerts"]
+
+
+def test_a_seed_decides_everything() -> None:
+    assert run_many(range(6)).digests == run_many(range(6)).digests
+
+
+def test_each_broken_rule_is_noticed() -> None:
+    with processes() as pool:
+        noticed = dict(zip(VARIANTS, pool.map(is_noticed, VARIANTS), strict=True))
+    assert [name for name, seen in noticed.items() if not seen] == []
