@@ -1,4 +1,4 @@
-"""At least once: a worker is killed, its successor catches up and is stopped under load."""
+"""A worker is killed, its successor catches up and is stopped under load."""
 
 from __future__ import annotations
 
