@@ -49,20 +49,11 @@ class Meaning:
 
 
 @dataclass(frozen=True, slots=True)
-class Suspicion:
-    """A record that may kill the process: it was being decoded alone so many times when it died."""
-
-    offset: int
-    times: int
-
-
-@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """One committed `offset`. The records before `taken` are in outputs or in the state.
 
     `number` counts the commits of the partition index, `newest` is the partition's largest append
-    time so far in microseconds, `topic_id` the broker's id of the topic, `starts` the recoveries
-    from here without a commit that got on.
+    time so far in microseconds, `topic_id` the brokers' id of the topic.
     """
 
     number: int
@@ -71,8 +62,6 @@ class Checkpoint:
     newest: int
     meaning: Meaning
     topic_id: str = ""
-    starts: int = 0
-    suspicion: Suspicion | None = None
 
 
 def write_checkpoint(checkpoint: Checkpoint) -> str:
@@ -104,13 +93,7 @@ def read_checkpoint(text: str) -> Checkpoint | None:
 
 
 def _checkpoint(found: Mapping[str, Any]) -> Checkpoint:
-    suspicion = found["suspicion"]
-    rest = {key: value for key, value in found.items() if key not in ("meaning", "suspicion")}
-    return Checkpoint(
-        meaning=Meaning(**found["meaning"]),
-        suspicion=None if suspicion is None else Suspicion(**suspicion),
-        **rest,
-    )
+    return Checkpoint(**{**found, "meaning": Meaning(**found["meaning"])})
 
 
 def _told(value: object) -> str:

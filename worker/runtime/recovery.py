@@ -54,7 +54,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The state of a partition index as of its last commit. `starts`: see Checkpoint."""
+    """The state of a partition index as of its last commit."""
 
     index: IndexState
     states: tuple[SourceState, ...]
