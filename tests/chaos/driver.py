@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.chaos.auditor import Finding, audit
 from tests.chaos.crew import Crew
 from tests.chaos.reference import reference_of
-from tests.chaos.story import story_of
+from tests.chaos.story import Offsets, story_of
 from tests.chaos.stream import Stream, sources
 from tests.chaos.watch import OffsetWatch, Positions, ends_of
 from tests.e2e.site import Site
@@ -29,6 +29,7 @@ SESSION_SECONDS = 6.0
 IDLE_SECONDS = 10.0
 RECOVERY_SECONDS = 180.0  # after which a fault counts as not survived
 REST_SECONDS = 180.0
+TIMEOUT_SLACK_SECONDS = 30.0  # for the broker to find that a transaction is too old
 _BROKER = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000"}
 _SETTINGS = {
     "kafka.session_timeout_seconds": SESSION_SECONDS,
@@ -123,7 +124,7 @@ class Chaos:
         rested = self.wait_for(self._is_at_rest, REST_SECONDS)
         self.tell("at rest" if rested else f"not at rest after {REST_SECONDS:.0f} s")
         unclean = self.crew.stop()
-        offsets = self.watch.offsets(inputs(self.site.config.topics), self._outputs())
+        offsets = self._settled_offsets()
         self.watch.stop()
         topics = [*inputs(self.site.config.topics), *self._outputs()]
         records = {topic: self.site.read(topic) for topic in topics}
@@ -135,6 +136,15 @@ class Chaos:
             Finding("all partitions go on after each fault", len(self.recoveries), tuple(stuck)),
             Finding("workers end cleanly on SIGTERM", self.setup.workers, tuple(unclean)),
         )
+
+    def _settled_offsets(self) -> Offsets:
+        """Return the offsets once transactions of dead workers have run into their timeout."""
+        deadline = time.monotonic() + self.setup.transaction_timeout + TIMEOUT_SLACK_SECONDS
+        while True:
+            offsets = self.watch.offsets(inputs(self.site.config.topics), self._outputs())
+            if not offsets.open or time.monotonic() > deadline:
+                return offsets
+            time.sleep(1)
 
     def _outputs(self) -> tuple[str, ...]:
         topics = self.site.config.topics
