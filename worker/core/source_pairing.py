@@ -121,6 +121,7 @@ class SourcePairing:
             closed_until=self._closed_until,
             waiting=tuple(map(place_of, self.waiting())),
             carried=None if self._carried is None else keep(self._carried),
+            carried_held=self._carried_held,
             placed=dict(self._placed),
             closed_correlations=tuple(self._closed_correlations),
         )
@@ -138,7 +139,7 @@ class SourcePairing:
                 self._keep(event)
         if state.carried is not None:
             self._carried = events.get(state.carried.place)
-            self._carried_held = self._carried is not None and state.carried.record is None
+            self._carried_held = self._carried is not None and state.carried_held
         self._placed = dict(state.placed)
         self._closed_correlations = OrderedDict.fromkeys(state.closed_correlations)
 

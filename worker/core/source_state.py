@@ -45,6 +45,7 @@ class PairingState:
     closed_until: int | None
     waiting: tuple[Place, ...]
     carried: Kept | None
+    carried_held: bool  # by pairing itself; else only by a Moment that is not judged yet
     placed: Mapping[str, int]
     closed_correlations: tuple[str, ...]
 
@@ -100,7 +101,10 @@ class SourceState:
         """The places of the records that have to be read again, each as often as it is held."""
         waiting = () if self.pairing is None else self.pairing.waiting
         events = (place for moment in self.unsettled for place in moment.events)
-        carried = (kept.place for kept in self._carried if kept.record is None)
+        kept = [moment.carried for moment in self.unsettled]
+        if self.pairing is not None and self.pairing.carried_held:
+            kept.append(self.pairing.carried)
+        carried = (each.place for each in kept if each is not None and each.record is None)
         return (*waiting, *events, *carried)
 
     @property
