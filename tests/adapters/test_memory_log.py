@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemoryOutbox, MemorySink
+from worker.adapters.memory_log import MemoryLog
+from worker.adapters.memory_ports import MemoryInputLog, MemoryOutbox, MemorySink
 from worker.core.ports import Committed, CommitUnit, Output, TopicPartition
 
 FRAMES = TopicPartition("frames", 0)

@@ -6,13 +6,8 @@ import threading
 
 import pytest
 
-from worker.adapters.memory_log import (
-    MemoryInputLog,
-    MemoryLog,
-    MemoryOutbox,
-    MemorySink,
-    Transaction,
-)
+from worker.adapters.memory_log import MemoryLog, Transaction
+from worker.adapters.memory_ports import MemoryInputLog, MemoryOutbox, MemorySink
 from worker.core.ports import Committed, CommitUnit, LogError, Output, TopicPartition
 
 FRAMES = TopicPartition("frames", 0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemorySink
+from worker.adapters.memory_log import MemoryLog
+from worker.adapters.memory_ports import MemoryInputLog, MemorySink
 from worker.config import Config
 from worker.core.events import Modality
 from worker.core.moment import Moment

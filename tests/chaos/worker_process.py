@@ -22,7 +22,7 @@ from unittest.mock import patch
 from kafka import KafkaProducer
 
 from tests.runtime.builders import encoders
-from worker.adapters.kafka import outbox
+from worker.adapters.kafka import transactions
 from worker.cli import run, service
 from worker.errors import FailedRunError, OperatorError
 
@@ -117,7 +117,7 @@ def work(config: Path, plan: KillPlan, transaction_timeout: float) -> int:
     MortalProducer.plan = plan
     MortalProducer.transaction_timeout_ms = int(transaction_timeout * 1000)
     with (
-        patch.object(outbox, "KafkaProducer", MortalProducer),
+        patch.object(transactions, "KafkaProducer", MortalProducer),
         patch.object(service, "build_encoders", lambda _: encoders()),
     ):
         try:

@@ -27,7 +27,7 @@ from tests.cli.letters import (
 )
 from tests.e2e.footage import picture
 from tests.e2e.site import Site, mmworker, write_config
-from worker.adapters.kafka.topic_reader import TopicReader
+from worker.adapters.kafka.reading import TopicReader
 from worker.config import Config, KafkaSettings
 from worker.core.ports import Output
 from worker.demo.services import LocalKafka

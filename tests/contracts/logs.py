@@ -16,7 +16,9 @@ from worker.adapters.kafka.input_log import KafkaInputLog
 from worker.adapters.kafka.outbox import KafkaOutbox
 from worker.adapters.kafka.records import to_record
 from worker.adapters.kafka.sink import KafkaSink
-from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemoryOutbox, MemorySink
+from worker.adapters.kafka.state_log import KafkaStateLog
+from worker.adapters.memory_log import MemoryLog
+from worker.adapters.memory_ports import MemoryInputLog, MemoryOutbox, MemorySink, MemoryStateLog
 from worker.config import KafkaSettings
 from worker.core.events import Record
 from worker.core.ports import (
@@ -27,6 +29,7 @@ from worker.core.ports import (
     Ownership,
     Polled,
     RecordSink,
+    StateLog,
     TopicPartition,
 )
 
@@ -42,6 +45,7 @@ class World(Protocol):
     def member(self) -> InputLog: ...
     def outbox(self) -> Outbox: ...
     def sink(self) -> RecordSink: ...
+    def state(self) -> StateLog: ...
     def read_all(self, topic: str) -> list[Record]: ...
     def close(self) -> None: ...
 
@@ -64,6 +68,9 @@ class MemoryWorld:
 
     def sink(self) -> RecordSink:
         return MemorySink(self.log)
+
+    def state(self) -> StateLog:
+        return MemoryStateLog(self.log, "group")
 
     def read_all(self, topic: str) -> list[Record]:
         return self.log.read_all(topic)
@@ -106,6 +113,11 @@ class KafkaWorld:
         sink = KafkaSink(self.settings, connect_timeout=3)
         self._closing.append(sink.close)
         return sink
+
+    def state(self) -> KafkaStateLog:
+        state = KafkaStateLog(self.settings)
+        self._closing.append(state.close)
+        return state
 
     def read_all(self, topic: str) -> list[Record]:
         partitions = [ClientPartition(topic, index) for index in range(self._partitions)]

@@ -270,3 +270,38 @@ def test_a_record_for_a_topic_that_is_not_there_is_an_error(world: World) -> Non
     with pytest.raises(LogError):
         sink.append(record(f"nowhere-{uuid.uuid4().hex}", 0))
         sink.flush()
+
+
+def test_a_group_that_has_committed_nothing_has_no_offsets(world: World) -> None:
+    partition = TopicPartition(world.inputs[0], 0)
+    assert world.state().committed([partition]) == {}
+
+
+def test_committed_offsets_come_with_what_was_said_beside_them(world: World) -> None:
+    partition = fill(world, 6)
+    (reader,) = joined(world.member())
+    wait_for(lambda: reader.count == 6, reader)
+    said = {partition: Committed(4, '{"version":1}')}
+    world.outbox().submit(CommitUnit((), said), reader.ownership).result(20)
+    state = world.state()
+    assert state.committed([partition, TopicPartition(world.inputs[1], 0)]) == said
+
+
+def test_a_partition_is_read_from_any_offset_to_its_end_and_again(world: World) -> None:
+    partition = fill(world, 6)
+    state = world.state()
+    assert state.bounds(partition) == (0, 6)
+    assert [each.offset for each in state.read(partition, 2)] == [2, 3, 4, 5]
+    assert next(state.read(partition, 0)).offset == 0  # an unfinished reading disturbs nothing
+    assert [each.offset for each in state.read(partition, 5)] == [5]
+    assert list(state.read(partition, 6)) == []
+
+
+def test_a_member_reads_on_where_it_is_told_to(world: World) -> None:
+    partition = fill(world, 6)
+    (reader,) = joined(world.member())
+    wait_for(lambda: reader.count == 6, reader)
+    elsewhere = TopicPartition(world.inputs[0], PARTITIONS + 7)
+    reader.log.seek({partition: 3, elsewhere: 1})
+    wait_for(lambda: reader.count == 9, reader)
+    assert [each.offset for each in reader.records[partition]][6:] == [3, 4, 5]

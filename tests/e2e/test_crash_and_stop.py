@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,15 +127,27 @@ def test_a_stop_loses_nothing_that_was_committed(story: Story) -> None:
     assert not story.stopped.lost
 
 
+def test_no_event_is_in_two_observations_and_no_observation_is_there_twice(story: Story) -> None:
+    observations = story.stopped.observations
+    places = [
+        (each.topic, each.partition, each.offset)
+        for observation in observations
+        for each in observation.inputs
+        if not each.carried
+    ]
+    assert len(places) == len(set(places))
+    assert len({each.observation_id for each in observations}) == len(observations)
+
+
 def test_a_moment_has_the_same_id_whichever_worker_saw_it(story: Story) -> None:
-    ids = Counter(each.observation_id for each in story.stopped.observations)
+    ids = {each.observation_id for each in story.stopped.observations}
     for each in story.stopped.observations:
         window = each.window_start
         assert window % SECOND == story.start % SECOND == 0
         assert each.observation_id == observation_id(each.source, window, window + SECOND, None)
     seconds = range(story.start, story.start + BEFORE * SECOND, SECOND)
     expected = {observation_id(s, each, each + SECOND, None) for s in SOURCES for each in seconds}
-    assert expected <= ids.keys()
+    assert expected <= ids
 
 
 def positions(ends: Ends) -> set[Position]:

@@ -85,6 +85,14 @@ def test_a_row_does_not_depend_on_its_batch(case: Case, encoders: dict[str, Enco
     assert np.abs(together[order] - shuffled).max() < 1e-3
 
 
+def test_a_caption_has_the_same_bytes_whatever_it_is_encoded_with(
+    encoders: dict[str, Encoder],
+) -> None:
+    together = encoders["minilm"].encode(TEXTS)
+    for place, text in enumerate(TEXTS):
+        assert encoders["minilm"].encode([text])[0].tobytes() == together[place].tobytes()
+
+
 @EVERY_ENCODER
 def test_different_media_have_different_rows(case: Case, encoders: dict[str, Encoder]) -> None:
     vectors = encoders[case.name].encode(case.batch()).astype(np.float64)

@@ -18,13 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.adapters.memory_log import (
-    MemoryInputLog,
-    MemoryLog,
-    MemoryOutbox,
-    MemorySink,
-    MemoryStateLog,
-)
+from worker.adapters.memory_log import MemoryLog
+from worker.adapters.memory_ports import MemoryInputLog, MemoryOutbox, MemorySink, MemoryStateLog
 from worker.adapters.prometheus import Metrics
 from worker.config import Config, load
 from worker.core.events import MODALITIES, Modality
@@ -351,18 +346,6 @@ class World:
 def _identity(key: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> bytes:
     named = dict(headers)
     return b"\0".join((key or b"", named.get("ce_type") or b"", named.get("ce_id") or b""))
-
-
-def assert_repeated_at_most_whole(world: World) -> None:
-    """Assert that every event is in an output, and in no two different ones.
-
-    A caption that was still carried at a restart is read again: it may be in a second observation.
-    """
-    endings = world.endings()
-    for place in world.places():
-        assert place in endings, f"{place} is in no output"
-        if place[0] != world.inputs[Modality.CAPTION]:
-            assert len(set(endings[place])) == 1, f"{place} is in {endings[place]}"
 
 
 def endings_of(world: World) -> Counter[str]:

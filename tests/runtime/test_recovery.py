@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.runtime.builders import (
+    GROUP,
+    HashEncoder,
     World,
     config,
+    encoders,
     endings_of,
     event,
     footage,
     in_time_order,
     picture,
 )
+from worker.core.events import Modality
+from worker.core.ports import Committed, LogError, Output, TopicPartition
 from worker.core.rfc3339 import seconds
+from worker.errors import StateError
 from worker.feed.events import FeedEvent
 from worker.scoring import scorer as scorer_module
 
@@ -110,3 +117,134 @@ def test_a_crash_changes_nothing_that_is_written(crashes: set[int], replay: int)
     assert expected["late-events"]
     assert found == expected
     assert endings_of(faulty) == endings_of(plain)
+
+
+def later(events: list[FeedEvent], by: float) -> list[FeedEvent]:
+    return [replace(one, time=one.time + seconds(by), id=f"{one.id}-later") for one in events]
+
+
+def commit(here: World, change: Callable[[str], str]) -> None:
+    offsets = here.log.group(GROUP).offsets
+    offsets.update({p: Committed(at, change(text)) for p, (at, text) in offsets.items()})
+
+
+def write(here: World, key: bytes, value: bytes) -> None:
+    here.append_output(Output(here.settings.topics.snapshots, key, value, partition=0))
+
+
+def foreign(here: World) -> None:
+    (index,) = [one for one in here.log.read_all("snapshots") if one.key == b"index"]
+    assert index.value is not None
+    write(here, b"index", index.value.replace(b'"group":"mmworker"', b'"group":"other"'))
+
+
+def settled(here: World) -> None:
+    """Let everything be decided and committed, so that nothing waits."""
+    member = here.join()
+    member.run()
+    rest(here)
+
+
+def test_other_settings_are_refused_while_events_wait(world: MakeWorld) -> None:
+    here = world()
+    here.append(footage(10))
+    member = here.join()
+    member.run()
+    member.leave()
+    here.settings = config(**QUICK, pairing__window_seconds=2)
+    successor = here.join()
+    with pytest.raises(StateError, match=r"window_seconds was 1 and is 2.*topics offsets"):
+        successor.run()
+
+
+def test_other_settings_are_taken_up_where_nothing_waits_and_stay(world: MakeWorld) -> None:
+    here = world()
+    here.append(footage(10))
+    settled(here)
+    here.settings = config(**QUICK, pairing__window_seconds=2)
+    here.append(later(footage(10), 100))
+    first = here.join()
+    first.run()
+    first.crash()
+    settled(here)
+    lengths = [one.window_end - one.window_start for one in here.observations()]
+    assert lengths == [seconds(1)] * 10 + [seconds(2)] * 5
+    assert endings_of(here).keys() == {"observed"}
+
+
+def test_another_model_learns_anew_and_never_takes_up_the_old_numbers(world: MakeWorld) -> None:
+    here = world()
+    here.append(footage(60))
+    settled(here)
+    assert not here.observations()[-1].assessment.warming_up
+    frames = HashEncoder(Modality.FRAME)
+    frames.digest = "another"
+    other = encoders(frame=frames)
+    here.append(later(footage(8, "/cameras/b"), 100))
+    for _ in range(2):
+        member = here.join(other)
+        member.run()
+        member.worker.finish(30)
+        member.crash()
+    here.append(later(footage(4), 200))
+    member = here.join(other)
+    member.run()
+    here.fall_silent()
+    member.run()
+    member.leave()
+    assert here.observations()[-1].source == "/cameras/a"
+    assert here.observations()[-1].assessment.warming_up
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda here: here.log.group(GROUP).offsets.clear(), "offsets are gone.*--to earliest"),
+        (lambda here: commit(here, lambda it: it.replace('"version":1', '"version":2')), "newer"),
+        (lambda here: commit(here, lambda _: "somebody's"), "another program"),
+        (lambda here: write(here, b"index", b"{}"), "cannot be read.*--to committed"),
+        (lambda here: write(here, b"source:/cameras/a", b'{"version":9,"state":[]}'), "newer"),
+        (lambda here: write(here, b"source:/cameras/a", b'{"version":1,"state":[]}'), "be read"),
+        (foreign, "holds the state of group other"),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_told_in_words(
+    world: MakeWorld, spoil: Callable[[World], object], told: str
+) -> None:
+    here = world()
+    here.append(footage(10))
+    member = here.join()
+    member.run()
+    member.leave()
+    spoil(here)
+    successor = here.join()
+    with pytest.raises(StateError, match=told):
+        successor.run()
+
+
+def test_offsets_that_somebody_moved_begin_anew_there(world: MakeWorld) -> None:
+    here = world()
+    here.append(footage(10))
+    settled(here)
+    before = len(here.observations())
+    offsets = here.log.group(GROUP).offsets
+    offsets.update({each: Committed(0, at.metadata) for each, at in offsets.items()})
+    settled(here)
+    assert len(here.observations()) == 2 * before
+    numbers = [one.number for one in here.observations()]
+    assert numbers == sorted(set(numbers))  # it goes on counting
+
+
+def test_records_that_are_needed_and_gone_end_the_session(world: MakeWorld) -> None:
+    here = world()
+    here.append(footage(10))
+    member = here.join()
+    member.run()
+    member.leave()
+    entries = here.log._entries[TopicPartition("frames", 0)]
+    held = here.log.group(GROUP).offsets[TopicPartition("frames", 0)].offset
+    entries[held] = entries[held].without_content()
+    successor = here.join()
+    with pytest.raises(LogError, match="gone") as caught:
+        successor.run()
+    assert not caught.value.retriable

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from unittest.mock import patch
 
 from tests.simulation.check import check
+from tests.simulation.log import LateFuture
 from worker.adapters.memory_groups import Group
 from worker.adapters.memory_log import MemoryLog
+from worker.adapters.memory_ports import MemoryOutbox
 from worker.core import ledger
-from worker.core.ports import Output, StateLog, TopicPartition
+from worker.core.events import Event
+from worker.core.moment import Late, Outcome
+from worker.core.pairing import Pairing
+from worker.core.ports import (
+    CommitUnit,
+    LogError,
+    Output,
+    Ownership,
+    StateLog,
+    TopicPartition,
+)
 from worker.core.source_pairing import SourcePairing
 from worker.runtime import recoveries, recovery, shard
 from worker.runtime.judge import Judge
@@ -64,7 +77,7 @@ def what_was_taken_in_is_taken_in_again() -> Broken:
         partitions: Collection[TopicPartition], log: StateLog, rules: RecoveryRules
     ) -> Recovered | None:
         found = recovery.recover(partitions, log, rules)
-        if found is None or not found.checkpoints:
+        if found is None or found.is_cold:
             return found
         positions = {p: replace(at, taken=at.committed) for p, at in found.positions.items()}
         return replace(found, positions=positions)
@@ -91,14 +104,105 @@ def _without_alerts(judge: Callable[..., Judge], *parts: object) -> Judge:
     return judge(*parts[:-1], ())
 
 
+def moments_under_way_hold_nothing() -> Broken:
+    """A record counts as needed no more once pairing has let it go."""
+    release = ledger.OffsetLedger.release
+
+    def at_once(self: ledger.OffsetLedger, partition: TopicPartition, offset: int) -> None:
+        if offset in self._holders[partition]:
+            self._holders[partition][offset] = 1
+        release(self, partition, offset)
+
+    return patch.object(ledger.OffsetLedger, "release", at_once)
+
+
+def a_failed_future_is_ignored() -> Broken:
+    """A commit that failed counts as done."""
+
+    def done(self: LateFuture) -> None:
+        if not Future.done(self):
+            self._work().exception()
+            self.set_result(None)
+
+    return patch.object(LateFuture, "_do", done)
+
+
+def memory_is_kept_after_an_abort() -> Broken:
+    """After an aborted unit the worker goes on as if nothing were lost."""
+    return _forgiving("aborted", again=False)
+
+
+def a_unit_of_unknown_outcome_is_repeated() -> Broken:
+    """A commit that was not answered is taken for one that failed."""
+    return _forgiving("unknown_outcome", again=True)
+
+
+def _forgiving(reason: str, *, again: bool) -> Broken:
+    commit = MemoryOutbox._commit
+
+    def forgiving(self: MemoryOutbox, unit: CommitUnit, ownership: Ownership) -> None:
+        try:
+            commit(self, unit, ownership)
+        except LogError as error:
+            if error.reason != reason:
+                raise
+            if again:
+                commit(self, unit, ownership)
+
+    return patch.object(MemoryOutbox, "_commit", forgiving)
+
+
+def all_topics_share_a_front() -> Broken:
+    """A clip that comes behind the frames of its time is late."""
+    lateness = SourcePairing.lateness
+
+    def by_shared_front(self: SourcePairing, event: Event) -> int | None:
+        front = max(self._fronts.values(), default=event.time) - self._rules.grace
+        end = self._rules.window_start(event.time) + self._rules.window
+        if event.correlation_id is None and end <= front:
+            return front
+        return lateness(self, event)
+
+    return patch.object(SourcePairing, "lateness", by_shared_front)
+
+
+def all_sources_share_a_front() -> Broken:
+    """A clock that is ahead makes everybody else late."""
+    add, fronts = Pairing.add, dict[int, int]()
+
+    def by_shared_front(self: Pairing, event: Event) -> Iterator[Outcome]:
+        fronts[id(self)] = max(fronts.get(id(self), 0), event.time)
+        watermark = fronts[id(self)] - self._rules.grace
+        if event.time + self._rules.window <= watermark:
+            return iter((Late(event, watermark),))
+        return add(self, event)
+
+    return patch.object(Pairing, "add", by_shared_front)
+
+
+def unread_partitions_are_taken_as_read() -> Broken:
+    """Records are not held back for earlier ones of other topics."""
+    advance = shard.Shard.advance
+    return patch.object(
+        shard.Shard, "advance", lambda self, _, until: advance(self, self.partitions, until)
+    )
+
+
 _ALL: tuple[Callable[[], Broken], ...] = (
     commits_what_is_still_needed,
+    moments_under_way_hold_nothing,
     zombies_may_commit,
     outputs_stand_outside_of_the_transaction,
+    a_failed_future_is_ignored,
+    memory_is_kept_after_an_abort,
+    a_unit_of_unknown_outcome_is_repeated,
     the_state_is_not_recovered,
     what_was_taken_in_is_taken_in_again,
     carried_captions_are_forgotten,
     alerts_are_forgotten,
+    all_topics_share_a_front,
+    all_sources_share_a_front,
+    unread_partitions_are_taken_as_read,
 )
 VARIANTS = {each.__name__: each for each in _ALL}
 SEEDS = 150  # after which a broken rule counts as not noticed

@@ -10,8 +10,9 @@ from random import Random
 from typing import Any
 
 from tests.simulation.plan import AT_COMMIT, Fault
-from worker.adapters import memory_log
-from worker.adapters.memory_log import MemoryInputLog, MemoryLog, MemoryOutbox, Transaction
+from worker.adapters import memory_ports
+from worker.adapters.memory_log import MemoryLog, Transaction
+from worker.adapters.memory_ports import MemoryInputLog, MemoryOutbox
 from worker.core.ports import (
     Committed,
     CommitUnit,
@@ -119,12 +120,12 @@ class SimInput:
         assigned = sorted(self._last.assignment) if self._last else []
         withheld = {each for each in assigned if self._random.random() < 0.2}
         fetch = self._random.randint(1, self._max_fetch)
-        usual = memory_log._MAX_POLL_RECORDS
-        memory_log._MAX_POLL_RECORDS = fetch
+        usual = memory_ports._MAX_POLL_RECORDS
+        memory_ports._MAX_POLL_RECORDS = fetch
         self.inner.pause(self._paused | withheld)
         self._last = self.inner.poll(timeout)
         self.inner.pause(self._paused)
-        memory_log._MAX_POLL_RECORDS = usual
+        memory_ports._MAX_POLL_RECORDS = usual
         if self.pause_next is not None:
             pause, self.pause_next = self.pause_next, None
             pause()

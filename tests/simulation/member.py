@@ -18,7 +18,7 @@ from tests.simulation.plan import Plan, settings
 from tests.simulation.small import shrink
 from tests.simulation.stream import TOPICS
 from tests.simulation.telemetry import Counts
-from worker.adapters.memory_log import MemoryStateLog
+from worker.adapters.memory_ports import MemoryStateLog
 from worker.core.events import MODALITIES, Modality
 from worker.core.ports import Telemetry
 from worker.pipeline import Pipeline

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from worker.adapters.kafka.topic_reader import TopicReader
+from worker.adapters.kafka.reading import TopicReader
 from worker.cli import letter_files, redrive_run
 from worker.cli.letter_options import (
     FromOffset,

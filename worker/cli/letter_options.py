@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from worker.adapters.kafka.topic_reader import Span, TopicReader
+from worker.adapters.kafka.reading import Span, TopicReader
 from worker.core import rfc3339
 from worker.core.messages.redrive import RedriveOf
 from worker.core.set_aside import Selection, SetAside, read_set_aside

@@ -14,8 +14,8 @@ from itertools import count
 import typer
 from rich.console import Console
 
+from worker.adapters.kafka.reading import Span, TopicReader
 from worker.adapters.kafka.topic_checks import inputs
-from worker.adapters.kafka.topic_reader import Span, TopicReader
 from worker.adapters.kafka.transactional_sink import UNKNOWN_OUTCOME, TransactionalSink
 from worker.cli.letter_options import Scope
 from worker.cli.progress import bar

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from worker.core import rfc3339
 from worker.core.events import EVENT_TYPES, ContentType, Event, Modality, Record
-from worker.core.messages.redrive import OF, last_header
+from worker.core.messages.redrive import ATTEMPT, OF, RedriveOf, last_header
 from worker.core.partitioner import partition_for
 from worker.errors import InvalidEventError, Reason
 
@@ -32,6 +32,7 @@ CONTENT_TYPES: Mapping[Modality, frozenset[str]] = {
     Modality.AUDIO: frozenset({"audio/wav", "audio/flac", "audio/ogg", "audio/l16"}),
 }
 
+_KINDS = get_args(RedriveOf)
 _REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"  # noqa: S105 - a grammar rule of RFC 9110, not a secret
@@ -71,7 +72,7 @@ def parse(record: Record, rules: EnvelopeRules) -> Event:
         record=record,
         correlation_id=headers.get("ce_correlationid"),
         traceparent=_traceparent(headers),
-        amends=last_header(record.headers, OF) in ("late", "dead-letter"),
+        amends=last_header(record.headers, OF) in _KINDS,
     )
 
 
@@ -87,8 +88,9 @@ def _check_size(record: Record, limit: int) -> None:
 
 def _checked_headers(record: Record) -> dict[str, str]:
     """Return the envelope's headers as text. Others are counted and otherwise left alone."""
-    if len(record.headers) > MAX_HEADERS:
-        message = f"{len(record.headers)} headers, more than {MAX_HEADERS}"
+    count = sum(name not in (ATTEMPT, OF) for name, _ in record.headers)  # ours come on top
+    if count > MAX_HEADERS:
+        message = f"{count} headers, more than {MAX_HEADERS}"
         raise InvalidEventError(Reason.TOO_MANY_HEADERS, message)
     size = sum(len(key.encode()) + len(value or b"") for key, value in record.headers)
     if size > MAX_HEADER_BYTES:

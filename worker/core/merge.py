@@ -42,7 +42,6 @@ class Merger:
         self._taken = dict.fromkeys(self._queues, 0)  # and of those taken out
         self._max_records = max_records
         self._max_bytes = max_bytes
-        self._clock = 0
 
     def restore(self, newest: Mapping[TopicPartition, int]) -> None:
         """Begin behind records of which the newest append times are given."""
@@ -77,16 +76,10 @@ class Merger:
                 continue
             if other not in fully_read or key.append_time > until:
                 return None
-        self._clock = max(self._clock, key.append_time)
         self._taken[partition] = key.append_time
         record = self._queues[partition].popleft()[1]
         self._bytes[partition] -= record.size
         return record
-
-    @property
-    def clock(self) -> int:
-        """The append clock: the append time that the merged sequence has reached."""
-        return self._clock
 
     @property
     def ahead(self) -> frozenset[TopicPartition]:

@@ -21,7 +21,7 @@ class Moment:
     """The events of one source in one window `[start, end)`, or with one correlation id.
 
     `events` are in event-time order; `carried` is an earlier caption that still holds. One that
-    `amends` an earlier Moment consists of events that were late for it and were sent again.
+    `amends` an earlier Moment is an event that was set aside and sent again.
     """
 
     source: str

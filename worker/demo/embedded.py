@@ -11,13 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from worker.adapters.memory_log import (
-    MemoryInputLog,
-    MemoryLog,
-    MemoryOutbox,
-    MemorySink,
-    MemoryStateLog,
-)
+from worker.adapters.memory_log import MemoryLog
+from worker.adapters.memory_ports import MemoryInputLog, MemoryOutbox, MemorySink, MemoryStateLog
 from worker.adapters.prometheus import Metrics
 from worker.config import Config
 from worker.core.events import Modality

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -70,15 +71,14 @@ class MiniLMEncoder:
         self._tokenizer = _tokenizer()
         sample = self._tokens([text for text in _TYPICAL for _ in range(8)])
         network = Network(MeanPooled(_bert(file)), sample)
-        self.plan, self._run = open_network(network, settings, self.digest)
+        one_by_one = replace(settings, batch_size=1)
+        self.plan, self._run = open_network(network, one_by_one, self.digest)
 
     def encode(self, batch: Sequence[str]) -> Embeddings:
-        """Encode texts of like length together, so that little is computed for padding."""
+        """Encode each text by itself: what it shares a batch with would tell in its last bits."""
         vectors = np.zeros((len(batch), self.dim), np.float32)
-        order = sorted(range(len(batch)), key=lambda place: len(batch[place]))
-        for start in range(0, len(batch), self.plan.batch_size):
-            places = order[start : start + self.plan.batch_size]
-            vectors[places] = self._run(*self._tokens([batch[place] for place in places]))
+        for place, text in enumerate(batch):
+            vectors[place] = self._run(*self._tokens([text]))[0]
         return unit_rows(vectors, self.name)
 
     def _tokens(self, texts: Sequence[str]) -> tuple[Tokens, Tokens]:

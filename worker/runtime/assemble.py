@@ -22,9 +22,8 @@ from worker.models.settings import ModelSettings
 from worker.pipeline import Pipeline
 from worker.runtime.compose import Composer, OutputTopics
 from worker.runtime.recovery import RecoveryRules
-from worker.runtime.shard import ShardRules
+from worker.runtime.rules import ShardRules, WorkerRules
 from worker.runtime.topics import topic_of_modality
-from worker.runtime.worker import WorkerRules
 from worker.scoring.scorer import ScoringRules
 
 
@@ -84,7 +83,6 @@ def worker_rules(
     shard = ShardRules(
         envelope=_envelope(config, partitions),
         pairing=_pairing(config),
-        scoring=_scoring(config, pipeline),
         alerts=AlertPolicy(budget(config), seconds(config.scoring.cooldown_seconds)),
         topics=topics,
         max_dead_letter_bytes=config.limits.max_record_bytes,
@@ -96,7 +94,7 @@ def worker_rules(
         group=config.kafka.group_id,
         snapshots=topics.snapshots,
         observations=topics.observations,
-        scoring=shard.scoring,
+        scoring=_scoring(config, pipeline),
         meaning=shard.meaning,
         topic_ids=topic_ids,
     )

@@ -190,7 +190,8 @@ class Inference:
             if value is None or len(value) != dims[key] * VECTOR_BYTES:
                 continue
             vector = np.frombuffer(value, dtype=np.float16)
-            if abs(float(np.linalg.norm(vector.astype(np.float32))) - 1) < 0.01:
+            exact = vector.astype(np.float32)
+            if np.isfinite(exact).all() and abs(float(np.linalg.norm(exact)) - 1) < 0.01:
                 known[key] = vector
         return known
 

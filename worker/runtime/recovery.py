@@ -54,13 +54,22 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """The state of a partition index as of its last commit."""
+    """The state of a partition index as of its last commit, or of none where it `is_cold`.
+
+    `outdated` names sources whose records do not say any more what is known of them.
+    """
 
     index: IndexState
     states: tuple[SourceState, ...]
     scorer: Scorer
     positions: Mapping[TopicPartition, Position]
-    checkpoints: Mapping[TopicPartition, Checkpoint]
+    is_cold: bool
+    outdated: frozenset[str] = frozenset()
+
+    @property
+    def clock(self) -> int:
+        """The append time reached, microseconds; 0 before the first record."""
+        return max(self.index.clock, *(each.newest for each in self.positions.values()))
 
 
 def recover(
@@ -92,7 +101,7 @@ def cold_state(
     scorer = Scorer(rules.scoring, ScorerState(moments, moments))
     index = replace(before, since=before.number, clock=0, scorer=scorer.state)
     positions = {each: Position(offset, offset, 0) for each, offset in offsets.items()}
-    return Recovered(index, (), scorer, positions, {})
+    return Recovered(index, (), scorer, positions, is_cold=True)
 
 
 def _stored(log: StateLog, partition: TopicPartition, group: str) -> Stored:
@@ -163,7 +172,8 @@ def _warm(
     rules: RecoveryRules,
 ) -> Recovered | None:
     kept = [each.state for each in stored.sources.values() if each.number > index.since]
-    states = _adapted(kept, next(iter(checkpoints.values())).meaning, rules.meaning)
+    was = next(iter(checkpoints.values())).meaning
+    states = _adapted(kept, was, rules.meaning)
     positions = {
         each: Position(committed[each].offset, checkpoint.taken, checkpoint.newest)
         for each, checkpoint in checkpoints.items()
@@ -178,7 +188,8 @@ def _warm(
         ) from None
     if scorer is None:
         return None
-    return Recovered(index, states, scorer, positions, checkpoints)
+    outdated = frozenset(each.source for each in kept) if was != rules.meaning else frozenset()
+    return Recovered(index, states, scorer, positions, False, outdated)
 
 
 def _adapted(states: Iterable[SourceState], was: Meaning, now: Meaning) -> tuple[SourceState, ...]:
@@ -211,7 +222,8 @@ def _relearned(
     Raises StateRecordError, ValueError or KeyError.
     """
     learned = {state.source: state.learned for state in states if state.learned is not None}
-    scorer = Scorer(rules, index.scorer)
+    pool = tuple(name for name in index.scorer.pool if name in learned)
+    scorer = Scorer(rules, replace(index.scorer, pool=pool))
     for source, each in learned.items():
         if each.snapshot is not None:
             numbers = read_numbers(stored.numbers.pop(source))

@@ -27,18 +27,18 @@ class Restoring:
         """Whether all of them have come."""
         return not any(self._missing.values())
 
-    def is_needed(self, place: Place) -> bool:
+    def is_needed(self, modality: Modality, offset: int) -> bool:
         """Tell whether the next record of its topic is one of them; it is not waited for again.
 
         Raises LogError where an earlier one can come no more.
         """
-        missing = self._missing[place.modality]
-        if not missing or place.offset < missing[0]:
+        missing = self._missing[modality]
+        if not missing or offset < missing[0]:
             return False
-        if place.offset > missing[0]:
+        if offset > missing[0]:
             raise LogError(
                 "records_gone",
-                f"records of the {place.modality} topic that were not processed yet are gone from"
+                f"records of the {modality} topic that were not processed yet are gone from"
                 f" the log (offset {missing[0]}): give it a longer retention, and move the group's"
                 " offsets on purpose with `mmworker topics offsets`",
                 retriable=False,

@@ -18,7 +18,8 @@ from worker.errors import FailedRunError, OperatorError, StateError
 from worker.models.base import EncoderError
 from worker.runtime.health import Health
 from worker.runtime.inference import Inference
-from worker.runtime.worker import Ports, Worker, WorkerRules
+from worker.runtime.rules import WorkerRules
+from worker.runtime.worker import Ports, Worker
 
 FINISH_SECONDS = 45.0  # for what is in flight at a stop; inside a pod's grace period of 60 s
 CLOSE_SECONDS = 5.0  # for the outbox's last unit
@@ -72,7 +73,7 @@ class Service:
             closing.callback(ports.log.close)
             closing.callback(ports.outbox.close, timeout=CLOSE_SECONDS)
             closing.callback(ports.state.close)
-            closing.callback(ports.background.shutdown, wait=False, cancel_futures=True)
+            closing.callback(ports.background.shutdown, cancel_futures=True)
             worker = Worker(ports, inference, self._rules)
             closing.callback(worker.discard)
             try:

@@ -9,44 +9,27 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from worker.core.alerts import AlertPolicy
-from worker.core.checkpoint import Checkpoint, Meaning, write_checkpoint
-from worker.core.envelope import EnvelopeRules, parse
+from worker.core.checkpoint import Checkpoint, write_checkpoint
+from worker.core.envelope import parse
 from worker.core.events import MODALITIES, Event, Modality, Record
 from worker.core.ledger import OffsetLedger
 from worker.core.merge import Merger
 from worker.core.moment import Closed, Duplicate, Forgotten, Late, Moment, Outcome, Released
 from worker.core.pairing import Pairing
 from worker.core.ports import Committed, CommitUnit, Output, TopicPartition
-from worker.core.source_pairing import PairingRules
 from worker.core.source_state import Kept, Place, place_of
 from worker.errors import InvalidEventError
 from worker.pipeline import Embedded
-from worker.runtime.compose import Composer, OutputTopics
+from worker.runtime.compose import Composer
 from worker.runtime.judge import Judge, Settled
 from worker.runtime.outputs import Outputs, Rejection
 from worker.runtime.recovery import Recovered
 from worker.runtime.restoring import Restoring
+from worker.runtime.rules import ShardRules
 from worker.runtime.shard_state import source_states, state_records
 from worker.runtime.state_records import StateWriter
-from worker.scoring.scorer import ScoringRules
-
-
-@dataclass(frozen=True, slots=True)
-class ShardRules:
-    """All that one partition index needs to know."""
-
-    envelope: EnvelopeRules
-    pairing: PairingRules
-    scoring: ScoringRules
-    alerts: AlertPolicy
-    topics: OutputTopics
-    max_dead_letter_bytes: int
-    worker: str
-    meaning: Meaning
-    topic_ids: Mapping[str, str]
 
 
 class Shard:
@@ -56,8 +39,11 @@ class Shard:
         self.partitions = frozenset(recovered.positions)
         self.index = next(iter(self.partitions)).partition
         self._rules = rules
-        self._recovered = recovered
+        self._positions = recovered.positions
+        self._base = recovered.index
+        self._is_cold = recovered.is_cold
         self._merger = Merger(self.partitions)
+        self._merger.restore({each: at.newest for each, at in self._positions.items()})
         self._pairing = Pairing(rules.pairing)
         self._ledger = OffsetLedger()
         self._judge = Judge(rules.alerts, composer, recovered.scorer, recovered.states)
@@ -68,7 +54,7 @@ class Shard:
         self._closed_count = recovered.index.closed
         self._number = recovered.index.number
         self._committed: Mapping[TopicPartition, int] = {}
-        self._touched: set[str] = set()
+        self._touched = set(recovered.outdated)
         self.ingested: list[int] = []  # times of the events taken in; taken by the telemetry
         restoring = Restoring(recovered.states)
         for state in recovered.states:
@@ -79,16 +65,11 @@ class Shard:
 
     def push(self, partition: TopicPartition, records: Iterable[Record]) -> None:
         """Add records of one partition in offset order. Raises LogError where some are missing."""
-        taken = self._recovered.positions[partition].taken
-        if self._restoring is None and taken == 0:
-            self._merger.push(partition, records)
-            return
-        modality = self._modality(partition)
-        fresh: list[Record] = []
+        taken, modality = self._positions[partition].taken, self._modality(partition)
+        restoring, fresh = self._restoring, list[Record]()
         for record in records:
-            place = Place(modality, record.offset)
-            if self._restoring is not None and self._restoring.is_needed(place):
-                self._take_up(self._restoring, place, record)
+            if restoring is not None and restoring.is_needed(modality, record.offset):
+                self._take_up(restoring, Place(modality, record.offset), record)
             elif record.offset < taken:
                 self.outputs.count(modality, "known")
             else:
@@ -151,12 +132,6 @@ class Shard:
     def is_restoring(self) -> bool:
         """Whether records that were taken in before are still to be read again."""
         return self._restoring is not None
-
-    @property
-    def clock(self) -> int:
-        """The append time reached by its records, microseconds; 0 before the first one."""
-        newest = (position.newest for position in self._recovered.positions.values())
-        return max(self._pairing.clock, self._recovered.index.clock, *newest)
 
     @property
     def pairing_bytes(self) -> int:
@@ -267,23 +242,21 @@ class Shard:
         self._restoring = None
         pairings = {state.source: state.pairing for state in restoring.states}
         self._pairing.restore(
-            self._recovered.index.clock,
+            self._base.clock,
             {name: pairing for name, pairing in pairings.items() if pairing is not None},
             restoring.events,
         )
         self._closed.extend(restoring.moments())
-        positions = self._recovered.positions
-        self._merger.restore({each: position.newest for each, position in positions.items()})
         self._ledger.restore(
-            {each: position.taken for each, position in positions.items()},
-            {each: restoring.holders(self._modality(each)) for each in positions},
+            {each: at.taken for each, at in self._positions.items()},
+            {each: restoring.holders(self._modality(each)) for each in self._positions},
         )
-        if self._recovered.checkpoints:
+        if not self._is_cold:  # else the offsets themselves are to be committed
             self._committed = dict(self._ledger.committable())
 
     def _state_records(self) -> Iterator[Output]:
         index = replace(
-            self._recovered.index,
+            self._base,
             number=self._number,
             closed=self._closed_count,
             clock=self._pairing.clock,

@@ -75,17 +75,20 @@ class Stored:
     def take(self, key: bytes, value: bytes | None) -> None:
         """Take in a record, in their order. Raises StateRecordError."""
         kind, _, name = key.decode(errors="replace").partition(":")
-        match f"{kind}:" if name else kind:
-            case "index":
-                self.index = None if value is None else _read(_INDEX, value)
-            case "source:" if value is not None:
-                self.sources[name] = _read(_SOURCE, value)[0]
-            case "source:":
-                self.sources.pop(name, None)
-            case "scorer:" if value is not None:
-                self.numbers[name] = value
-            case "scorer:":
-                self.numbers.pop(name, None)
+        if kind == "index" and value is not None:
+            self.index = _read(_INDEX, value)
+        elif kind == "source":
+            _put(self.sources, name, None if value is None else _read(_SOURCE, value)[0])
+        elif kind == "scorer":
+            _put(self.numbers, name, value)
+
+
+def _put(known: dict[str, T], name: str, value: T | None) -> None:
+    """Take in the last word on a name, which may be its end."""
+    if value is None:
+        known.pop(name, None)
+    else:
+        known[name] = value
 
 
 def read_numbers(value: bytes) -> StoredNumbers:

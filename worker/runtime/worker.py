@@ -22,12 +22,12 @@ from worker.core.ports import (
 from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
 from worker.runtime.commits import Commits, is_due
-from worker.runtime.compose import Composer
 from worker.runtime.inference import Batch, Inference, Result
 from worker.runtime.recoveries import Recoveries
-from worker.runtime.recovery import Recovered, RecoveryRules
+from worker.runtime.recovery import Recovered
 from worker.runtime.report import Reporter
-from worker.runtime.shard import Shard, ShardRules
+from worker.runtime.rules import WorkerRules
+from worker.runtime.shard import Shard
 
 MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the client waits in a fetch
 BATCH_MOMENTS = 16
@@ -50,16 +50,6 @@ class Ports:
     telemetry: Telemetry
     now: Callable[[], int]
     background: Executor
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerRules:
-    """What a worker is set to."""
-
-    shard: ShardRules
-    composer: Composer
-    recovery: RecoveryRules
-    max_buffered_bytes: int
 
 
 @dataclass(slots=True)
@@ -195,7 +185,7 @@ class Worker:
         shard = Shard(self._rules.shard, self._rules.composer, recovered)
         self._shards[shard.index] = shard
         self._clocks[shard.index] = _AppendClock()
-        self._clocks[shard.index].hear(shard.clock, now)
+        self._clocks[shard.index].hear(recovered.clock, now)
         self._turns.append(shard.index)
 
     def _push(self, polled: Polled, now: int) -> None:

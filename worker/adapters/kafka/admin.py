@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from worker.adapters.kafka.closing import Closing
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect
 from worker.config import KafkaSettings
 from worker.errors import OperatorError
@@ -38,22 +38,11 @@ class TopicSpec:
     replication_factor: int = -1
 
 
-class KafkaAdmin:
+class KafkaAdmin(Closing):
     """A connection for describing and creating topics. Raises OperatorError."""
 
     def __init__(self, settings: KafkaSettings, connect_timeout: float = CONNECT_SECONDS) -> None:
         self._client = connect(KafkaAdminClient, settings, connect_timeout)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Disconnect."""

@@ -7,9 +7,10 @@ brokers themselves would wait for the transaction's timeout, a minute.
 from __future__ import annotations
 
 import structlog
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient
 
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect
+from worker.adapters.kafka.transactions import transactional_producer
 from worker.config import KafkaSettings
 
 OPEN_MS = 4000  # the longest that a transaction of a live member is given; usual ones take 20
@@ -41,15 +42,7 @@ def end_open_transactions(settings: KafkaSettings) -> None:
 
 
 def _take_over(settings: KafkaSettings, transactional_id: str) -> None:
-    producer = connect(
-        KafkaProducer,
-        settings,
-        CONNECT_SECONDS,
-        transactional_id=transactional_id,
-        max_block_ms=int(CONNECT_SECONDS * 1000),
-        allow_auto_create_topics=False,
-        metrics_enabled=False,
-    )
+    producer = transactional_producer(settings, transactional_id)
     try:
         producer.init_transactions()
     finally:

@@ -6,22 +6,17 @@ import queue
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
 
-from kafka import KafkaProducer
 from kafka import TopicPartition as ClientPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from worker.adapters.kafka.connect import CONNECT_SECONDS, connect, log_error
-from worker.adapters.kafka.records import OUTPUT_SERIALIZERS, send
+from worker.adapters.kafka.connect import CONNECT_SECONDS, log_error
+from worker.adapters.kafka.transactions import append_all, no_transactions, transactional_producer
 from worker.config import KafkaSettings
-from worker.core.partitioner import placement
-from worker.core.ports import CommitUnit, LogError, Output, Ownership
-from worker.errors import OperatorError
+from worker.core.ports import CommitUnit, LogError, Ownership
 
 _MIB = 1024 * 1024
-_TRANSACTION_TIMEOUT_MS = 60_000  # longer than a broker restart: with 8 s readers hung
 
 _Job = tuple[CommitUnit, Ownership, Future[None]]
 
@@ -44,19 +39,13 @@ class KafkaOutbox:
         connect_timeout: float = CONNECT_SECONDS,
     ) -> None:
         self._commit_timeout = commit_timeout
-        self._producer = connect(
-            KafkaProducer,
+        self._transactional_id = transactional_id
+        self._producer = transactional_producer(
             settings,
-            connect_timeout,
-            transactional_id=transactional_id,
-            transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
-            max_block_ms=int(connect_timeout * 1000),
-            max_request_size=max_record_bytes + _MIB,
-            batch_size=256 * 1024,
+            transactional_id,
+            max_record_bytes=max_record_bytes,
+            connect_timeout=connect_timeout,
             compression_type="lz4",
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-            **OUTPUT_SERIALIZERS,
         )
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -99,10 +88,7 @@ class KafkaOutbox:
             ready.result(timeout + 1)
         except (KafkaError, TimeoutError) as error:
             self.close(0)
-            raise OperatorError(
-                f"Kafka does not begin transactions ({error}): check that its transaction"
-                " coordinator is up and that this user may write with a transactional id"
-            ) from None
+            raise no_transactions(error, self._transactional_id) from None
 
     def _run(self, ready: Future[None]) -> None:
         try:
@@ -133,20 +119,13 @@ class KafkaOutbox:
         if ownership.generation < 0:  # brokers take it for a client without a group
             raise LogError("not_a_member", "the group has no such member", retriable=True)
         self._producer.begin_transaction()
-        sent = [self._send(output) for output in unit.outputs]
-        self._producer.flush(timeout=self._commit_timeout)
-        for future in sent:
-            future.get(timeout=0)  # a batch that failed does not fail the transaction by itself
+        append_all(self._producer, unit.outputs, self._commit_timeout)
         offsets = {
             ClientPartition(*partition): OffsetAndMetadata(offset, metadata, -1)
             for partition, (offset, metadata) in unit.offsets.items()
         }
         self._producer.send_offsets_to_transaction(offsets, ownership.token)
         self._producer.commit_transaction()
-
-    def _send(self, output: Output) -> Any:
-        partitions = len(self._producer.partitions_for(output.topic))
-        return send(self._producer, output, placement(output, partitions))
 
     def _abort(self) -> None:
         """Free the readers who wait for the open transaction. This producer is not used again."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import structlog
 from kafka import KafkaConsumer
@@ -13,10 +11,11 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect, log_error
 from worker.adapters.kafka.fencing import end_open_transactions
-from worker.adapters.kafka.records import read_leniently, to_record
+from worker.adapters.kafka.reading import Span, records_of
+from worker.adapters.kafka.records import read_leniently
 from worker.config import KafkaSettings
 from worker.core.events import Record
-from worker.core.ports import Committed, LogError, TopicPartition
+from worker.core.ports import Committed, TopicPartition
 from worker.errors import OperatorError
 
 log = structlog.get_logger(__name__)
@@ -24,7 +23,6 @@ log = structlog.get_logger(__name__)
 _MIB = 1024 * 1024
 _CALL_MS = 10_000
 _STABLE_MS = 1000  # to wait for open transactions before saying that there are some
-_POLL_MS = 500
 _STALLED_SECONDS = 30.0
 
 
@@ -82,18 +80,7 @@ class KafkaStateLog:
     def read(self, partition: TopicPartition, start: int) -> Iterator[Record]:
         """Yield the committed records from `start` to what is the end now. Raises LogError."""
         _, end = self.bounds(partition)
-        mine = ClientPartition(*partition)
-        self._consumer.assign([mine])
-        self._consumer.seek(mine, start)
-        deadline = time.monotonic() + _STALLED_SECONDS
-        while self._position(mine) < end:
-            for record in self._poll(mine):
-                deadline = time.monotonic() + _STALLED_SECONDS
-                if record.offset < end:
-                    yield to_record(record)
-            if time.monotonic() > deadline:
-                message = f"topic {partition.topic} could not be read to its end"
-                raise LogError("state_unreadable", message, retriable=True)
+        yield from records_of(self._consumer, Span(*partition, start, end), _STALLED_SECONDS)
 
     def unblock(self) -> None:
         """End transactions of the group that have been open for too long, where that is allowed."""
@@ -105,16 +92,3 @@ class KafkaStateLog:
     def close(self) -> None:
         """Disconnect."""
         self._consumer.close(autocommit=False)
-
-    def _poll(self, partition: Any) -> list[Any]:
-        try:
-            records: list[Any] = self._consumer.poll(timeout_ms=_POLL_MS).get(partition, [])
-        except KafkaError as error:
-            raise log_error(error, "reading the state failed") from error
-        return records
-
-    def _position(self, partition: Any) -> int:
-        try:
-            return int(self._consumer.position(partition, timeout_ms=_CALL_MS))
-        except KafkaError as error:
-            raise log_error(error, "reading the state failed") from error

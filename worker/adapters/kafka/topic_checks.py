@@ -27,8 +27,8 @@ def specs(
     """Return all topics as they should be, with as many partitions each."""
     appended = {"message.timestamp.type": "LogAppendTime"}
     large = {"max.message.bytes": str(max_record_bytes + _ENVELOPE_BYTES)}
-    config = dict.fromkeys(inputs(topics), appended | large)
-    config |= {topics.dead_letters: large, topics.late_events: large}
+    whole = (*inputs(topics), topics.dead_letters, topics.late_events)
+    config = dict.fromkeys(whole, appended | large)
     config |= {topics.alerts: large, topics.observations: large, topics.feedback: appended}
     config |= {topics.snapshots: {"cleanup.policy": "compact"}}
     return [TopicSpec(name, partitions, each, replication_factor) for name, each in config.items()]

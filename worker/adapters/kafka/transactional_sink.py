@@ -6,25 +6,19 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
 
-from kafka import KafkaProducer
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
-from worker.adapters.kafka.connect import CONNECT_SECONDS, connect, log_error
-from worker.adapters.kafka.records import OUTPUT_SERIALIZERS, send
+from worker.adapters.kafka.closing import Closing
+from worker.adapters.kafka.connect import CONNECT_SECONDS, log_error
+from worker.adapters.kafka.transactions import append_all, no_transactions, transactional_producer
 from worker.config import KafkaSettings
-from worker.core.partitioner import placement
 from worker.core.ports import LogError, Output
-from worker.errors import OperatorError
 
-_MIB = 1024 * 1024
-_TRANSACTION_TIMEOUT_MS = 60_000  # as the outbox: longer than a broker restart
 UNKNOWN_OUTCOME = "unknown_outcome"  # the reason of a LogError: the batch may be visible
 
 
-class TransactionalSink:
+class TransactionalSink(Closing):
     """Not a part of the group: for records that come from no input offsets.
 
     A second sink with the same `transactional_id` ends what the first one has open and fences it.
@@ -41,38 +35,17 @@ class TransactionalSink:
         connect_timeout: float = CONNECT_SECONDS,
     ) -> None:
         self._commit_timeout = commit_timeout
-        self._producer = connect(
-            KafkaProducer,
+        self._producer = transactional_producer(
             settings,
-            connect_timeout,
-            transactional_id=transactional_id,
-            transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
-            max_block_ms=int(connect_timeout * 1000),
-            max_request_size=max_record_bytes + _MIB,
-            batch_size=256 * 1024,
-            allow_auto_create_topics=False,
-            metrics_enabled=False,
-            **OUTPUT_SERIALIZERS,  # and no compression: media are compressed
+            transactional_id,
+            max_record_bytes=max_record_bytes,
+            connect_timeout=connect_timeout,  # and no compression: media are compressed
         )
         try:
             self._producer.init_transactions()
         except KafkaError as error:
             self.close()
-            raise OperatorError(
-                f"Kafka does not begin transactions ({error}): check that its transaction"
-                f" coordinator is up and that this user may write with the id {transactional_id}"
-            ) from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+            raise no_transactions(error, transactional_id) from None
 
     def close(self) -> None:
         """Disconnect; an open transaction is left to its timeout or to the next sink."""
@@ -102,10 +75,8 @@ class TransactionalSink:
 
     def _append(self, outputs: Sequence[Output]) -> None:
         self._producer.begin_transaction()
-        sent = [self._send(output) for output in outputs]
-        self._producer.flush(timeout=self._commit_timeout / 2)  # ends before the caller gives up
-        for future in sent:
-            future.get(timeout=0)  # a batch that failed does not fail the transaction by itself
+        timeout = self._commit_timeout / 2  # ends before the caller gives up
+        append_all(self._producer, outputs, timeout)
         try:
             self._producer.commit_transaction()
         except KafkaError as error:
@@ -114,10 +85,6 @@ class TransactionalSink:
             raise LogError(
                 UNKNOWN_OUTCOME, f"the commit failed: {error}", retriable=True
             ) from error
-
-    def _send(self, output: Output) -> Any:
-        partitions = len(self._producer.partitions_for(output.topic))
-        return send(self._producer, output, placement(output, partitions))
 
 
 _FENCED = (ProducerFencedError, InvalidProducerEpochError)

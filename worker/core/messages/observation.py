@@ -54,7 +54,7 @@ class Observation:
     embedded; `features` are the float16 inputs of the experts by name, of any shape, `raw_scores`
     what these said: learning from both again gives the live state. `number` counts the Moments that
     were learned in the source's partition. One that `amends` an earlier Observation, by its id, is
-    about events that were late for it; such a one is not learned.
+    about an event that was set aside and sent again; such a one is not learned.
     """
 
     observation_id: str

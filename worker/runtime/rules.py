@@ -1,0 +1,37 @@
+"""What a worker and its partition indices are set to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worker.core.alerts import AlertPolicy
+from worker.core.checkpoint import Meaning
+from worker.core.envelope import EnvelopeRules
+from worker.core.source_pairing import PairingRules
+from worker.runtime.compose import Composer, OutputTopics
+from worker.runtime.recovery import RecoveryRules
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRules:
+    """All that one partition index needs to know."""
+
+    envelope: EnvelopeRules
+    pairing: PairingRules
+    alerts: AlertPolicy
+    topics: OutputTopics
+    max_dead_letter_bytes: int
+    worker: str
+    meaning: Meaning
+    topic_ids: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRules:
+    """All that a worker needs to know."""
+
+    shard: ShardRules
+    composer: Composer
+    recovery: RecoveryRules
+    max_buffered_bytes: int
