@@ -13,10 +13,10 @@ from worker.core.moment import Moment
 from worker.core.ports import Output
 from worker.core.rfc3339 import seconds
 from worker.demo import scene
-from worker.demo.embedded import VirtualClock
+from worker.demo.embedded import VirtualClock, memory_log
 from worker.feed.events import FLAC, JPEG, FeedEvent, to_output
 from worker.runtime.shard import Shard
-from worker.runtime.topics import output_topics, topic_of_modality
+from worker.runtime.topics import topic_of_modality
 
 START = seconds(1_750_000_000)  # any fixed time: equal arguments give equal bytes
 
@@ -50,8 +50,7 @@ def build(config: Config, seconds_played: float, takes: int) -> Backlog:
 def appended(config: Config, backlog: Backlog, partitions: int) -> tuple[MemoryLog, VirtualClock]:
     """Return a log that holds the backlog, appended as it happened, and the clock at its end."""
     clock = VirtualClock()
-    names = (*topic_of_modality(config).values(), *output_topics(config))
-    log = MemoryLog(dict.fromkeys(names, partitions), clock)
+    log = memory_log(config, partitions, clock)
     sink = MemorySink(log)
     for time, output in zip(backlog.times, backlog.outputs, strict=True):
         clock.now = time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import redis
@@ -49,12 +49,15 @@ class Stage:
     kafka: LocalKafka
     redis: LocalRedis
     directory: Path
+    partitions: int
 
     def run(self, name: str, bare: Run, *, cold: bool) -> WorkerRun:
         """Let a new group do what `bare` did; `cold` empties the cache before."""
         if cold:
             redis.Redis.from_url(self.redis.url).flushall()
-        with _observations(self.config) as reader, self._worker(self.config, name) as worker:
+        config = _apart(self.config, name)
+        _create(config, self.partitions)
+        with _observations(config) as reader, self._worker(config, name) as worker:
             watch = Stopwatch(lambda: cpu_seconds_of(worker.pid))
             broker = Stopwatch(lambda: cpu_seconds_of(self.kafka.pid))
             _await(reader, bare.moments)
@@ -102,14 +105,23 @@ def stage(config: Config, backlog: Backlog, partitions: int, directory: Path) ->
                 "redis": config.redis.model_copy(update={"url": cache.url}),
             }
         )
-        with KafkaAdmin(reached.kafka) as admin:
-            for each in (reached, _empty(reached)):
-                admin.create(
-                    replace(spec, replication_factor=1)
-                    for spec in specs(each.topics, partitions, config.limits.max_record_bytes)
-                )
+        for each in (reached, _empty(reached)):
+            _create(each, partitions)
         _fill(reached, backlog)
-        yield Stage(reached, kafka, cache, directory)
+        yield Stage(reached, kafka, cache, directory, partitions)
+
+
+def _create(config: Config, partitions: int) -> None:
+    """Create the topics that are not there yet."""
+    with KafkaAdmin(config.kafka) as admin:
+        admin.create(specs(config.topics, partitions, config.limits.max_record_bytes, 1))
+
+
+def _apart(config: Config, name: str) -> Config:
+    """Return the configuration with outputs of their own, as each group needs them."""
+    outputs = ("alerts", "observations", "dead_letters", "late_events", "snapshots")
+    names = {topic: f"{name}-{getattr(config.topics, topic)}" for topic in outputs}
+    return config.model_copy(update={"topics": config.topics.model_copy(update=names)})
 
 
 def _empty(config: Config) -> Config:

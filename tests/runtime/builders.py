@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.adapters.memory_log import MemoryLog
 from worker.adapters.memory_ports import MemoryInputLog, MemoryOutbox, MemorySink, MemoryStateLog
 from worker.adapters.prometheus import Metrics
 from worker.config import Config, load
@@ -35,13 +34,13 @@ from worker.core.ports import (
     TopicPartition,
 )
 from worker.core.rfc3339 import seconds
-from worker.demo.embedded import VirtualClock
+from worker.demo.embedded import VirtualClock, memory_log
 from worker.demo.tally import Tally, read_tally
 from worker.feed.events import FeedEvent, to_output
 from worker.models.base import Encoder
 from worker.runtime.assemble import build_pipeline, worker_rules
 from worker.runtime.inference import Inference
-from worker.runtime.topics import output_topics, topic_of_modality
+from worker.runtime.topics import topic_of_modality
 from worker.runtime.worker import Ports, Worker
 
 START = seconds(1_750_000_000)
@@ -240,9 +239,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.inputs = topic_of_modality(self.settings)
-        snapshots = self.settings.topics.snapshots
-        names = (*self.inputs.values(), *output_topics(self.settings), snapshots)
-        self.log = MemoryLog(dict.fromkeys(names, self.partitions), self.clock, {snapshots})
+        self.log = memory_log(self.settings, self.partitions, self.clock)
         self._sink = MemorySink(self.log)
 
     def append(self, events: Iterable[FeedEvent]) -> None:

@@ -62,8 +62,7 @@ def play(
     clock, began = VirtualClock(), time.monotonic()
     inputs, outputs = topic_of_modality(config), output_topics(config)
     metrics = Metrics(tuple(inputs.values()))
-    topics = (*inputs.values(), *outputs, config.topics.snapshots)
-    log = MemoryLog(dict.fromkeys(topics, partitions), clock, {config.topics.snapshots})
+    log = memory_log(config, partitions, clock)
     pipeline = build_pipeline(config, encoders)
     inference = Inference(pipeline, cache, metrics, decode_threads(config))
     background = ThreadPoolExecutor(1)
@@ -86,6 +85,13 @@ def play(
     records = {topic: log.read_all(topic) for topic in outputs}
     exposition = metrics.render("")[0].decode()
     return Played(records, exposition, time.monotonic() - began)
+
+
+def memory_log(config: Config, partitions: int, clock: Callable[[], int]) -> MemoryLog:
+    """Return an empty log with all topics of a worker; `clock` in microseconds."""
+    snapshots = config.topics.snapshots
+    names = (*topic_of_modality(config).values(), *output_topics(config), snapshots)
+    return MemoryLog(dict.fromkeys(names, partitions), clock, {snapshots})
 
 
 def memory_ports(

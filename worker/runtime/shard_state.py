@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from worker.core.events import Event
 from worker.core.moment import Moment
@@ -17,7 +17,7 @@ Numbered = tuple[int, Moment]
 
 
 def source_states(
-    names: Iterable[str],
+    names: Collection[str],
     pairing: Pairing,
     unsettled: Iterable[Numbered],
     judge: Judge,
@@ -26,6 +26,8 @@ def source_states(
     """Yield what is remembered of each source; `keep` says how an event is to be found again."""
     moments: dict[str, list[UnsettledMoment]] = {}
     for number, moment in unsettled:
+        if moment.source not in names:
+            continue
         moments.setdefault(moment.source, []).append(_stored(number, moment, keep))
     for name in sorted(names):
         yield SourceState(
