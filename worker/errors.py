@@ -36,6 +36,8 @@ class Reason(StrEnum):
     AUDIO_TOO_LONG = "audio_too_long"
     UNDECODABLE_TEXT = "undecodable_text"
     TEXT_TOO_LONG = "text_too_long"
+    # anything that ends the process
+    QUARANTINED = "quarantined"
 
 
 class InvalidEventError(Exception):

@@ -24,6 +24,7 @@ from tests.benchmarks.on_kafka import Stage, stage
 from tests.benchmarks.results import Results, Round
 from worker.cli.options import config_of
 from worker.config import Config
+from worker.core.caution import Care
 from worker.core.moment import Moment
 from worker.core.ports import TopicPartition
 from worker.demo.services import kafka_available, redis_available
@@ -152,7 +153,7 @@ def _shard(config: Config, pipeline: Pipeline) -> Any:
     owned = {TopicPartition(name, 0): 0 for name in topic_of_modality(config).values()}
     rules = worker_rules(config, pipeline, 1, {})
     state = cold_state(owned, rules.recovery, IndexState(config.kafka.group_id))
-    return Shard(rules.shard, rules.composer, state)
+    return Shard("bench", Care(), rules.shard, rules.composer, state)
 
 
 def _kafka_wanted(wanted: bool, console: Console) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.contracts.logs import KafkaWorld, MemoryWorld, Reader, World, joined, wait_for, write
 from worker.core.partitioner import partition_for
-from worker.core.ports import Committed, CommitUnit, LogError, Output, Ownership, TopicPartition
+from worker.core.ports import Committed, CommitUnit, LogError, Output, TopicPartition
 
 PARTITIONS = 4
 
@@ -181,14 +182,25 @@ def test_an_outbox_refuses_everything_after_a_failure(world: World) -> None:
     (reader,) = joined(world.member())
     wait_for(lambda: reader.count == 1, reader)
     outbox = world.outbox()
-    stale = Ownership(reader.ownership.generation + 7, reader.ownership.token)
+    stale = replace(reader.ownership, generation=reader.ownership.generation + 7)
     if isinstance(world, KafkaWorld):
-        stale = Ownership(stale.generation, stale.token._replace(generation_id=stale.generation))  # type: ignore[attr-defined]  # the client's tuple
+        stale = replace(stale, token=stale.token._replace(generation_id=stale.generation))  # type: ignore[attr-defined]  # the client's tuple
     with pytest.raises(LogError):
         outbox.submit(unit(world, reader, "stale"), stale).result(20)
     with pytest.raises(LogError, match="refused"):
         outbox.submit(unit(world, reader, "later"), reader.ownership).result(20)
     assert values(world) == set()
+
+
+def test_the_members_of_the_group_are_known_while_they_are_in_it(world: World) -> None:
+    state = world.state()
+    (first,) = joined(world.member())
+    assert state.members() == {first.ownership.member}
+    second = Reader(world.member())
+    wait_for(lambda: bool(second.assignment), first, second)
+    assert state.members() == {first.ownership.member, second.ownership.member}
+    first.log.close()
+    wait_for(lambda: state.members() == {second.ownership.member}, second)
 
 
 def test_a_unit_without_offsets_is_not_accepted(world: World) -> None:

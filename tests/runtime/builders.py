@@ -21,6 +21,7 @@ from PIL import Image
 from worker.adapters.memory_ports import MemoryInputLog, MemoryOutbox, MemorySink, MemoryStateLog
 from worker.adapters.prometheus import Metrics
 from worker.config import Config, load
+from worker.core.caution import Care
 from worker.core.events import MODALITIES, Modality
 from worker.core.messages import Observation, read_observation
 from worker.core.ports import (
@@ -280,9 +281,8 @@ class World:
         ports = self.ports(now=now)
         pipeline = build_pipeline(self.settings, using or encoders())
         inference = Inference(pipeline, cache, ports.telemetry, 1)
-        worker = Worker(
-            ports, inference, worker_rules(self.settings, pipeline, self.partitions, {})
-        )
+        rules = worker_rules(self.settings, pipeline, self.partitions, {})
+        worker = Worker(ports, inference, rules, Care())
         assert isinstance(ports.log, MemoryInputLog)
         assert isinstance(ports.outbox, CheckedOutbox)
         assert isinstance(ports.telemetry, Metrics)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.runtime.builders import START, config, encoders, event, footage, hum
+from worker.core.caution import Care
 from worker.core.events import Modality, Record
 from worker.core.ports import CommitUnit, Output, TopicPartition
 from worker.core.rfc3339 import seconds
@@ -39,8 +40,10 @@ class Desk:
         state = cold_state(
             dict.fromkeys(PARTITIONS, 0), self.rules.recovery, IndexState("mmworker")
         )
-        self.shard = Shard(self.rules.shard, self.rules.composer, state)
+        self.shard = Shard("me", Care(), self.rules.shard, self.rules.composer, state)
         self._next = dict.fromkeys(PARTITIONS, 0)
+        self._told: list[Output] = []
+        self.begin = CommitUnit((), {})  # the one that says that work begins
 
     def read(self, events: Iterable[FeedEvent | Record], appended: float | None = None) -> None:
         for one in events:
@@ -56,9 +59,13 @@ class Desk:
         return Record(output.topic, 0, offset, at, output.key, output.value, output.headers)
 
     def closed(self, until: int = FOREVER) -> list[Embedded]:
-        prepared = [
-            self.pipeline.prepare(moment) for moment in self.shard.advance(PARTITIONS, until)
-        ]
+        moments = [*self.shard.advance(PARTITIONS, until)]
+        if self.shard.wants_commit:  # of its begin, before anything is worked on
+            self.begin = self.unit()
+            self._told += _outputs(self.begin)
+            self.shard.committed()
+            moments += self.shard.advance(PARTITIONS, until)
+        prepared = [self.pipeline.prepare(moment) for moment in moments]
         vectors = {
             key: vector
             for modality, contents in self.pipeline.wanted(prepared).items()
@@ -75,11 +82,16 @@ class Desk:
         return unit
 
     def told(self) -> list[Output]:
-        """Return the outputs of the next unit but for the state."""
-        return [output for output in self.unit().outputs if output.topic != "snapshots"]
+        """Return the outputs up to the next unit but for the state."""
+        told, self._told = [*self._told, *_outputs(self.unit())], []
+        return told
 
     def topics(self) -> list[str]:
         return [output.topic for output in self.told()]
+
+
+def _outputs(unit: CommitUnit) -> list[Output]:
+    return [output for output in unit.outputs if output.topic != "snapshots"]
 
 
 def offsets(unit: CommitUnit) -> dict[str, int]:
@@ -134,7 +146,8 @@ def test_the_offset_of_a_moment_in_flight_is_not_passed() -> None:
     desk.read(footage(10))
     in_flight = desk.closed(START + seconds(9))
     assert len(in_flight) == 7
-    assert offsets(desk.unit()) == {"audio": 0, "captions": 0, "frames": 0}
+    assert offsets(desk.begin) == {"audio": 0, "captions": 0, "frames": 0}
+    assert desk.shard.take() is None
     for embedded in in_flight[:3]:
         desk.shard.settle(embedded)
     assert offsets(desk.unit()) == {"audio": 3, "captions": 0, "frames": 3}

@@ -35,6 +35,7 @@ from tests.runtime.builders import (
     picture,
 )
 from worker.adapters import memory_ports
+from worker.core.caution import Care
 from worker.core.events import Modality
 from worker.core.merge import Merger
 from worker.core.partitioner import partition_for
@@ -414,8 +415,9 @@ def test_a_retained_partition_keeps_its_open_windows_over_a_rebalance(world: Mak
     here.append(in_time_order(footage(4, "/cameras/0"), footage(4, "/cameras/1")))
     first = here.join()
     first.run()
-    here.clock.now += seconds(1)  # when it reports
-    first.run()
+    for _ in range(2):  # it says that work begins; it commits, and reports
+        here.clock.now += seconds(1)
+        first.run()
     read = first.tally().consumed
     second = here.join()
     settle(here, [first, second])
@@ -559,6 +561,9 @@ def test_outputs_that_cannot_be_committed_yet_are_bounded(
     here = world()
     here.append(footage(300, captions=False))
     member = here.join()
+    while not here.observations():  # it has said that work begins
+        member.worker.step()
+        here.clock.now += seconds(0.1)
     pending: Future[None] = Future()
     commit = member.outbox.submit
     monkeypatch.setattr(member.outbox, "submit", lambda unit, ownership: pending)
@@ -596,7 +601,7 @@ class PartingLog:
 
     def poll(self, timeout: float) -> Polled:
         owned = self._left.pop(0)
-        return Polled({}, owned, Ownership(1, "member"), caught_up=owned)
+        return Polled({}, owned, Ownership(1, "member", "member"), caught_up=owned)
 
     def pause(self, partitions: frozenset[TopicPartition]) -> None:
         pass
@@ -615,7 +620,7 @@ def test_partitions_of_one_index_that_part_company_end_the_session(world: MakeWo
     ports = replace(here.ports(), log=PartingLog(partitions))
     pipeline = build_pipeline(here.settings, encoders())
     parting = worker_module.Worker(
-        ports, member.inference, worker_rules(here.settings, pipeline, 1, {})
+        ports, member.inference, worker_rules(here.settings, pipeline, 1, {}), Care()
     )
     parting.step()
     with pytest.raises(LogError) as caught:

@@ -26,7 +26,9 @@ class Finding(NamedTuple):
 def audit(plan: Plan, run: Run, reference: Run) -> list[Finding]:
     """Return what is wrong with a run; nothing where all is well."""
     found, expected = read(run.log), read(reference.log)
-    duplicates = sum(n for (_, end), n in reference.outcomes.items() if end == "duplicate")
+    duplicates: int | None = None  # counts are gone with a process that ended
+    if not reference.crashes:
+        duplicates = sum(n for (_, end), n in reference.outcomes.items() if end == "duplicate")
     return [
         *_rest(run, found, "rest"),
         *_rest(reference, expected, "reference rest"),
@@ -54,9 +56,9 @@ def _bounds(plan: Plan, run: Run) -> Iterator[Finding]:
         yield Finding("bounds", f"{run.most_buffered} events were buffered, more than {bound}")
 
 
-def _endings(found: Reading, expected: Reading, duplicates: int) -> Iterator[Finding]:
+def _endings(found: Reading, expected: Reading, duplicates: int | None) -> Iterator[Finding]:
     uncounted = [place for place in expected.inputs if place not in expected.ends]
-    if len(uncounted) != duplicates:
+    if duplicates is not None and len(uncounted) != duplicates:
         text = f"{len(uncounted)} inputs in no output, {duplicates} counted duplicates"
         yield Finding("reference lost", text)
     first: dict[object, Place] = {}

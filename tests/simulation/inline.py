@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from tests.simulation.log import Crash
+from tests.simulation.stream import fatal_contents
 from worker.core.ports import EmbeddingCache, Telemetry
 from worker.pipeline import Pipeline
+from worker.runtime.gate import held_by
 from worker.runtime.inference import QUEUE_BATCHES, Batch, Inference, Result
 
 
@@ -58,6 +61,9 @@ class InlineInference(Inference):
         self._batches.clear()
 
     def _worked_on(self, batch: Batch) -> Result:
+        events = [event for moment in batch.moments for event in held_by(moment)]
+        if any(event.payload in fatal_contents().values() for event in events):
+            raise Crash
         prepared = [self._pipeline.prepare(moment) for moment in batch.moments]
         embedded = self._pipeline.fuse(prepared, self._vectors(prepared))
         return Result(batch.label, tuple(embedded))

@@ -19,6 +19,7 @@ from tests.simulation.small import shrink
 from tests.simulation.stream import TOPICS
 from tests.simulation.telemetry import Counts
 from worker.adapters.memory_ports import MemoryStateLog
+from worker.core.caution import Care
 from worker.core.events import MODALITIES, Modality
 from worker.core.ports import Telemetry
 from worker.pipeline import Pipeline
@@ -54,7 +55,10 @@ def shared_pipeline() -> Pipeline:
 
 
 class Member:
-    """A running worker with its ports. `now` is its own wall clock, in microseconds."""
+    """A running worker with its ports. `now` is its own wall clock, in microseconds.
+
+    `care` is what its process knows of the sessions before this one.
+    """
 
     def __init__(
         self,
@@ -64,8 +68,10 @@ class Member:
         random: Random,
         embeddings: FaultyCache,
         now: Callable[[], int],
+        care: Care,
     ) -> None:
         self.name = name
+        self.care = care
         self.skew = 0
         self.slow = False
         self.frozen_until = 0
@@ -87,6 +93,7 @@ class Member:
             ),
             inference,
             worker_rules(plan.settings, pipeline, plan.partitions, {}),
+            care,
         )
 
     def leave(self) -> None:

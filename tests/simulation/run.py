@@ -16,6 +16,7 @@ from tests.simulation.member import Member
 from tests.simulation.plan import AT_COMMIT, HARMLESS, IDLE, Fault, Plan
 from tests.simulation.stream import START, TOPICS
 from worker.adapters.memory_log import Transaction
+from worker.core.caution import Care
 from worker.core.events import Record
 from worker.core.merge import Merger
 from worker.core.ports import LogError, Output
@@ -26,7 +27,7 @@ from worker.runtime import shard as shard_module
 OUTPUTS = ("observations", "alerts", "dead-letters", "late-events")
 STATE = ("snapshots",)
 MAX_MEMBERS = 3
-MAX_ROUNDS = 600  # of a second each, to come to rest after the last record
+MAX_ROUNDS = 3000  # of a second each, to come to rest after the last record
 STEPS_KEPT = 40
 
 
@@ -38,6 +39,7 @@ class Run:
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     most_buffered: int = 0
     rested: bool = True
+    crashes: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     steps: deque[str] = field(default_factory=lambda: deque(maxlen=STEPS_KEPT))
 
@@ -161,11 +163,14 @@ class Simulation:
     def _in(self, low: float, high: float, work: Callable[[], None]) -> None:
         self._later.append((self._clock.now + seconds(self._random.uniform(low, high)), work))
 
-    def _join(self) -> None:
+    def _join(self, care: Care | None = None) -> None:
+        """Let a new process join, or one with what it knew before."""
         self._joined += 1
         name = f"member {self._joined}"
         random = Random(f"{name} {self._plan.seed}")
-        member = Member(name, self._log, self._plan, random, self._embeddings, self._clock)
+        member = Member(
+            name, self._log, self._plan, random, self._embeddings, self._clock, care or Care()
+        )
         member.skew = seconds(self._random.choice((-3600, 0, 0, 2, 3600)))  # hosts do not agree
         self._members.append(member)
         self._note(f"{name} joins")
@@ -177,7 +182,7 @@ class Simulation:
             self._note(f"{member.name} ends its session: {error.reason}")
             self._count(member)
             member.leave()
-            self._replace(member)
+            self._replace(member, member.care)
             return True
         except Crash:
             self._crash(member)
@@ -188,6 +193,7 @@ class Simulation:
     def _crash(self, member: Member) -> None:
         """It is gone: its transaction stays open for a while, its place in the group too."""
         self._note(f"{member.name} crashes")
+        self.result.crashes += 1
         transaction = self._log.current
         if transaction is not None and not transaction.committed:
             transaction.open = True
@@ -195,9 +201,9 @@ class Simulation:
         self._in(0, 3, partial(self._log.evict, GROUP, member.input.member))
         self._replace(member)
 
-    def _replace(self, member: Member) -> None:
+    def _replace(self, member: Member, care: Care | None = None) -> None:
         self._members.remove(member)
-        self._in(0, 2, self._join)
+        self._in(0, 2, partial(self._join, care))
 
     def _begin(self, fault: Fault) -> None:
         self._note(f"-- {fault}")

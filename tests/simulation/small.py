@@ -5,9 +5,11 @@ These patches hold for the rest of the process, so tests simulate in processes o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from numpy.typing import NDArray
 
 from worker import pipeline
@@ -19,11 +21,12 @@ Array = NDArray[Any]
 
 
 def shrink() -> None:
-    """Make everything small; once is enough, twice does no harm."""
+    """Make everything small, and quiet; once is enough, twice does no harm."""
     small = {"VISUAL_DIM": DIM, "FUSED_DIM": DIM, "SIDE": SIDE, "GRID": GRID}
     for module in (experts, pipeline, background):
         for name in small.keys() & vars(module).keys():
             setattr(module, name, small[name])
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     experts.MIN_LEARNED = LEARNED
     conformal.MIN_STANDARD = 4
     for name in ("windows", "resize_square", "thumbnail"):

@@ -57,6 +57,8 @@ def stream(rng: Random, sources: int, length: float) -> list[Planned]:
     cameras = [_camera(rng, f"/cameras/{number}", length) for number in range(sources)]
     found = [planned for camera in cameras for planned in _sent(rng, camera)]
     found += [again for planned in found if (again := _again(rng, planned)) is not None]
+    if rng.random() < 0.15:
+        found = [_fatal(planned) if rng.random() < 0.02 else planned for planned in found]
     found += [_poison(rng, planned) for planned in found if rng.random() < 0.02]
     return sorted(found, key=lambda planned: planned.at)
 
@@ -138,6 +140,12 @@ def _again(rng: Random, planned: Planned) -> Planned | None:
     return replace(planned, at=planned.at + seconds(rng.choice((0, 0.2, 1, 4, 9))))
 
 
+def _fatal(planned: Planned) -> Planned:
+    """Return the same with a content that ends the process that works on it."""
+    output = planned.output
+    return replace(planned, output=replace(output, value=fatal_contents()[output.topic]))
+
+
 def _poison(rng: Random, planned: Planned) -> Planned:
     """Return a record like this one that cannot be accepted; its id is its own."""
     output = planned.output
@@ -172,6 +180,12 @@ def _payload(rng: Random, kind: Modality, *, unusual: bool) -> bytes:
             return _hum(number)
         case Modality.CAPTION:
             return b"smoke everywhere" if unusual else _SCENES[number].encode()
+
+
+@cache
+def fatal_contents() -> dict[str, bytes]:
+    """Return by topic what a decoder aborts over here; nothing else of the stream is like it."""
+    return {"frames": _picture(45), "audio": _hum(45), "captions": b"the end"}
 
 
 @cache

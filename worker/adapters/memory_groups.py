@@ -38,6 +38,11 @@ class Group:
             self._assigned.pop(member, None)
             self._begin()
 
+    @property
+    def members(self) -> frozenset[str]:
+        """The ids of all members."""
+        return frozenset(self._members)
+
     def has(self, member: str) -> bool:
         """Return whether this is a member."""
         return member in self._members

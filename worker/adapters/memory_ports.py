@@ -95,7 +95,7 @@ class MemoryInputLog:
         return Polled(
             records=records,
             assignment=frozenset(self._positions),
-            ownership=Ownership(self._generation, self.member) if joined else None,
+            ownership=Ownership(self._generation, self.member, self.member) if joined else None,
             caught_up=frozenset(each for each, behind in lag.items() if behind <= 0),
             lag=lag,
         )
@@ -123,6 +123,11 @@ class MemoryStateLog:
     def read(self, partition: TopicPartition, start: int) -> Iterator[Record]:
         """Yield the committed records."""
         yield from self._log.read(partition, start, self._log.end(partition))[0]
+
+    def members(self) -> frozenset[str]:
+        """Return the ids of the group's members."""
+        with self._log.changed:
+            return self._log.group(self._group).members
 
     def unblock(self) -> None:
         """A transaction ends with the call that it is made in."""

@@ -80,6 +80,12 @@ class Pairing:
         source.order = self._accepted
         yield from source.accept(event, self._clock)
 
+    def put_down(self, event: Event) -> Iterator[Outcome]:
+        """Carry an event no more, if it is what its source carries."""
+        source = self._active.get(event.source) or self._silent.get(event.source)
+        if source is not None:
+            yield from source.put_down(event)
+
     def flush(self) -> Iterator[Outcome]:
         """Close everything, as if all sources had gone silent: nothing will follow."""
         if self._active:
@@ -94,6 +100,11 @@ class Pairing:
                 entries, size = totals[event.modality]
                 totals[event.modality] = (entries + 1, size + event.record.size)
         return totals
+
+    @property
+    def size(self) -> int:
+        """The bytes of the records that wait for their Moment."""
+        return sum(size for _, size in self.buffered().values())
 
     @property
     def clock(self) -> int:

@@ -52,10 +52,11 @@ class CommitUnit:
 class Ownership:
     """Proof of membership at one generation; it fences commits of a member that was replaced.
 
-    `token` is the adapter's own value.
+    `member` is the id that the group knows the member by, `token` the adapter's own value.
     """
 
     generation: int
+    member: str
     token: object
 
 
@@ -117,6 +118,9 @@ class StateLog(Protocol):
 
     def read(self, partition: TopicPartition, start: int) -> Iterator[Record]:
         """Yield the committed records from `start` to what is the end now. Raises LogError."""
+
+    def members(self) -> frozenset[str]:
+        """Return the ids of the group's members. Raises LogError."""
 
     def unblock(self) -> None:
         """End transactions of the group that have been open for too long, where that is allowed."""

@@ -111,6 +111,11 @@ class SourcePairing:
             self._carried_held = False
             yield Released(self._carried)
 
+    def put_down(self, event: Event) -> Iterator[Outcome]:
+        """Carry the event no more, if it is what is carried."""
+        if self._carried is not None and self._carried.identity == event.identity:
+            yield from map(Released, self._replace_carried(None))
+
     def state(self, silent: bool, keep: Callable[[Event], Kept]) -> PairingState:
         """Return all of it as a value; `keep` says how the carried caption is to be found again."""
         return PairingState(

@@ -16,12 +16,13 @@ from worker.runtime.shard import Shard
 MIB = 1024 * 1024
 COMMIT_OUTPUTS, COMMIT_BYTES = 500, 16 * MIB  # waiting outputs that make a commit due at once
 MAX_WAITING_OUTPUTS, MAX_WAITING_BYTES = 2000, 64 * MIB  # at which no more are made
-COMMIT_INTERVAL = seconds(0.5)
+COMMIT_INTERVAL = seconds(1)  # while it is quiet, unless there is an alert
 
 
 @dataclass(frozen=True, slots=True)
 class _Submitted:
     future: Future[None]
+    shards: tuple[Shard, ...]
     ends: list[int]  # of the windows whose observations are in the unit
     since: float
 
@@ -44,9 +45,9 @@ class Commits:
         """Begin a commit where one is due. Raises LogError where the one before has failed."""
         if self._submitted is not None and self._submitted.future.done():
             self._complete(self._submitted, now, timeout=0)
-        outputs, size = _waiting(shards)
-        due = outputs >= COMMIT_OUTPUTS or size >= COMMIT_BYTES
-        if self._submitted is None and (due or is_due(now, self._last, COMMIT_INTERVAL)):
+        if self._submitted is None and (
+            _is_urgent(shards) or is_due(now, self._last, COMMIT_INTERVAL)
+        ):
             self._submit(shards, ownership, now)
 
     def finish(
@@ -69,19 +70,19 @@ class Commits:
         return outputs >= MAX_WAITING_OUTPUTS or size >= MAX_WAITING_BYTES
 
     def _submit(self, shards: Collection[Shard], ownership: Ownership | None, now: int) -> None:
-        units = [unit for shard in shards if (unit := shard.take()) is not None]
-        if not units:
+        taken = [(shard, unit) for shard in shards if (unit := shard.take()) is not None]
+        if not taken:
             return
         if ownership is None:
             raise LogError("not_a_member", "there is nothing to commit for", retriable=True)
         unit = CommitUnit(
-            outputs=tuple(output for unit in units for output in unit.outputs),
-            offsets={p: committed for unit in units for p, committed in unit.offsets.items()},
+            outputs=tuple(output for _, unit in taken for output in unit.outputs),
+            offsets={p: committed for _, unit in taken for p, committed in unit.offsets.items()},
         )
         ends = [end for shard, end in self._settled if any(shard is each for each in shards)]
         self._settled, self._last = [], now
-        since = time.monotonic()
-        self._submitted = _Submitted(self._outbox.submit(unit, ownership), ends, since)
+        since, said = time.monotonic(), tuple(shard for shard, _ in taken)
+        self._submitted = _Submitted(self._outbox.submit(unit, ownership), said, ends, since)
 
     def _await(self, now: int, deadline: float) -> None:
         if self._submitted is not None:
@@ -96,6 +97,8 @@ class Commits:
                 "the last commit was not confirmed in time; what is not visible is read again"
             ) from None
         self._submitted = None
+        for shard in submitted.shards:
+            shard.committed()
         self._reporter.committed(submitted.ends, time.monotonic() - submitted.since, now)
 
 
@@ -106,6 +109,13 @@ def is_due(now: int, last: int, interval: int) -> bool:
     [False, True, True]
     """
     return not 0 <= now - last < interval
+
+
+def _is_urgent(shards: Collection[Shard]) -> bool:
+    """Tell whether somebody waits for a commit, or so much does that it should not grow."""
+    outputs, size = _waiting(shards)
+    is_large = outputs >= COMMIT_OUTPUTS or size >= COMMIT_BYTES
+    return is_large or any(each.wants_commit or each.outputs.has_alert for each in shards)
 
 
 def _waiting(shards: Collection[Shard]) -> tuple[int, int]:

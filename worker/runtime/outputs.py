@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from worker.core.caution import TRIES
 from worker.core.events import Modality, Record
 from worker.core.messages import capped_value, dead_letter_headers, late_headers
 from worker.core.ports import Output
@@ -21,6 +22,11 @@ class Rejection:
     stage: str
 
 
+ENDED_PROCESSES = Rejection(
+    Reason.QUARANTINED, f"{TRIES} processes in a row ended while they worked on it", "inference"
+)
+
+
 class Outputs:
     """Collects outputs in order. Counts are taken by the telemetry."""
 
@@ -30,6 +36,7 @@ class Outputs:
         self._worker = worker
         self._waiting: list[Output] = []
         self.size = 0  # bytes of the values
+        self.has_alert = False
         self.outcomes: Counter[tuple[Modality, str]] = Counter()
         self.rejections: Counter[tuple[str, Reason]] = Counter()
 
@@ -40,6 +47,7 @@ class Outputs:
         """Add records to append."""
         self._waiting += outputs
         self.size += sum(len(output.value or b"") for output in outputs)
+        self.has_alert |= any(output.topic == self._topics.alerts for output in outputs)
 
     def late(self, record: Record, watermark: int) -> None:
         """Let a record be a late event; `watermark` in microseconds since the epoch."""
@@ -63,5 +71,6 @@ class Outputs:
 
     def take(self) -> tuple[Output, ...]:
         """Return what is new since the last call."""
-        outputs, self._waiting, self.size = tuple(self._waiting), [], 0
+        outputs = tuple(self._waiting)
+        self._waiting, self.size, self.has_alert = [], 0, False
         return outputs

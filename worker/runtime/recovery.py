@@ -99,7 +99,7 @@ def cold_state(
     """Return a state that knows nothing, at these offsets, but goes on counting."""
     moments = before.scorer.moments
     scorer = Scorer(rules.scoring, ScorerState(moments, moments))
-    index = replace(before, since=before.number, clock=0, scorer=scorer.state)
+    index = IndexState(before.group, before.number, before.number, before.closed, 0, scorer.state)
     positions = {each: Position(offset, offset, 0) for each, offset in offsets.items()}
     return Recovered(index, (), scorer, positions, is_cold=True)
 
@@ -189,6 +189,8 @@ def _warm(
     if scorer is None:
         return None
     outdated = frozenset(each.source for each in kept) if was != rules.meaning else frozenset()
+    if index.attempts.by:
+        index = replace(index, attempts=index.attempts.without(log.members()))
     return Recovered(index, states, scorer, positions, False, outdated)
 
 

@@ -93,9 +93,10 @@ class Reporter:
         self._flush()
         for modality in MODALITIES:
             self._telemetry.buffered(modality, entries[modality], size[modality])
-        sources = [shard.sources for shard in shards]
-        self._telemetry.sources(sum(active for active, _ in sources), sum(s for _, s in sources))
-        marks = [shard.oldest_watermark for shard in shards]
+        pairings = [shard.pairing for shard in shards]
+        active = sum(pairing.active_sources for pairing in pairings)
+        self._telemetry.sources(active, sum(pairing.silent_sources for pairing in pairings))
+        marks = [pairing.oldest_watermark() for pairing in pairings]
         oldest = min((mark for mark in marks if mark is not None), default=None)
         if oldest is not None:
             self._telemetry.watermark_delay((now - oldest) / MICROSECONDS)

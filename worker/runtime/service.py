@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 import structlog
 
+from worker.core.caution import Care
 from worker.core.ports import LogError
 from worker.errors import FailedRunError, OperatorError, StateError
 from worker.models.base import EncoderError
@@ -45,6 +46,7 @@ class Service:
         self._rules = rules
         self._health = health
         self._was_member = False
+        self._care = Care()
 
     def run(self, stop: threading.Event) -> None:
         """Return once `stop` is set and what was in flight is committed.
@@ -74,7 +76,7 @@ class Service:
             closing.callback(ports.outbox.close, timeout=CLOSE_SECONDS)
             closing.callback(ports.state.close)
             closing.callback(ports.background.shutdown, cancel_futures=True)
-            worker = Worker(ports, inference, self._rules)
+            worker = Worker(ports, inference, self._rules, self._care)
             closing.callback(worker.discard)
             try:
                 self._work(worker, stop)

@@ -7,13 +7,13 @@ What `take` returns carries the state too, so that a successor goes on exactly h
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from worker.core.caution import Care
 from worker.core.checkpoint import Checkpoint, write_checkpoint
 from worker.core.envelope import parse
-from worker.core.events import MODALITIES, Event, Modality, Record
+from worker.core.events import Event, Modality, Record
 from worker.core.ledger import OffsetLedger
 from worker.core.merge import Merger
 from worker.core.moment import Closed, Duplicate, Forgotten, Late, Moment, Outcome, Released
@@ -23,19 +23,27 @@ from worker.core.source_state import Kept, Place, place_of
 from worker.errors import InvalidEventError
 from worker.pipeline import Embedded
 from worker.runtime.compose import Composer
+from worker.runtime.gate import Gate, held_by
 from worker.runtime.judge import Judge, Settled
-from worker.runtime.outputs import Outputs, Rejection
+from worker.runtime.outputs import ENDED_PROCESSES, Outputs, Rejection
 from worker.runtime.recovery import Recovered
 from worker.runtime.restoring import Restoring
 from worker.runtime.rules import ShardRules
-from worker.runtime.shard_state import source_states, state_records
+from worker.runtime.shard_state import all_buffered, source_states, state_records
 from worker.runtime.state_records import StateWriter
 
 
 class Shard:
     """The state machine of one partition index. Not thread-safe."""
 
-    def __init__(self, rules: ShardRules, composer: Composer, recovered: Recovered) -> None:
+    def __init__(
+        self,
+        member: str,
+        care: Care,
+        rules: ShardRules,
+        composer: Composer,
+        recovered: Recovered,
+    ) -> None:
         self.partitions = frozenset(recovered.positions)
         self.index = next(iter(self.partitions)).partition
         self._rules = rules
@@ -44,16 +52,15 @@ class Shard:
         self._is_cold = recovered.is_cold
         self._merger = Merger(self.partitions)
         self._merger.restore({each: at.newest for each, at in self._positions.items()})
-        self._pairing = Pairing(rules.pairing)
+        self.pairing = Pairing(rules.pairing)
         self._ledger = OffsetLedger()
         self._judge = Judge(rules.alerts, composer, recovered.scorer, recovered.states)
         self._writer = StateWriter(rules.topics.snapshots, self.index)
         self.outputs = Outputs(rules.topics, rules.max_dead_letter_bytes, rules.worker)
-        self._closed: deque[tuple[int, Moment]] = deque()  # not yielded yet
-        self._awaited: deque[tuple[int, Moment]] = deque()  # yielded and not settled yet
-        self._closed_count = recovered.index.closed
+        self._gate = Gate(member, care, recovered.index.closed, recovered.index.attempts)
         self._number = recovered.index.number
         self._committed: Mapping[TopicPartition, int] = {}
+        self._saying = recovered.index.attempts  # in the last commit that was taken
         self._touched = set(recovered.outdated)
         self.ingested: list[int] = []  # times of the events taken in; taken by the telemetry
         restoring = Restoring(recovered.states)
@@ -85,19 +92,21 @@ class Shard:
         if self._restoring is not None:
             return
         yield from self._due()
-        while (record := self._merger.pop(fully_read, until)) is not None:
+        while not self._gate.is_shut and (record := self._merger.pop(fully_read, until)):
             self._take_in(record)
             yield from self._due()
-        if fully_read >= self.partitions and not self._merger.size:
-            self._follow(self._pairing.advance(until))
+        if fully_read >= self.partitions and not self._merger.size and not self._gate.is_shut:
+            self._follow(self.pairing.advance(until))
             yield from self._due()
 
     def settle(self, embedded: Embedded) -> Settled | None:
         """Score, decide and learn one Moment, in the order in which the Moments were yielded.
 
-        None where all of its media turned out to be undecodable.
+        None where all of its media turned out to be undecodable, or it was only a trial.
         """
-        _, original = self._awaited.popleft()
+        original = self._gate.came_back()
+        if original is None:
+            return None
         self._touched.add(original.source)
         for rejected in embedded.rejected:
             rejection = Rejection(rejected.reason, rejected.message, "decode")
@@ -111,16 +120,19 @@ class Shard:
                 self._touched.add(source)
         for event in embedded.moment.events:
             self.outputs.count(event.modality, "paired")
-        for event in _events_of(original):
+        for event in held_by(original):
             self._release(event.record)
         return settled
 
     def take(self) -> CommitUnit | None:
         """Return what is new since the last call: outputs, state, offsets needed no more."""
         offsets = dict(self._ledger.committable())
-        if self._restoring is not None or not (self.outputs or offsets != self._committed):
+        attempts = self._gate.caution.attempts
+        is_news = self.outputs or offsets != self._committed or attempts != self._saying
+        if self._restoring is not None or not is_news:
             return None
         self._number, self._committed = self._number + 1, offsets
+        self._saying = attempts
         return CommitUnit(
             outputs=(*self.outputs.take(), *self._state_records()),
             offsets={
@@ -128,15 +140,28 @@ class Shard:
             },
         )
 
+    def committed(self) -> None:
+        """Note that what `take` returned last is visible."""
+        self._gate.caution.said(self._saying)
+
+    def leave(self) -> None:
+        """Give the index up to its next owner."""
+        self._gate.caution.leave()
+
+    @property
+    def wants_commit(self) -> bool:
+        """Whether Moments wait for a commit that says that they are tried."""
+        return self._gate.caution.wants_commit
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether Moments are closed that may not be worked on yet, or there is no room for."""
+        return self._gate.is_shut
+
     @property
     def is_restoring(self) -> bool:
         """Whether records that were taken in before are still to be read again."""
         return self._restoring is not None
-
-    @property
-    def pairing_bytes(self) -> int:
-        """The bytes of the records that wait for their Moment."""
-        return sum(size for _, size in self._pairing.buffered().values())
 
     @property
     def ahead(self) -> frozenset[TopicPartition]:
@@ -145,46 +170,24 @@ class Shard:
 
     def buffered(self) -> dict[Modality, tuple[int, int]]:
         """Return per modality the records that were read and not settled, and their bytes."""
-        entries, sizes = Counter[Modality](), Counter[Modality]()
-        for modality, (count, size) in self._pairing.buffered().items():
-            entries[modality] += count
-            sizes[modality] += size
-        held = [event for _, moment in (*self._closed, *self._awaited) for event in moment.events]
-        for event in (*held, *(self._restoring.events.values() if self._restoring else ())):
-            entries[event.modality] += 1
-            sizes[event.modality] += event.record.size
-        for partition, (count, size) in self._merger.sizes().items():
-            modality = self._modality(partition)
-            entries[modality] += count
-            sizes[modality] += size
-        return {modality: (entries[modality], sizes[modality]) for modality in MODALITIES}
-
-    @property
-    def sources(self) -> tuple[int, int]:
-        """How many sources are active, and how many are silent."""
-        return self._pairing.active_sources, self._pairing.silent_sources
-
-    @property
-    def oldest_watermark(self) -> int | None:
-        """The smallest event time up to which an active source's windows are closed."""
-        return self._pairing.oldest_watermark()
+        restored = () if self._restoring is None else self._restoring.events.values()
+        merged = {self._modality(p): size for p, size in self._merger.sizes().items()}
+        return all_buffered(self.pairing, self._gate.unsettled, restored, merged)
 
     def _due(self) -> Iterator[Moment]:
-        while self._closed:
-            numbered = self._closed.popleft()
-            self._awaited.append(numbered)
-            yield numbered[1]
+        self._quarantine()
+        yield from self._gate.due()
 
     def _take_in(self, record: Record) -> None:
         self._ledger.add(TopicPartition(record.topic, record.partition), record.offset)
-        self._follow(self._pairing.advance(record.timestamp))
+        self._follow(self.pairing.advance(record.timestamp))
         event = self._parsed(record)
         if event is None:
             self._release(record)
             return
         self.ingested.append(event.time)
         self._touched.add(event.source)
-        self._follow(self._pairing.add(event))
+        self._follow(self.pairing.add(event))
 
     def _parsed(self, record: Record) -> Event | None:
         try:
@@ -203,8 +206,7 @@ class Shard:
                     self._hold(moment)
                     for event in released:
                         self._release(event.record)
-                    self._closed_count += 1
-                    self._closed.append((self._closed_count, moment))
+                    self._gate.add(moment)
                     self._touched.add(moment.source)
                 case Late(event, watermark):
                     self.outputs.late(event.record, watermark)
@@ -221,8 +223,21 @@ class Shard:
         self.outputs.count(event.modality, outcome)
         self._release(event.record)
 
+    def _quarantine(self) -> None:
+        """Let what has ended processes be dead letters."""
+        if not self._gate.caution.guilty:
+            return
+        expelled, released = self._gate.expel()
+        for event in expelled:
+            self.outputs.dead_letter(event.record, ENDED_PROCESSES)
+            self.outputs.count(event.modality, "dead_letter")
+            self._touched.add(event.source)
+            self._follow(self.pairing.put_down(event))
+        for event in released:
+            self._release(event.record)
+
     def _hold(self, moment: Moment) -> None:
-        for event in _events_of(moment):
+        for event in held_by(moment):
             record = event.record
             self._ledger.hold(TopicPartition(record.topic, record.partition), record.offset)
 
@@ -241,12 +256,12 @@ class Shard:
             return
         self._restoring = None
         pairings = {state.source: state.pairing for state in restoring.states}
-        self._pairing.restore(
+        self.pairing.restore(
             self._base.clock,
             {name: pairing for name, pairing in pairings.items() if pairing is not None},
             restoring.events,
         )
-        self._closed.extend(restoring.moments())
+        self._gate.restore(restoring.moments())
         self._ledger.restore(
             {each: at.taken for each, at in self._positions.items()},
             {each: restoring.holders(self._modality(each)) for each in self._positions},
@@ -258,14 +273,14 @@ class Shard:
         index = replace(
             self._base,
             number=self._number,
-            closed=self._closed_count,
-            clock=self._pairing.clock,
+            closed=self._gate.count,
+            clock=self.pairing.clock,
             scorer=self._judge.scorer_state,
+            attempts=self._saying,
         )
-        unsettled = (*self._awaited, *self._closed)
         forgotten = self._judge.forgotten()
         names = self._touched.union(forgotten)
-        states = source_states(names, self._pairing, unsettled, self._judge, self._keep)
+        states = source_states(names, self.pairing, self._gate.unsettled, self._judge, self._keep)
         self._touched = set()
         return state_records(self._writer, index, states, forgotten)
 
@@ -287,7 +302,3 @@ class Shard:
 
     def _modality(self, partition: TopicPartition) -> Modality:
         return self._rules.envelope.modality_of_topic[partition.topic]
-
-
-def _events_of(moment: Moment) -> tuple[Event, ...]:
-    return moment.events if moment.carried is None else (*moment.events, moment.carried)

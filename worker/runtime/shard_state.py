@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-from worker.core.events import Event
+from worker.core.events import MODALITIES, Event, Modality
 from worker.core.moment import Moment
 from worker.core.pairing import Pairing
 from worker.core.ports import Output
 from worker.core.source_state import Kept, SourceState, UnsettledMoment, place_of
+from worker.runtime.gate import Numbered
 from worker.runtime.judge import Judge
 from worker.runtime.state_records import IndexState, StateWriter
 
 Keep = Callable[[Event], Kept]
-Numbered = tuple[int, Moment]
+Sizes = Mapping[Modality, tuple[int, int]]  # a number of records, and their bytes
 
 
 def source_states(
@@ -48,6 +50,22 @@ def state_records(
     for state in states:
         yield writer.source(index.number, state)
     yield writer.index(index)
+
+
+def all_buffered(
+    pairing: Pairing, unsettled: Iterable[Numbered], restored: Iterable[Event], merged: Sizes
+) -> dict[Modality, tuple[int, int]]:
+    """Return the records that are anywhere between the log and the judge, and their bytes."""
+    entries, sizes = Counter[Modality](), Counter[Modality]()
+    for known in (pairing.buffered(), merged):
+        for modality, (count, size) in known.items():
+            entries[modality] += count
+            sizes[modality] += size
+    held = [event for _, moment in unsettled for event in moment.events]
+    for event in (*held, *restored):
+        entries[event.modality] += 1
+        sizes[event.modality] += event.record.size
+    return {modality: (entries[modality], sizes[modality]) for modality in MODALITIES}
 
 
 def _stored(number: int, moment: Moment, keep: Keep) -> UnsettledMoment:

@@ -16,6 +16,7 @@ import safetensors.numpy
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
+from worker.core.caution import Attempts
 from worker.core.ports import Output
 from worker.core.source_state import SourceState
 from worker.scoring.scorer import ScorerState
@@ -46,6 +47,7 @@ class IndexState:
     closed: int = 0
     clock: int = 0
     scorer: ScorerState = field(default_factory=ScorerState)
+    attempts: Attempts = field(default_factory=Attempts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+import structlog
+
+from worker.core.caution import Care
 from worker.core.moment import Moment
 from worker.core.ports import (
     InputLog,
@@ -28,6 +31,8 @@ from worker.runtime.recovery import Recovered
 from worker.runtime.report import Reporter
 from worker.runtime.rules import WorkerRules
 from worker.runtime.shard import Shard
+
+log = structlog.get_logger(__name__)
 
 MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the client waits in a fetch
 BATCH_MOMENTS = 16
@@ -73,7 +78,7 @@ class _AppendClock:
 class Worker:
     """One member of the group, from joining to leaving. Single-threaded but for its Inference."""
 
-    def __init__(self, ports: Ports, inference: Inference, rules: WorkerRules) -> None:
+    def __init__(self, ports: Ports, inference: Inference, rules: WorkerRules, care: Care) -> None:
         self._ports = ports
         self._inference = inference
         self._rules = rules
@@ -84,6 +89,7 @@ class Worker:
         self._turns: deque[int] = deque()  # the indices, whose turn is next first
         self._ready: deque[tuple[Shard, Moment]] = deque()
         self._ownership: Ownership | None = None
+        self._care = care
         self._commits = Commits(ports.outbox, self._reporter)
         self._last_report = 0
         self._full = False
@@ -139,6 +145,7 @@ class Worker:
     def discard(self) -> None:
         """Count what is in no output yet as returned: whoever owns it next reads it again."""
         for shard in self._shards.values():
+            shard.leave()
             self._reporter.dropped(shard)
         self._shards.clear()
         self._reporter.shards([], self._ports.now())
@@ -157,8 +164,9 @@ class Worker:
     @property
     def _is_busy(self) -> bool:
         at_work = self._ready or self._inference.in_flight or self._recoveries.pending
-        restoring = any(shard.is_restoring for shard in self._shards.values())
-        return bool(at_work or self._full or restoring)
+        shards = self._shards.values()
+        waiting = any(shard.is_restoring or shard.holds_back for shard in shards)
+        return bool(at_work or self._full or waiting)
 
     def _take_assignment(self, polled: Polled, now: int) -> None:
         """Keep the state of indices that stay, drop that of lost ones, recover the new ones."""
@@ -180,9 +188,17 @@ class Worker:
 
     def _go_on(self, recovered: Recovered, now: int) -> None:
         """Take an index up where the one before left it."""
+        attempts = recovered.index.attempts
+        if attempts.begun:
+            log.warning(
+                "a process ended before it got anywhere; Moments are tried one at a time",
+                partition=next(iter(recovered.positions)).partition,
+                to_be_quarantined=len(attempts.without(self._care.members).guilty),
+            )
         offsets = {each: position.committed for each, position in recovered.positions.items()}
         self._ports.log.seek(offsets)
-        shard = Shard(self._rules.shard, self._rules.composer, recovered)
+        member = "" if self._ownership is None else self._ownership.member
+        shard = Shard(member, self._care, self._rules.shard, self._rules.composer, recovered)
         self._shards[shard.index] = shard
         self._clocks[shard.index] = _AppendClock()
         self._clocks[shard.index].hear(recovered.clock, now)
@@ -200,6 +216,7 @@ class Worker:
         dropped = self._shards.pop(index, None)
         if dropped is None:
             return
+        dropped.leave()
         del self._clocks[index]
         self._turns.remove(index)
         self._ready = deque(pair for pair in self._ready if pair[0] is not dropped)
@@ -257,7 +274,7 @@ class Worker:
         self._last_report = now
         self._reporter.queues(self._inference.waiting)
         self._reporter.shards(self._shards.values(), now)
-        size = sum(shard.pairing_bytes for shard in self._shards.values())
+        size = sum(shard.pairing.size for shard in self._shards.values())
         if size > self._rules.max_buffered_bytes:
             limit = self._rules.max_buffered_bytes
             raise FailedRunError(

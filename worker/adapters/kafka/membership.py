@@ -30,7 +30,9 @@ class Membership:
     @property
     def ownership(self) -> Ownership | None:
         """Proof of this membership; None where there is none."""
-        return Ownership(self.generation, self.token) if self.generation >= 0 else None
+        if self.generation < 0:
+            return None
+        return Ownership(self.generation, self.member, self.token)
 
     def follows(self, earlier: Membership) -> bool:
         """Return whether no generation that others took part in lies between the two."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import structlog
-from kafka import KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer
 from kafka import TopicPartition as ClientPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
@@ -81,6 +81,17 @@ class KafkaStateLog:
         """Yield the committed records from `start` to what is the end now. Raises LogError."""
         _, end = self.bounds(partition)
         yield from records_of(self._consumer, Span(*partition, start, end), _STALLED_SECONDS)
+
+    def members(self) -> frozenset[str]:
+        """Return the ids of the group's members. Raises LogError."""
+        client = connect(KafkaAdminClient, self._settings, CONNECT_SECONDS)
+        try:
+            told = client.describe_groups([self._settings.group_id])[self._settings.group_id]
+        except KafkaError as error:
+            raise log_error(error, "asking for the group's members failed") from error
+        finally:
+            client.close()
+        return frozenset(member["member_id"] for member in told["members"])
 
     def unblock(self) -> None:
         """End transactions of the group that have been open for too long, where that is allowed."""
