@@ -119,12 +119,13 @@ class Site:
 
 
 class WorkerProcess:
-    """`mmworker run` as a process of its own."""
+    """`mmworker run`, or a `program` that runs it in its own way, as a process of its own."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, program: Sequence[str] = ("worker", "run")) -> None:
         self._site = site
         self._log = site.directory / "worker.log"
-        command = [*COMMAND, "run", "--config", str(site.directory / "mmworker.yaml")]
+        configuration = ("--config", str(site.directory / "mmworker.yaml"))
+        command = [sys.executable, "-m", *program, *configuration]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
 
@@ -167,6 +168,11 @@ class WorkerProcess:
                 return body.decode()
         except OSError:
             return None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs."""
+        return self._process.poll()
 
     def terminate(self) -> int:
         """Send SIGTERM and return the exit code."""
