@@ -111,6 +111,11 @@ class SourcePairing:
             self._carried_held = False
             yield Released(self._carried)
 
+    def drop_caption(self) -> bool:
+        """Carry no caption on, after `silence`; return whether there was one."""
+        dropped, self._carried = self._carried, None
+        return dropped is not None
+
     def state(self, silent: bool, keep: Callable[[Event], Kept]) -> PairingState:
         """Return all of it as a value; `keep` says how the carried caption is to be found again."""
         return PairingState(
@@ -168,11 +173,8 @@ class SourcePairing:
         """Return what windows wait for: the awaited modalities that this source does send now."""
         oldest = max(self._fronts.values()) - self._rules.idle_timeout
         current = {modality for modality, front in self._fronts.items() if front >= oldest}
-        return (
-            current & self._rules.awaited
-            or current - {Modality.CAPTION}
-            or current  # nothing but captions
-        )
+        some = current & self._rules.awaited or current - {Modality.CAPTION}
+        return some or current  # nothing but captions
 
     def _is_as_of(self, event: Event) -> bool:
         return (

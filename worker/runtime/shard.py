@@ -31,6 +31,8 @@ from worker.runtime.rules import ShardRules
 from worker.runtime.shard_state import source_states, state_records
 from worker.runtime.state_records import StateWriter
 
+FOREVER = 2**63 - 1  # later than any append time
+
 
 class Shard:
     """The state machine of one partition index. Not thread-safe."""
@@ -55,6 +57,7 @@ class Shard:
         self._number = recovered.index.number
         self._committed: Mapping[TopicPartition, int] = {}
         self._touched = set(recovered.outdated)
+        self.flushed, self.is_drained = 0, False  # Moments that draining closed
         self.ingested: list[int] = []  # times of the events taken in; taken by the telemetry
         restoring = Restoring(recovered.states)
         for state in recovered.states:
@@ -84,13 +87,23 @@ class Shard:
         """
         if self._restoring is not None:
             return
-        yield from self._due()
-        while (record := self._merger.pop(fully_read, until)) is not None:
-            self._take_in(record)
-            yield from self._due()
+        yield from self._taken_in(fully_read, until)
         if fully_read >= self.partitions and not self._merger.size:
             self._follow(self._pairing.advance(until))
             yield from self._due()
+
+    def drain(self) -> Iterator[Moment]:
+        """Yield the Moments that close when all that was pushed is taken in and nothing follows."""
+        if self._restoring is not None or self.is_drained:
+            return
+        yield from self._taken_in(self.partitions, FOREVER)
+        before = self._closed_count
+        self._follow(self._pairing.flush())
+        self.flushed += self._closed_count - before
+        self._touched.update(self._pairing.drop_captions())
+        self._committed = {}  # there may be nothing to commit but the changed state
+        self.is_drained = True
+        yield from self._due()
 
     def settle(self, embedded: Embedded) -> Settled | None:
         """Score, decide and learn one Moment, in the order in which the Moments were yielded.
@@ -174,6 +187,12 @@ class Shard:
             numbered = self._closed.popleft()
             self._awaited.append(numbered)
             yield numbered[1]
+
+    def _taken_in(self, fully_read: frozenset[TopicPartition], until: int) -> Iterator[Moment]:
+        yield from self._due()
+        while (record := self._merger.pop(fully_read, until)) is not None:
+            self._take_in(record)
+            yield from self._due()
 
     def _take_in(self, record: Record) -> None:
         self._ledger.add(TopicPartition(record.topic, record.partition), record.offset)

@@ -22,6 +22,7 @@ from worker.core.ports import (
 from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
 from worker.runtime.commits import Commits, is_due
+from worker.runtime.drain import Drain, Drained
 from worker.runtime.inference import Batch, Inference, Result
 from worker.runtime.recoveries import Recoveries
 from worker.runtime.recovery import Recovered
@@ -73,10 +74,13 @@ class _AppendClock:
 class Worker:
     """One member of the group, from joining to leaving. Single-threaded but for its Inference."""
 
-    def __init__(self, ports: Ports, inference: Inference, rules: WorkerRules) -> None:
+    def __init__(
+        self, ports: Ports, inference: Inference, rules: WorkerRules, *, drains: bool = False
+    ) -> None:
         self._ports = ports
         self._inference = inference
         self._rules = rules
+        self._drain = Drain(drains)
         self._recoveries = Recoveries(ports.background, ports.state, rules.recovery)
         self._reporter = Reporter(ports.telemetry)
         self._shards: dict[int, Shard] = {}
@@ -100,6 +104,7 @@ class Worker:
         now = self._ports.now()
         self._take_assignment(polled, now)
         self._push(polled, now)
+        self._drain.follow(polled, [p for each in self._shards.values() for p in each.partitions])
         self._reporter.polled(polled, now)
         self._close_moments(polled.caught_up, asked)
         self._reporter.ingested(self._shards.values(), now)
@@ -150,6 +155,19 @@ class Worker:
         return self._ownership is not None and not self._recoveries.pending and not restoring
 
     @property
+    def drained(self) -> Drained | None:
+        """What a drain came to; None while anything is left that it has to do.
+
+        What was closed is committed by `finish`.
+        """
+        shards, at_work = self._shards.values(), self._ready or self._inference.in_flight
+        if not self._drain.is_wanted or not self.is_member or at_work:
+            return None
+        if not all(shard.is_drained for shard in shards):
+            return None
+        return Drained(tuple(sorted(self._shards)), sum(shard.flushed for shard in shards))
+
+    @property
     def is_full(self) -> bool:
         """Whether it takes in no more for now, since inference or commits are behind."""
         return self._full
@@ -184,6 +202,7 @@ class Worker:
         self._ports.log.seek(offsets)
         shard = Shard(self._rules.shard, self._rules.composer, recovered)
         self._shards[shard.index] = shard
+        self._drain.forget(shard.partitions)
         self._clocks[shard.index] = _AppendClock()
         self._clocks[shard.index].hear(recovered.clock, now)
         self._turns.append(shard.index)
@@ -200,6 +219,7 @@ class Worker:
         dropped = self._shards.pop(index, None)
         if dropped is None:
             return
+        self._drain.forget(dropped.partitions)
         del self._clocks[index]
         self._turns.remove(index)
         self._ready = deque(pair for pair in self._ready if pair[0] is not dropped)
@@ -226,9 +246,11 @@ class Worker:
     def _closing(
         self, index: int, caught_up: frozenset[TopicPartition], now: int
     ) -> Iterator[Moment]:
-        shard = self._shards[index]
+        shard, read = self._shards[index], self._drain.read
+        if shard.partitions <= read:
+            return shard.drain()
         until = self._clocks[index].append_time(now) - MERGE_WAIT
-        return shard.advance(caught_up & shard.partitions, until)
+        return shard.advance((caught_up | read) & shard.partitions, until)
 
     def _feed(self) -> None:
         while self._ready and self._inference.has_room:
@@ -251,7 +273,8 @@ class Worker:
         recovering = {partition for partitions in pending for partition in partitions}
         if self._full:
             return frozenset(p for shard in shards for p in shard.partitions) | recovering
-        return frozenset(p for shard in shards for p in shard.ahead) | recovering
+        ahead = frozenset(p for shard in shards for p in shard.ahead)
+        return ahead | recovering | self._drain.read
 
     def _report(self, now: int) -> None:
         self._last_report = now
