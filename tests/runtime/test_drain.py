@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -9,7 +10,9 @@ import pytest
 
 from tests.runtime.builders import (
     GROUP,
+    PATIENCE,
     START,
+    Member,
     World,
     config,
     endings_of,
@@ -165,20 +168,48 @@ def test_what_producers_send_meanwhile_is_left_to_the_next_start(
     assert_nothing_is_held(here)
 
 
-def test_members_that_drain_together_take_over_from_each_other(world: MakeWorld) -> None:
-    here = world(4)
+def many_sources(here: World) -> Counter[str]:
     names = [f"/cameras/{number}" for number in range(12)]
     assert {partition_for(name.encode(), 4, "murmur2") for name in names} == {0, 1, 2, 3}
     here.append(in_time_order(*(footage(8, name, captions=False) for name in names)))
-    alone, other = here.join(drains=True), here.join(drains=True)
-    for _ in range(6):
-        alone.worker.step()
-        other.worker.step()
-    alone.crash()
-    for _ in range(4):  # it hears of the rebalance, and has more to do
-        other.worker.step()
+    return Counter(observed=12 * 16)
+
+
+def step_all(here: World, members: list[Member], times: int = 1) -> None:
+    for _ in range(times):
+        here.clock.now += seconds(0.3)
+        for member in members:
+            member.worker.step()
+
+
+def test_members_that_drain_together_end_when_all_of_it_is_drained(world: MakeWorld) -> None:
+    here = world(4)
+    sent = many_sources(here)
+    members = [here.join(drains=True), here.join(drains=True)]
+    deadline = time.monotonic() + PATIENCE
+    while members:
+        step_all(here, members)
+        for member in [each for each in members if each.worker.drained]:
+            assert endings_of(here) == sent  # nobody leaves before
+            members.remove(member)
+            member.leave()
+        assert time.monotonic() < deadline
+    assert_nothing_is_held(here)
+
+
+def test_one_that_has_drained_waits_for_partitions_of_one_that_is_gone_and_drains_them(
+    world: MakeWorld,
+) -> None:
+    here = world(4)
+    sent = many_sources(here)
+    gone, other = here.join(), here.join(drains=True)
+    step_all(here, [gone, other], 3)
+    step_all(here, [other], 30)
+    assert other.worker.drained is None
+    gone.crash()
+    step_all(here, [other], 3)
     assert other.drain().indices == (0, 1, 2, 3)
-    assert endings_of(here) == Counter(observed=12 * 16)
+    assert endings_of(here) == sent
     assert_nothing_is_held(here)
 
 

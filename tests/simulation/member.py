@@ -64,6 +64,7 @@ class Member:
         random: Random,
         embeddings: FaultyCache,
         now: Callable[[], int],
+        drains: bool,
     ) -> None:
         self.name = name
         self.skew = 0
@@ -87,6 +88,7 @@ class Member:
             ),
             inference,
             worker_rules(plan.settings, pipeline, plan.partitions, {}),
+            drains=drains,
         )
 
     def leave(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from worker.core.alerts import AlertPolicy
 from worker.core.checkpoint import Meaning
 from worker.core.envelope import EnvelopeRules
+from worker.core.ports import TopicPartition
 from worker.core.source_pairing import PairingRules
 from worker.runtime.compose import Composer, OutputTopics
 from worker.runtime.recovery import RecoveryRules
@@ -25,6 +26,12 @@ class ShardRules:
     worker: str
     meaning: Meaning
     topic_ids: Mapping[str, str]
+
+    @property
+    def partitions(self) -> list[TopicPartition]:
+        """All partitions of the input topics."""
+        indices, topics = range(self.meaning.partitions), self.envelope.modality_of_topic
+        return [TopicPartition(topic, index) for topic in topics for index in indices]
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,9 +101,9 @@ class Shard:
         self._follow(self._pairing.flush())
         self.flushed += self._closed_count - before
         self._touched.update(self._pairing.drop_captions())
+        yield from self._due()
         self._committed = {}  # there may be nothing to commit but the changed state
         self.is_drained = True
-        yield from self._due()
 
     def settle(self, embedded: Embedded) -> Settled | None:
         """Score, decide and learn one Moment, in the order in which the Moments were yielded.

@@ -22,7 +22,7 @@ from worker.core.ports import (
 from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
 from worker.runtime.commits import Commits, is_due
-from worker.runtime.drain import Drain, Drained
+from worker.runtime.drain import Drain, Drained, Others
 from worker.runtime.inference import Batch, Inference, Result
 from worker.runtime.recoveries import Recoveries
 from worker.runtime.recovery import Recovered
@@ -81,6 +81,8 @@ class Worker:
         self._inference = inference
         self._rules = rules
         self._drain = Drain(drains)
+        self._others = Others(ports.background, ports.state, rules.shard.partitions)
+        self.drained: Drained | None = None  # what a drain came to, once nothing is left to do
         self._recoveries = Recoveries(ports.background, ports.state, rules.recovery)
         self._reporter = Reporter(ports.telemetry)
         self._shards: dict[int, Shard] = {}
@@ -120,6 +122,7 @@ class Worker:
         self._ports.log.pause(paused)
         if is_due(now, self._last_report, REPORT_INTERVAL):
             self._report(now)
+        self.drained = self._look_drained(now)
         is_unread = any(lag for each, lag in polled.lag.items() if each not in paused)
         return bool(is_unread or recovered or self._is_busy or self._commits.is_pending)
 
@@ -153,19 +156,6 @@ class Worker:
         """Whether it has joined the group and knows the state of all that it owns."""
         restoring = any(shard.is_restoring for shard in self._shards.values())
         return self._ownership is not None and not self._recoveries.pending and not restoring
-
-    @property
-    def drained(self) -> Drained | None:
-        """What a drain came to; None while anything is left that it has to do.
-
-        What was closed is committed by `finish`.
-        """
-        shards, at_work = self._shards.values(), self._ready or self._inference.in_flight
-        if not self._drain.is_wanted or not self.is_member or at_work:
-            return None
-        if not all(shard.is_drained for shard in shards):
-            return None
-        return Drained(tuple(sorted(self._shards)), sum(shard.flushed for shard in shards))
 
     @property
     def is_full(self) -> bool:
@@ -251,6 +241,15 @@ class Worker:
             return shard.drain()
         until = self._clocks[index].append_time(now) - MERGE_WAIT
         return shard.advance((caught_up | read) & shard.partitions, until)
+
+    def _look_drained(self, now: int) -> Drained | None:
+        shards, at_work = self._shards.values(), self._ready or self._inference.in_flight
+        if not self._drain.is_wanted or not self.is_member or at_work:
+            return None
+        own = [partition for shard in shards for partition in shard.partitions]
+        if not all(each.is_drained for each in shards) or not self._others.are_drained(own, now):
+            return None
+        return Drained(tuple(sorted(self._shards)), sum(shard.flushed for shard in shards))
 
     def _feed(self) -> None:
         while self._ready and self._inference.has_room:
