@@ -14,6 +14,7 @@ import structlog
 import typer
 
 from worker.adapters.kafka.admin import KafkaAdmin, TopicInfo
+from worker.adapters.kafka.membership import check_alike
 from worker.adapters.kafka.topic_checks import check_topics, inputs
 from worker.adapters.prometheus import Metrics
 from worker.cli.options import ConfigFile, config_of
@@ -92,7 +93,7 @@ def _no_garbage() -> Iterator[None]:
 
 
 def _checked_topics(config: Config) -> dict[str, TopicInfo]:
-    """Return the input topics; refuse topics that cannot work."""
+    """Return the input topics; refuse topics, and a group, that cannot work."""
     with KafkaAdmin(config.kafka) as admin:
         findings = check_topics(admin, config.topics, config.limits.max_record_bytes)
         errors = [finding.sentence for finding in findings if finding.severity == "error"]
@@ -100,4 +101,6 @@ def _checked_topics(config: Config) -> dict[str, TopicInfo]:
             raise OperatorError("; ".join(errors))
         for finding in findings:
             log.warning("topics", finding=finding.sentence)
+        group, own = config.kafka.group_id, config.kafka.group_instance_id
+        check_alike(group, admin.members(group), own)
         return admin.describe(inputs(config.topics))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from worker.core.alerts import AlertPolicy
 from worker.core.checkpoint import Meaning
+from worker.core.dead_letter_limit import DeadLetterRules
 from worker.core.envelope import EnvelopeRules
 from worker.core.ports import TopicPartition
 from worker.core.source_pairing import PairingRules
@@ -42,3 +43,4 @@ class WorkerRules:
     composer: Composer
     recovery: RecoveryRules
     max_buffered_bytes: int
+    dead_letters: DeadLetterRules

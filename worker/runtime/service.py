@@ -91,7 +91,7 @@ class Service:
                 raise FailedRunError(f"An encoder failed ({error.reason}): {error}") from error
 
     def _work(self, worker: Worker, stop: threading.Event) -> Drained | None:
-        while not stop.is_set() and worker.drained is None:
+        while not (stop.is_set() or worker.drained or worker.exceeded):
             worker.step()
             self._health.tick(time.monotonic())
             if worker.is_member:
@@ -101,6 +101,8 @@ class Service:
         log.info("stopping", finish_within_seconds=FINISH_SECONDS)
         drained = worker.drained
         worker.finish(FINISH_SECONDS)
+        if worker.exceeded:  # only now: what is in outputs already is not to come again
+            raise FailedRunError(worker.exceeded)
         return drained
 
     def _note(self, error: LogError | OperatorError) -> None:

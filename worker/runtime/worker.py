@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from worker.core.dead_letter_limit import DeadLetterLimit
 from worker.core.moment import Moment
 from worker.core.ports import (
     InputLog,
@@ -82,6 +83,7 @@ class Worker:
         self._rules = rules
         self._drain = Drain(drains)
         self._others = Others(ports.background, ports.state, rules.shard.partitions)
+        self._limit = DeadLetterLimit(rules.dead_letters)
         self.drained: Drained | None = None  # what a drain came to, once nothing is left to do
         self._recoveries = Recoveries(ports.background, ports.state, rules.recovery)
         self._reporter = Reporter(ports.telemetry)
@@ -114,6 +116,8 @@ class Worker:
         is_stuck = self._full and not self._inference.has_room
         for result in self._inference.completed(FULL_WAIT if is_stuck else 0):
             self._settle(result, now)
+        for shard in self._shards.values():
+            self._limit.add(shard.outputs.take_endings())
         self._commits.step(self._shards.values(), self._ownership, now)
         recovered = self._recoveries.completed(now)
         for each in recovered:
@@ -156,6 +160,11 @@ class Worker:
         """Whether it has joined the group and knows the state of all that it owns."""
         restoring = any(shard.is_restoring for shard in self._shards.values())
         return self._ownership is not None and not self._recoveries.pending and not restoring
+
+    @property
+    def exceeded(self) -> str | None:
+        """Which limit on dead letters is reached, if one is, and what to do about it."""
+        return self._limit.exceeded
 
     @property
     def is_full(self) -> bool:

@@ -17,6 +17,7 @@ from kafka.errors import (
 
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect, log_error
 from worker.adapters.kafka.end_offsets import EndOffsets
+from worker.adapters.kafka.heartbeats import Heartbeats
 from worker.adapters.kafka.joins import announce_partitions, keep_finished_joins
 from worker.adapters.kafka.membership import Membership, Rebalances, kept
 from worker.adapters.kafka.records import read_leniently, to_record
@@ -56,6 +57,7 @@ class KafkaInputLog:
             self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
             raise
         keep_finished_joins(self._consumer)
+        self._heartbeats = Heartbeats(self._consumer)
         self._membership = Membership()
         self._caught_up: frozenset[TopicPartition] = frozenset()
         self._lag: dict[TopicPartition, int] = {}
@@ -119,6 +121,8 @@ class KafkaInputLog:
             ) from error
         except KafkaError as error:
             raise log_error(error, "reading failed") from error
+        if self._heartbeats.fenced is not None:
+            raise log_error(self._heartbeats.fenced, "reading failed")
         return polled
 
     def _seek_to_beginning(self, partitions: Iterable[Any]) -> None:
@@ -198,6 +202,7 @@ def _options(settings: KafkaSettings) -> dict[str, Any]:
     session_ms = int(settings.session_timeout_seconds * 1000)
     return {
         "group_id": settings.group_id,
+        "group_instance_id": settings.group_instance_id or None,
         "partition_assignment_strategy": (RangePartitionAssignor,),
         "isolation_level": "read_committed",  # also makes offset lookups wait for transactions
         "enable_auto_commit": False,
