@@ -19,13 +19,14 @@ from tests.runtime.builders import (
     CheckedOutbox,
     HashEncoder,
     World,
+    config,
     encoders,
     endings_of,
     footage,
 )
 from worker.adapters.prometheus import Metrics
 from worker.core.events import Modality
-from worker.core.ports import LogError
+from worker.core.ports import LogError, Output
 from worker.demo.tally import read_tally
 from worker.errors import FailedRunError, OperatorError
 from worker.models.base import Encoder, EncoderError
@@ -250,3 +251,19 @@ def test_a_drain_that_is_told_to_stop_commits_what_it_has_and_says_that_it_has_n
     assert not world.observations()
     assert Site(world, drains=True).until(lambda: False) == Drained((0,), 3)
     assert endings_of(world) == Counter(observed=27)
+
+
+def test_too_many_dead_letters_end_it_once_all_that_was_read_is_committed(world: World) -> None:
+    world.settings = config(limits__max_dead_letters_in_a_row=3)
+    for _ in range(5):
+        world.append_output(Output("frames", None, b"garbage"))
+    site = Site(world)
+    with pytest.raises(FailedRunError, match=r"in a row became dead letters.*missing_header"):
+        site.until(lambda: False)
+    committed = world.log.group(GROUP).offsets
+    assert len(world.values("dead-letters")) == 5
+    assert all_closed(site)
+    again = Site(world)
+    again.until(lambda: len(world.observations()) >= 12)
+    assert again.tally().outcomes["dead_letter"] == 0  # and it counts anew
+    assert all(world.log.group(GROUP).offsets[p].offset >= at.offset for p, at in committed.items())

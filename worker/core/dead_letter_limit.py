@@ -35,7 +35,7 @@ class DeadLetterRules:
 
 
 class DeadLetterLimit:
-    """Counts from the start of a process on. `exceeded` is a sentence once a limit is reached."""
+    """Counts from the start of a session on. `exceeded` is a sentence once a limit is reached."""
 
     def __init__(self, rules: DeadLetterRules) -> None:
         self._rules = rules
