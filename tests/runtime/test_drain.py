@@ -21,8 +21,9 @@ from tests.runtime.builders import (
     in_time_order,
 )
 from worker.adapters import memory_ports
+from worker.adapters.memory_log import Transaction
 from worker.core.partitioner import partition_for
-from worker.core.ports import LogError, TopicPartition
+from worker.core.ports import LogError, Output, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.runtime.drain import Drained
 from worker.runtime.state_records import Stored
@@ -182,9 +183,7 @@ def step_all(here: World, members: list[Member], times: int = 1) -> None:
             member.worker.step()
 
 
-def test_members_that_drain_together_end_when_all_of_it_is_drained(world: MakeWorld) -> None:
-    here = world(4)
-    sent = many_sources(here)
+def drain_together(here: World, sent: Counter[str]) -> None:
     members = [here.join(drains=True), here.join(drains=True)]
     deadline = time.monotonic() + PATIENCE
     while members:
@@ -194,7 +193,23 @@ def test_members_that_drain_together_end_when_all_of_it_is_drained(world: MakeWo
             members.remove(member)
             member.leave()
         assert time.monotonic() < deadline
+
+
+def test_members_that_drain_together_end_when_all_of_it_is_drained(world: MakeWorld) -> None:
+    here = world(4)
+    sent = many_sources(here)
+    drain_together(here, sent)
     assert_nothing_is_held(here)
+
+
+def test_what_an_aborted_transaction_left_at_the_end_is_not_waited_for(world: MakeWorld) -> None:
+    here = world(4)
+    sent = many_sources(here)
+    aborted = Transaction(here.log)
+    for index in range(4):
+        aborted.append(Output("frames", None, b"nobody sees this", (), index))
+    aborted.abort()
+    drain_together(here, sent)
 
 
 def test_one_that_has_drained_waits_for_partitions_of_one_that_is_gone_and_drains_them(

@@ -199,14 +199,12 @@ class SourcePairing:
             starts = set(self._windows)
             if caption_windows:
                 starts |= self._caption_windows()
-            deadlines: list[tuple[int, str]] = [
-                (start + self._rules.window, "") for start in starts
-            ]
-            deadlines += [
+            due: list[tuple[int, str]] = [(start + self._rules.window, "") for start in starts]
+            due += [
                 (min(event.time for event in group) + self._rules.window, correlation_id)
                 for correlation_id, group in self._correlated.items()
             ]
-            deadline, correlation_id = min(deadlines, default=(0, None))
+            deadline, correlation_id = min(due, default=(0, None))
             if correlation_id is None or (watermark is not None and deadline > watermark):
                 return
             if correlation_id:
