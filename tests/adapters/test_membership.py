@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 
-from worker.adapters.kafka.membership import Membership, kept
+from worker.adapters.kafka.membership import Membership, check_alike, kept
 from worker.adapters.memory_groups import range_assignment
 from worker.core.ports import TopicPartition
+from worker.errors import OperatorError
 
 
 def owned(generation: int, *partitions: int, member: str = "me") -> Membership:
@@ -84,3 +86,26 @@ def test_the_log_in_memory_assigns_as_the_client_does(
             for partition in partitions
         }
         assert ours[name] == assigned
+
+
+@pytest.mark.parametrize(
+    ("members", "own"),
+    [([], ""), ([], "one"), ([None, None], ""), (["one", "two"], "one"), (["two"], "one")],
+)
+def test_a_group_of_one_kind_may_be_joined(members: list[str | None], own: str) -> None:
+    check_alike("group", members, own)
+
+
+@pytest.mark.parametrize(
+    ("members", "own", "told"),
+    [
+        (["two"], "", "with kafka.group_instance_id and this worker has none"),
+        ([None], "one", "without kafka.group_instance_id and this worker has one"),
+        (["two", None], "one", "without kafka.group_instance_id and this worker has one"),
+    ],
+)
+def test_a_group_of_the_other_kind_is_not_joined(
+    members: list[str | None], own: str, told: str
+) -> None:
+    with pytest.raises(OperatorError, match=told):
+        check_alike("group", members, own)

@@ -264,6 +264,47 @@ def test_a_member_does_not_join_again_as_soon_as_it_hears_of_its_partitions(
     assert second - first == third - second == 2  # leaving is a generation of its own
 
 
+def static(world: KafkaWorld, name: str) -> KafkaInputLog:
+    settings = world.settings.model_copy(update={"group_instance_id": name})
+    return KafkaInputLog(settings, world.inputs)
+
+
+def test_a_static_member_that_comes_back_has_its_partitions_and_nobody_else_notices(
+    world: KafkaWorld,
+) -> None:
+    write(world, [Output(world.inputs[0], b"camera", b"x", (), index) for index in (0, 1)])
+    first, second = joined(static(world, "one"), static(world, "two"))
+    wait_for(lambda: not first.assignment & second.assignment, first, second)
+    before, generation = first.assignment, second.ownership.generation
+    first.log.close()
+    (again,) = joined(static(world, "one"))
+    wait_for(lambda: again.count == 1, again, second)
+    assert again.assignment == before
+    assert again.ownership.generation == second.ownership.generation == generation
+    with KafkaAdmin(world.settings) as admin:
+        assert sorted(map(str, admin.members(world.settings.group_id))) == ["one", "two"]
+    again.log.close()
+    second.log.close()
+
+
+def test_of_two_members_with_one_name_the_first_is_told_and_can_commit_no_more(
+    world: KafkaWorld,
+) -> None:
+    write(world, [frame(world)])
+    (first,) = joined(static(world, "one"))
+    wait_for(lambda: first.count == 1, first)
+    outbox, ownership = world.outbox(), first.ownership
+    (second,) = joined(static(world, "one"))
+    refused = outbox.submit(CommitUnit((), first.next_offsets), ownership).exception(20)
+    assert isinstance(refused, LogError)
+    assert (refused.reason, refused.retriable) == ("fenced_instance_id", False)
+    with pytest.raises(LogError, match=r"give each worker an id of its own") as told:
+        wait_for(lambda: False, first)
+    assert not told.value.retriable
+    second.log.close()
+    first.log.close()
+
+
 def test_a_commit_that_the_broker_does_not_answer_is_given_up(
     guarded: LocalKafka, tmp_path: Path
 ) -> None:

@@ -251,8 +251,14 @@ def test_lag_counts_the_records_that_are_not_returned_yet(world: World) -> None:
     reader.log.pause(frozenset({partition}))
     fill(world, 7)
     wait_for(lambda: reader.last is not None and reader.last.lag.get(partition) == 7, reader)
+    assert reader.last is not None
+    assert reader.last.positions[partition] == 0
     reader.log.pause(frozenset())
     wait_for(lambda: reader.last is not None and reader.last.lag.get(partition) == 0, reader)
+    assert reader.last.positions[partition] == 7
+    reader.log.seek({partition: 3})
+    first = reader.log.poll(0)
+    assert first.positions.get(partition, 3) + first.lag.get(partition, 4) == 7
 
 
 @pytest.mark.parametrize(

@@ -430,6 +430,17 @@ def test_every_event_ends_in_exactly_one_place_and_nothing_stays(
                 ended[one.record.offset] += 1
     assert ended == Counter(one.record.offset for one in events)
     assert all(entries == 0 for entries, _ in pairing.buffered().values())
+    assert pairing.clock == max((one.record.timestamp for one in events), default=0)
+
+
+def test_no_caption_is_carried_on_after_all_of_them_were_dropped() -> None:
+    pairing = Pairing(rules(carry=5))
+    told = play(pairing, [event("caption", 0.2), event("frame", 0.5), event("frame", 0.5, "/b")])
+    told += pairing.flush()
+    assert pairing.drop_captions() == ["/cameras/a"]
+    assert pairing.drop_captions() == []
+    told += [*pairing.add(event("frame", 2.5)), *pairing.flush()]
+    assert moments(told)[-1].missing == (Modality.CAPTION, Modality.AUDIO)
 
 
 @settings(max_examples=300)

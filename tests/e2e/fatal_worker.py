@@ -12,24 +12,22 @@ from typing import Any
 from unittest.mock import patch
 
 from tests.runtime.builders import encoders
-from worker import pipeline
 from worker.cli import run, service
 from worker.core.events import Event
+from worker.media.decode import decode
 from worker.media.limits import Limits
 
 FATAL = b"this ends the process"  # behind the picture
 
 
 def main() -> None:
-    decode = pipeline.decode
-
     def abort_over(event: Event, limits: Limits) -> Any:
         if event.payload.endswith(FATAL):
             os.abort()  # as a native library does, beyond any handler
         return decode(event, limits)
 
     with (
-        patch.object(pipeline, "decode", abort_over),
+        patch("worker.pipeline.decode", abort_over),
         patch.object(service, "build_encoders", lambda _: encoders()),
     ):
         run.run(Path(sys.argv[sys.argv.index("--config") + 1]))

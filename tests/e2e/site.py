@@ -179,6 +179,10 @@ class WorkerProcess:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(STOP_SECONDS)
 
+    def await_end(self) -> int:
+        """Return the exit code once it has ended by itself."""
+        return self._process.wait(START_SECONDS)
+
     def kill(self) -> None:
         """End it as a crash would."""
         self._process.kill()

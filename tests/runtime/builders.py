@@ -40,6 +40,7 @@ from worker.demo.tally import Tally, read_tally
 from worker.feed.events import FeedEvent, to_output
 from worker.models.base import Encoder
 from worker.runtime.assemble import build_pipeline, worker_rules
+from worker.runtime.drain import Drained
 from worker.runtime.inference import Inference
 from worker.runtime.topics import topic_of_modality
 from worker.runtime.worker import Ports, Worker
@@ -218,6 +219,16 @@ class Member:
         assert found is not None, name
         return found
 
+    def drain(self) -> Drained:
+        """Step until all is drained, and leave."""
+        deadline = time.monotonic() + PATIENCE
+        while (drained := self.worker.drained) is None:
+            self.worker.step()
+            assert time.monotonic() < deadline, "it is never drained"
+            time.sleep(0)
+        self.leave()
+        return drained
+
     def leave(self) -> None:
         """Leave the group as at a stop, everything in flight committed."""
         self.worker.finish(30)
@@ -277,12 +288,13 @@ class World:
         *,
         cache: EmbeddingCache | None = None,
         now: Callable[[], int] | None = None,
+        drains: bool = False,
     ) -> Member:
         ports = self.ports(now=now)
         pipeline = build_pipeline(self.settings, using or encoders())
         inference = Inference(pipeline, cache, ports.telemetry, 1)
         rules = worker_rules(self.settings, pipeline, self.partitions, {})
-        worker = Worker(ports, inference, rules, Care())
+        worker = Worker(ports, inference, rules, Care(), drains=drains)
         assert isinstance(ports.log, MemoryInputLog)
         assert isinstance(ports.outbox, CheckedOutbox)
         assert isinstance(ports.telemetry, Metrics)

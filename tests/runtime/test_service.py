@@ -19,18 +19,20 @@ from tests.runtime.builders import (
     CheckedOutbox,
     HashEncoder,
     World,
+    config,
     encoders,
     endings_of,
     footage,
 )
 from worker.adapters.prometheus import Metrics
 from worker.core.events import Modality
-from worker.core.ports import LogError
+from worker.core.ports import LogError, Output
 from worker.demo.tally import read_tally
 from worker.errors import FailedRunError, OperatorError
 from worker.models.base import Encoder, EncoderError
 from worker.runtime import service as service_module
 from worker.runtime.assemble import build_pipeline, worker_rules
+from worker.runtime.drain import Drained
 from worker.runtime.health import Health
 from worker.runtime.inference import Inference
 from worker.runtime.service import Service
@@ -42,7 +44,13 @@ LOOK_SECONDS = 0.0005  # in which the stages have the processor
 class Site:
     """A service over a world, in a thread that can be watched; it remembers all that it opened."""
 
-    def __init__(self, world: World, using: Mapping[Modality, Encoder] | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        using: Mapping[Modality, Encoder] | None = None,
+        *,
+        drains: bool = False,
+    ) -> None:
         self.world = world
         self.metrics = Metrics(tuple(world.inputs.values()))
         self.health = Health(lambda: 0.0, 300)
@@ -56,9 +64,10 @@ class Site:
             open_inference=self._open_inference,
             rules=worker_rules(world.settings, self._pipeline, world.partitions, {}),
             health=self.health,
+            drains=drains,
         )
 
-    def until(self, condition: Callable[[], bool]) -> None:
+    def until(self, condition: Callable[[], bool]) -> Drained | None:
         """Run the service; stop it once the condition holds at a look at the clock."""
         deadline = time.monotonic() + PATIENCE
 
@@ -71,7 +80,7 @@ class Site:
             return self.world.clock.now
 
         self._now = now
-        self.service.run(self.stop)
+        return self.service.run(self.stop)
 
     @property
     def members(self) -> int:
@@ -218,3 +227,43 @@ def test_what_was_opened_is_closed_where_the_rest_cannot_be_opened(world: World)
     with pytest.raises(RuntimeError):
         site.until(lambda: False)
     assert all_closed(site)
+
+
+def test_a_drain_ends_by_itself_even_where_a_commit_failed_before(world: World) -> None:
+    site = Site(world, drains=True)
+
+    def fail_the_first_commit() -> bool:
+        if len(site.outboxes) == 1:
+            site.outboxes[0].fail_next = True
+        return False
+
+    assert site.until(fail_the_first_commit) == Drained((0,), 3)
+    assert len(site.outboxes) == 2
+    assert endings_of(world) == Counter(observed=27)
+    assert all_closed(site)
+
+
+def test_a_drain_that_is_told_to_stop_commits_what_it_has_and_says_that_it_has_not_drained(
+    world: World,
+) -> None:
+    site = Site(world, drains=True)
+    assert site.until(lambda: bool(site.outboxes)) is None
+    assert not world.observations()
+    assert Site(world, drains=True).until(lambda: False) == Drained((0,), 3)
+    assert endings_of(world) == Counter(observed=27)
+
+
+def test_too_many_dead_letters_end_it_once_all_that_was_read_is_committed(world: World) -> None:
+    world.settings = config(limits__max_dead_letters_in_a_row=3)
+    for _ in range(5):
+        world.append_output(Output("frames", None, b"garbage"))
+    site = Site(world)
+    with pytest.raises(FailedRunError, match=r"in a row became dead letters.*missing_header"):
+        site.until(lambda: False)
+    committed = world.log.group(GROUP).offsets
+    assert len(world.values("dead-letters")) == 5
+    assert all_closed(site)
+    again = Site(world)
+    again.until(lambda: len(world.observations()) >= 12)
+    assert again.tally().outcomes["dead_letter"] == 0  # and it counts anew
+    assert all(world.log.group(GROUP).offsets[p].offset >= at.offset for p, at in committed.items())

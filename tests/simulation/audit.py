@@ -33,11 +33,12 @@ def audit(plan: Plan, run: Run, reference: Run) -> list[Finding]:
         *_rest(run, found, "rest"),
         *_rest(reference, expected, "reference rest"),
         *_bounds(plan, run),
+        *(Finding("drain", f"after it {text}") for text in run.held),
         *_endings(found, expected, duplicates),
         *_alert_sequences(found),
         *_observations(found, expected),
         *_alerts(found, expected),
-        *(Finding("oracle", text) for text in misplaced(plan, expected)),
+        *(Finding("oracle", text) for text in misplaced(plan, expected, run.drained)),
     ]
 
 

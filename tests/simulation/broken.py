@@ -188,6 +188,11 @@ def unread_partitions_are_taken_as_read() -> Broken:
     )
 
 
+def a_drain_leaves_windows_open() -> Broken:
+    """A drain reads to the end and ends."""
+    return patch.object(Pairing, "flush", lambda _: iter(()))
+
+
 _ALL: tuple[Callable[[], Broken], ...] = (
     commits_what_is_still_needed,
     moments_under_way_hold_nothing,
@@ -203,6 +208,7 @@ _ALL: tuple[Callable[[], Broken], ...] = (
     all_topics_share_a_front,
     all_sources_share_a_front,
     unread_partitions_are_taken_as_read,
+    a_drain_leaves_windows_open,
 )
 VARIANTS = {each.__name__: each for each in _ALL}
 SEEDS = 150  # after which a broken rule counts as not noticed

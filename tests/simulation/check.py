@@ -37,7 +37,7 @@ def check(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Checked:
     except Exception:  # an error that ends a worker for good is a finding like any other
         story = f"seed {seed}: {planned}\n{traceback.format_exc()}"
         return Checked(seed, (Finding("worker", "it ended"),), Counter(), "", story)
-    reference = replay(planned, run.log)
+    reference = replay(planned, run)
     findings = tuple(audit(planned, run, reference))
     lines = [
         f"seed {seed}: {planned}",
@@ -59,6 +59,7 @@ def _counts(run: Run) -> Counter[str]:
         for one in run.log.read_all("observations")
         if b'"warming_up":false' in (one.value or b"")
     ]
+    counts["drains"] = 1 if run.drained else 0
     counts["warm observations"] = len(warm)
     return counts
 

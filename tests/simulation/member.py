@@ -69,6 +69,7 @@ class Member:
         embeddings: FaultyCache,
         now: Callable[[], int],
         care: Care,
+        drains: bool,
     ) -> None:
         self.name = name
         self.care = care
@@ -94,6 +95,7 @@ class Member:
             inference,
             worker_rules(plan.settings, pipeline, plan.partitions, {}),
             care,
+            drains=drains,
         )
 
     def leave(self) -> None:

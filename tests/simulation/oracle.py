@@ -8,13 +8,14 @@ undisturbed run get wrong alike, above all an event lost to another camera's clo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.simulation.plan import Plan
 from tests.simulation.reading import Place, Reading
 from worker.core.envelope import EnvelopeRules, parse
 from worker.core.events import Event, Modality
+from worker.core.ports import TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.errors import InvalidEventError
 from worker.runtime.topics import topic_of_modality
@@ -34,10 +35,17 @@ class _Source:
     heard: int = 0
 
 
-def misplaced(plan: Plan, reading: Reading) -> Iterator[str]:
-    """Yield the frames and clips that are late and should not be, or the other way round."""
+def misplaced(plan: Plan, reading: Reading, drained: Mapping[TopicPartition, int]) -> Iterator[str]:
+    """Yield the frames and clips that are late and should not be, or the other way round.
+
+    At the offsets of `drained`, if any, all windows were closed, and the settings changed.
+    """
     sources: dict[str, _Source] = defaultdict(_Source)
     for place, event, now in _events(plan, reading):
+        if drained and not plan.is_changed and place[2] >= drained[TopicPartition(*place[:2])]:
+            plan = plan.changed
+            for each in sources.values():
+                _fall_silent(each)
         source = sources[event.source]
         if source.heard and now - source.heard >= _seconds(plan, "idle_timeout_seconds"):
             _fall_silent(source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from random import Random
@@ -55,16 +55,24 @@ class Plan:
     max_merged: int
     records: tuple[Planned, ...]
     faults: tuple[tuple[int, Fault], ...]
+    drained: int | None = None  # so many records are sent before all members drain, if they do
+    is_changed: bool = False
 
     @property
     def settings(self) -> Config:
-        return settings(self.strict)
+        return settings(self.strict, self.is_changed)
+
+    @property
+    def changed(self) -> Plan:
+        """The plan with the settings of after the drain."""
+        return replace(self, is_changed=True)
 
     def __str__(self) -> str:
         return (
             f"{self.partitions} partitions, {self.members} members, {len(self.records)} records,"
             f" {'strict' if self.strict else 'as-of'} captions,"
             f" faults: {', '.join(fault for _, fault in self.faults) or 'none'}"
+            f"{'' if self.drained is None else f', drained after {self.drained}'}"
         )
 
 
@@ -75,6 +83,7 @@ def plan(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Plan:
     length = max(9.0, min(34.0, 48 / sources))
     records = stream(Random(f"stream {seed}"), sources, length)
     times = sorted(START + seconds(rng.uniform(1, length + IDLE)) for _ in range(rng.randint(1, 6)))
+    drain = Random(f"drain {seed}")
     drawn = rng.choice(((), HARMLESS, HARMLESS, *[kinds] * 7)) if kinds == tuple(Fault) else kinds
     return Plan(
         seed=seed,
@@ -85,11 +94,12 @@ def plan(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Plan:
         max_merged=rng.choice((4, 30, 2000)),
         records=tuple(records),
         faults=tuple((time, rng.choice(drawn)) for time in times) if drawn else (),
+        drained=drain.randint(0, len(records)) if drain.random() < 0.15 else None,
     )
 
 
 @cache
-def settings(strict: bool) -> Config:
+def settings(strict: bool, changed: bool = False) -> Config:
     """Return the configuration; sources are warm after 20 Moments, and alerts are frequent."""
     changes: dict[str, object] = {
         "pairing.grace_seconds": GRACE,
@@ -99,6 +109,8 @@ def settings(strict: bool) -> Config:
         "scoring.false_alarms_per_day": 13_000,
         "scoring.cooldown_seconds": 3,
     }
+    if changed:
+        changes |= {"pairing.grace_seconds": 2 * GRACE, "pairing.carry_caption_seconds": CARRY / 2}
     if strict:
         changes["pairing.await"] = ["frame", "caption", "audio"]
     return load(None, {}, changes).config

@@ -11,6 +11,7 @@ from tests.simulation.log import GROUP, SimLog
 from tests.simulation.stream import TOPICS
 from worker.core.events import Record
 from worker.core.ports import TopicPartition
+from worker.runtime.state_records import Stored
 
 Place = tuple[str, int, int]  # topic, partition, offset
 Document = dict[str, Any]
@@ -69,15 +70,32 @@ def _document(record: Record) -> Document:
     return document
 
 
-def _uncommitted(log: SimLog) -> list[str]:
-    offsets = {each: at.offset for each, at in log.group(GROUP).offsets.items()}
-    partitions = [
+def inputs(log: SimLog) -> list[TopicPartition]:
+    """Return the partitions of the input topics."""
+    return [
         TopicPartition(topic, index)
         for topic in TOPICS.values()
         for index in range(log.topics[topic])
     ]
+
+
+def held(log: SimLog) -> list[str]:
+    """Return what is not in outputs: not committed to its end, or held or carried by a state."""
+    found = _uncommitted(log)
+    states = Stored()
+    for record in log.read_all("snapshots"):
+        states.take(record.key or b"", record.value)
+    for name, each in states.sources.items():
+        pairing = each.state.pairing
+        if each.state.held or (pairing is not None and pairing.carried is not None):
+            found.append(f"{name} holds {each.state.held or pairing}")
+    return found
+
+
+def _uncommitted(log: SimLog) -> list[str]:
+    offsets = {each: at.offset for each, at in log.group(GROUP).offsets.items()}
     return [
         f"{each.topic}-{each.partition} at {offsets.get(each, 0)} of {log.end(each)}"
-        for each in partitions
+        for each in inputs(log)
         if offsets.get(each, 0) != log.end(each)
     ]

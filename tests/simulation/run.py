@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,12 +14,13 @@ from tests.simulation.cache import FaultyCache
 from tests.simulation.log import GROUP, Crash, SimLog
 from tests.simulation.member import Member
 from tests.simulation.plan import AT_COMMIT, HARMLESS, IDLE, Fault, Plan
+from tests.simulation.reading import held, inputs
 from tests.simulation.stream import START, TOPICS
 from worker.adapters.memory_log import Transaction
 from worker.core.caution import Care
 from worker.core.events import Record
 from worker.core.merge import Merger
-from worker.core.ports import LogError, Output
+from worker.core.ports import LogError, Output, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.demo.embedded import VirtualClock
 from worker.runtime import shard as shard_module
@@ -41,6 +42,8 @@ class Run:
     rested: bool = True
     crashes: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    drained: Mapping[TopicPartition, int] = field(default_factory=dict)  # where they stood then
+    held: list[str] = field(default_factory=list)  # by states, at that time
     steps: deque[str] = field(default_factory=lambda: deque(maxlen=STEPS_KEPT))
 
 
@@ -50,16 +53,35 @@ def play(plan: Plan) -> Run:
         return Simulation(plan).run()
 
 
-def replay(plan: Plan, log: SimLog) -> Run:
-    """Run one member that nothing disturbs over the inputs of `log`, with their append times."""
+def replay(plan: Plan, run: Run) -> Run:
+    """Run one member that nothing disturbs over the same inputs, with their append times."""
     clock = VirtualClock(START)
     copy = new_log(plan, clock)
-    inputs = [record for topic in sorted(TOPICS.values()) for record in log.read_all(topic)]
-    for record in sorted(inputs, key=lambda one: (one.timestamp, one.offset)):
+    records = [record for topic in sorted(TOPICS.values()) for record in run.log.read_all(topic)]
+    records.sort(key=lambda one: (one.timestamp, one.offset))
+    before = Run(copy)
+    if plan.drained is not None:
+        _append([one for one in records if _is_before(run, one)], copy, clock)
+        records = [one for one in records if not _is_before(run, one)]
+        before = Simulation(_undisturbed(plan), copy, clock).drain()
+        plan = plan.changed
+    _append(records, copy, clock)
+    result = Simulation(_undisturbed(plan), copy, clock).run()
+    result.outcomes.update(before.outcomes)
+    result.rested &= before.rested
+    result.crashes += before.crashes
+    return result
+
+
+def _is_before(run: Run, record: Record) -> bool:
+    """Tell whether it was drained."""
+    return record.offset < run.drained[TopicPartition(record.topic, record.partition)]
+
+
+def _append(records: Iterable[Record], log: SimLog, clock: VirtualClock) -> None:
+    for record in records:
         clock.now = record.timestamp
-        copy.append(_output(record))
-    simulation = Simulation(_undisturbed(plan), copy, clock)
-    return simulation.run()
+        log.append(_output(record))
 
 
 def new_log(plan: Plan, clock: VirtualClock) -> SimLog:
@@ -72,7 +94,8 @@ def _output(record: Record) -> Output:
 
 
 def _undisturbed(plan: Plan) -> Plan:
-    return Plan(plan.seed, plan.strict, plan.partitions, 1, 500, 2000, (), ())
+    calm = Plan(plan.seed, plan.strict, plan.partitions, 1, 500, 2000, (), ())
+    return calm.changed if plan.is_changed else calm
 
 
 @contextmanager
@@ -93,7 +116,8 @@ class Simulation:
         self._clock = clock or VirtualClock(START)
         self._log = log or new_log(plan, self._clock)
         self._embeddings = FaultyCache(self._random)
-        self._records = deque(plan.records)
+        self._records = deque(plan.records[: plan.drained])
+        self._drains = False
         self._faults = deque(plan.faults)
         self._later: list[tuple[int, Callable[[], None]]] = []
         self._members: list[Member] = []
@@ -101,17 +125,49 @@ class Simulation:
         self.result = Run(self._log)
 
     def run(self) -> Run:
+        self._start()
+        if self._plan.drained is not None:
+            while self._records:
+                self._go_on()
+            self.drain()
+            self._records.extend(self._plan.records[self._plan.drained :])
+            self._plan = self._plan.changed
+            self._start()
+        while self._records or self._faults:
+            self._go_on()
+        self._come_to_rest()
+        return self._finished()
+
+    def drain(self) -> Run:
+        """Stop all members; let as many read to the end, close what is open, and end."""
+        self._note("-- drain")
+        self._drains, rounds = True, 0
+        for member in tuple(self._members):
+            self._leave(member)
+        while len(self._members) + len(self._later) < self._plan.members:
+            self._join()
+        while (self._members or self._later) and rounds < MAX_ROUNDS:
+            self._go_on()
+            for member in [each for each in self._members if each.worker.drained]:
+                self._leave(member)
+            rounds += 1
+        self._drains = False
+        self.result.rested &= rounds < MAX_ROUNDS
+        self.result.drained = {each: self._log.end(each) for each in inputs(self._log)}
+        self.result.held = held(self._log)
+        return self.result
+
+    def _start(self) -> None:
         for _ in range(self._plan.members):
             self._join()
         for member in self._members * 3:  # all are there before the first record
             self._step(member)
-        while self._records or self._faults:
-            self._pass_time(self._random.choice((0.0, 0.05, 0.2, 0.2, 0.5)))
-            while self._faults and self._faults[0][0] <= self._clock.now:
-                self._begin(self._faults.popleft()[1])
-            self._turn()
-        self._come_to_rest()
-        return self._finished()
+
+    def _go_on(self) -> None:
+        self._pass_time(self._random.choice((0.0, 0.05, 0.2, 0.2, 0.5)))
+        while self._faults and self._faults[0][0] <= self._clock.now:
+            self._begin(self._faults.popleft()[1])
+        self._turn()
 
     def _turn(self) -> None:
         ready = [one for one in self._members if one.frozen_until <= self._clock.now]
@@ -169,7 +225,14 @@ class Simulation:
         name = f"member {self._joined}"
         random = Random(f"{name} {self._plan.seed}")
         member = Member(
-            name, self._log, self._plan, random, self._embeddings, self._clock, care or Care()
+            name,
+            self._log,
+            self._plan,
+            random,
+            self._embeddings,
+            self._clock,
+            care or Care(),
+            self._drains,
         )
         member.skew = seconds(self._random.choice((-3600, 0, 0, 2, 3600)))  # hosts do not agree
         self._members.append(member)
@@ -247,17 +310,22 @@ class Simulation:
                 raise AssertionError(fault)
 
     def _leave(self, member: Member) -> None:
-        """Stop as at a signal; a commit may fail meanwhile."""
+        """Stop as at a signal, or since all is drained; a commit may fail meanwhile."""
+        is_over = member.worker.drained is not None
         try:
             member.worker.finish(60)
         except LogError:
             self._note(f"{member.name} could not finish")
+            is_over = False
         except Crash:
             self._crash(member)
             return
         self._count(member)
         member.leave()
-        self._replace(member)
+        if is_over:
+            self._members.remove(member)
+        else:
+            self._replace(member)
 
     def _note(self, text: str) -> None:
         self.result.steps.append(f"{(self._clock.now - START) / 1e6:9.3f} {text}")

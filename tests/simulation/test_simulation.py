@@ -20,6 +20,7 @@ def test_no_fault_changes_what_is_written(capsys: pytest.CaptureFixture[str]) ->
     assert not total.failed, total.summary()
     assert all(total.counts[f"fault: {fault}"] for fault in Fault)
     assert total.counts["alerts"]
+    assert total.counts["drains"]
 
 
 def test_a_seed_decides_everything() -> None:

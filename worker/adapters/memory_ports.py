@@ -98,6 +98,7 @@ class MemoryInputLog:
             ownership=Ownership(self._generation, self.member, self.member) if joined else None,
             caught_up=frozenset(each for each, behind in lag.items() if behind <= 0),
             lag=lag,
+            positions=dict(self._positions),
         )
 
 

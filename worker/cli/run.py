@@ -8,15 +8,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import structlog
+import typer
 
 from worker.adapters.kafka.admin import KafkaAdmin, TopicInfo
+from worker.adapters.kafka.membership import check_alike
 from worker.adapters.kafka.topic_checks import check_topics, inputs
 from worker.adapters.prometheus import Metrics
 from worker.cli.options import ConfigFile, config_of
 from worker.config import Config
-from worker.errors import OperatorError
+from worker.errors import FailedRunError, OperatorError
+from worker.runtime.drain import Drained
 from worker.runtime.health import Health
 from worker.runtime.http_server import HealthServer
 from worker.runtime.logs import configure as configure_logs
@@ -24,18 +28,32 @@ from worker.runtime.logs import configure as configure_logs
 log = structlog.get_logger(__name__)
 
 
-def run(config: ConfigFile = None) -> None:
+def run(
+    config: ConfigFile = None,
+    drain: Annotated[
+        bool,
+        typer.Option(
+            "--drain",
+            help="Judge what the topics hold now, close all that is open, and end: before a change"
+            " of settings. Stop all other workers first.",
+        ),
+    ] = False,
+) -> None:
     """Read events from Kafka, judge them, write alerts back, until SIGTERM."""
     effective = config_of(config)
     configure_logs(effective.log.level, effective.log.format)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    serve_until(effective, stop)
+    drained = serve_until(effective, stop, drains=drain)
+    if drain:
+        if drained is None:
+            raise FailedRunError("stopped before all was drained: run it again")
+        typer.echo(_told(drained))
 
 
-def serve_until(config: Config, stop: threading.Event) -> None:
-    """Run the worker until `stop` is set. Raises OperatorError or FailedRunError.
+def serve_until(config: Config, stop: threading.Event, *, drains: bool = False) -> Drained | None:
+    """Run the worker until `stop` is set or all is drained. Raises OperatorError, FailedRunError.
 
     Probes are answered from the start on; PyTorch is loaded once Kafka is known to be fine.
     """
@@ -46,11 +64,17 @@ def serve_until(config: Config, stop: threading.Event) -> None:
         with _no_garbage():
             from worker.cli.service import build_service
 
-            service = build_service(config, topics, metrics, health)
+            service = build_service(config, topics, metrics, health, drains=drains)
         partitions = topics[config.topics.frames].partitions
         log.info("started", partitions=partitions, group=config.kafka.group_id)
-        service.run(stop)
+        drained = service.run(stop)
     log.info("stopped")
+    return drained
+
+
+def _told(drained: Drained) -> str:
+    indices = ", ".join(map(str, drained.indices)) or "none"
+    return f"Drained: {drained.moments} open Moments closed; partitions here: {indices}"
 
 
 @contextmanager
@@ -69,7 +93,7 @@ def _no_garbage() -> Iterator[None]:
 
 
 def _checked_topics(config: Config) -> dict[str, TopicInfo]:
-    """Return the input topics; refuse topics that cannot work."""
+    """Return the input topics; refuse topics, and a group, that cannot work."""
     with KafkaAdmin(config.kafka) as admin:
         findings = check_topics(admin, config.topics, config.limits.max_record_bytes)
         errors = [finding.sentence for finding in findings if finding.severity == "error"]
@@ -77,4 +101,6 @@ def _checked_topics(config: Config) -> dict[str, TopicInfo]:
             raise OperatorError("; ".join(errors))
         for finding in findings:
             log.warning("topics", finding=finding.sentence)
+        group, own = config.kafka.group_id, config.kafka.group_instance_id
+        check_alike(group, admin.members(group), own)
         return admin.describe(inputs(config.topics))

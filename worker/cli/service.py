@@ -35,7 +35,12 @@ from worker.runtime.worker import Ports
 
 
 def build_service(
-    config: Config, topics: Mapping[str, TopicInfo], metrics: Metrics, health: Health
+    config: Config,
+    topics: Mapping[str, TopicInfo],
+    metrics: Metrics,
+    health: Health,
+    *,
+    drains: bool = False,
 ) -> Service:
     """Load the encoders and return the service; `topics` are the inputs as they are.
 
@@ -59,6 +64,7 @@ def build_service(
             {name: topic.id for name, topic in topics.items()},
         ),
         health=health,
+        drains=drains,
     )
 
 

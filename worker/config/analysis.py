@@ -106,7 +106,7 @@ class ScoringSettings(Section):
 
 
 class LimitSettings(Section):
-    """Sizes beyond which untrusted media are refused, before they are decoded."""
+    """Sizes beyond which untrusted media are refused, before they are decoded; dead letters."""
 
     max_record_bytes: int = Field(
         default=8 * MIB, ge=1024, le=1024 * MIB, description="of a record"
@@ -118,3 +118,13 @@ class LimitSettings(Section):
         default=60, ge=0.1, le=3600, description="length of an audio clip"
     )
     max_text_bytes: int = Field(default=16_384, ge=16, le=MIB, description="of a caption, UTF-8")
+    max_dead_letters_in_a_row: int = Field(
+        default=0, ge=0, le=1_000_000, description="at so many the worker stops; 0: never"
+    )
+    max_dead_letter_ratio: float = Field(
+        default=0.95,
+        ge=0,
+        le=1,
+        description="share of the last 1000 records, the worst source left out, at which the worker"
+        " stops; 0: never",
+    )

@@ -35,6 +35,12 @@ class KafkaSettings(Section):
         pattern=r"^[A-Za-z0-9._-]{1,249}$",
         description="consumer group of the workers",
     )
+    group_instance_id: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._-]{0,249}$",
+        description="static membership: this worker's own name in the group, the same after each"
+        " start; empty: dynamic. All workers of a group or none",
+    )
     partitioner: Literal["murmur2", "crc32", "any"] = Field(
         default="murmur2",
         description="how producers choose a partition by key: `murmur2`, `crc32` (librdkafka's"
@@ -83,6 +89,8 @@ class KafkaSettings(Section):
             raise ValueError("sasl_mechanism needs security_protocol SASL_SSL or SASL_PLAINTEXT")
         if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
             raise ValueError("ssl_certfile and ssl_keyfile must be set together")
+        if self.group_instance_id in {".", ".."}:
+            raise ValueError("group_instance_id must not be . or ..: Kafka refuses them")
         if self.session_timeout_seconds > self.max_poll_interval_seconds:
             raise ValueError("session_timeout_seconds must not exceed max_poll_interval_seconds")
         return self

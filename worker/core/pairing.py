@@ -51,16 +51,10 @@ class Pairing:
         """
         self._clock = max(self._clock, append_time)
         while self._active:
-            name, source = next(iter(self._active.items()))
-            if self._clock - source.last_append < self._rules.idle_timeout:
+            longest = next(iter(self._active.values()))
+            if self._clock - longest.last_append < self._rules.idle_timeout:
                 return
-            del self._active[name]
-            self._silent[name] = source
-            yield from source.silence()
-            if len(self._silent) > MAX_SILENT_SOURCES:
-                forgotten = next(iter(self._silent))
-                del self._silent[forgotten]
-                yield Forgotten(forgotten)
+            yield from self._silence_first()
 
     def add(self, event: Event) -> Iterator[Outcome]:
         """Place one event, after the append clock was advanced to its append time."""
@@ -87,10 +81,16 @@ class Pairing:
             yield from source.put_down(event)
 
     def flush(self) -> Iterator[Outcome]:
-        """Close everything, as if all sources had gone silent: nothing will follow."""
-        if self._active:
-            newest = max(source.last_append for source in self._active.values())
-            yield from self.advance(newest + self._rules.idle_timeout)
+        """Close everything, as if all sources had gone silent: nothing will follow.
+
+        The append clock stays where it is, for those who go on from here after all.
+        """
+        while self._active:
+            yield from self._silence_first()
+
+    def drop_captions(self) -> list[str]:
+        """Carry no caption on; return the sources that had one. All of them must be silent."""
+        return [name for name, source in self._silent.items() if source.drop_caption()]
 
     def buffered(self) -> dict[Modality, tuple[int, int]]:
         """Return per modality how many events wait for their Moment, and their records' bytes."""
@@ -124,3 +124,13 @@ class Pairing:
     def oldest_watermark(self) -> int | None:
         """Return the smallest event time up to which an active source's windows are closed."""
         return min((source.watermark for source in self._active.values()), default=None)
+
+    def _silence_first(self) -> Iterator[Outcome]:
+        """Let the source fall silent whose last accepted event is the oldest."""
+        name, source = self._active.popitem(last=False)
+        self._silent[name] = source
+        yield from source.silence()
+        if len(self._silent) > MAX_SILENT_SOURCES:
+            forgotten = next(iter(self._silent))
+            del self._silent[forgotten]
+            yield Forgotten(forgotten)

@@ -65,6 +65,9 @@ class Polled:
     """What one poll brought. `assignment` is all that is owned after it; `ownership` belongs to it.
 
     `caught_up` are the partitions that are fully read: the position has reached the known end.
+    `positions` are the next offsets to be given and `lag` how far they were behind the ends, both
+    from one look, so their sum is the end as of then; a partition without a look since it was
+    assigned or sought is in neither.
     """
 
     records: Mapping[TopicPartition, Sequence[Record]]
@@ -72,6 +75,7 @@ class Polled:
     ownership: Ownership | None
     caught_up: frozenset[TopicPartition]
     lag: Mapping[TopicPartition, int] = field(default_factory=dict)
+    positions: Mapping[TopicPartition, int] = field(default_factory=dict)
 
 
 class LogError(Exception):

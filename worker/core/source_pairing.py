@@ -116,6 +116,11 @@ class SourcePairing:
         if self._carried is not None and self._carried.identity == event.identity:
             yield from map(Released, self._replace_carried(None))
 
+    def drop_caption(self) -> bool:
+        """Carry no caption on, after `silence`; return whether there was one."""
+        dropped, self._carried = self._carried, None
+        return dropped is not None
+
     def state(self, silent: bool, keep: Callable[[Event], Kept]) -> PairingState:
         """Return all of it as a value; `keep` says how the carried caption is to be found again."""
         return PairingState(
@@ -173,11 +178,8 @@ class SourcePairing:
         """Return what windows wait for: the awaited modalities that this source does send now."""
         oldest = max(self._fronts.values()) - self._rules.idle_timeout
         current = {modality for modality, front in self._fronts.items() if front >= oldest}
-        return (
-            current & self._rules.awaited
-            or current - {Modality.CAPTION}
-            or current  # nothing but captions
-        )
+        some = current & self._rules.awaited or current - {Modality.CAPTION}
+        return some or current  # nothing but captions
 
     def _is_as_of(self, event: Event) -> bool:
         return (
@@ -202,14 +204,12 @@ class SourcePairing:
             starts = set(self._windows)
             if caption_windows:
                 starts |= self._caption_windows()
-            deadlines: list[tuple[int, str]] = [
-                (start + self._rules.window, "") for start in starts
-            ]
-            deadlines += [
+            due: list[tuple[int, str]] = [(start + self._rules.window, "") for start in starts]
+            due += [
                 (min(event.time for event in group) + self._rules.window, correlation_id)
                 for correlation_id, group in self._correlated.items()
             ]
-            deadline, correlation_id = min(deadlines, default=(0, None))
+            deadline, correlation_id = min(due, default=(0, None))
             if correlation_id is None or (watermark is not None and deadline > watermark):
                 return
             if correlation_id:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from worker.config import Config, config_hash
 from worker.core.alerts import AlertPolicy
 from worker.core.checkpoint import Meaning
+from worker.core.dead_letter_limit import DeadLetterRules
 from worker.core.envelope import EnvelopeRules
 from worker.core.events import Modality
 from worker.core.policy import Budget
@@ -99,7 +100,9 @@ def worker_rules(
         topic_ids=topic_ids,
     )
     composer = Composer(topics, pipeline.digest, config_hash(config), budget(config))
-    return WorkerRules(shard, composer, recovery, config.pairing.max_buffered_bytes)
+    limits = config.limits
+    dead_letters = DeadLetterRules(limits.max_dead_letters_in_a_row, limits.max_dead_letter_ratio)
+    return WorkerRules(shard, composer, recovery, config.pairing.max_buffered_bytes, dead_letters)
 
 
 def _scoring(config: Config, pipeline: Pipeline) -> ScoringRules:

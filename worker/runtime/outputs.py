@@ -6,11 +6,15 @@ from collections import Counter
 from dataclasses import dataclass
 
 from worker.core.caution import TRIES
+from worker.core.dead_letter_limit import DeadLetter, Ending
 from worker.core.events import Modality, Record
 from worker.core.messages import capped_value, dead_letter_headers, late_headers
+from worker.core.messages.redrive import ATTEMPT
 from worker.core.ports import Output
 from worker.errors import Reason
 from worker.runtime.compose import OutputTopics
+
+_ACCEPTED = frozenset({"paired", "late", "duplicate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Outputs:
         self.has_alert = False
         self.outcomes: Counter[tuple[Modality, str]] = Counter()
         self.rejections: Counter[tuple[str, Reason]] = Counter()
+        self._endings: list[Ending] = []
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -64,10 +69,21 @@ class Outputs:
         )
         self.add(Output(self._topics.dead_letters, record.key, value, headers + cap_headers))
         self.rejections[record.topic, rejection.reason] += 1
+        named = dict(record.headers)
+        if ATTEMPT not in named:  # else somebody has put it back to see
+            source = record.key or named.get("ce_source") or b""
+            self._endings.append(DeadLetter(source, record.topic, rejection.reason))
 
     def count(self, modality: Modality, outcome: str) -> None:
         """Count an event that ended so."""
         self.outcomes[modality, outcome] += 1
+        if outcome in _ACCEPTED:
+            self._endings.append(None)
+
+    def take_endings(self) -> list[Ending]:
+        """Return how records ended since the last call, in their order."""
+        endings, self._endings = self._endings, []
+        return endings
 
     def take(self) -> tuple[Output, ...]:
         """Return what is new since the last call."""

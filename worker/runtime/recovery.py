@@ -202,7 +202,7 @@ def _adapted(states: Iterable[SourceState], was: Meaning, now: Meaning) -> tuple
     if any(state.held for state in kept):
         raise StateError(
             f"events wait that were read under other settings ({'; '.join(differences)}): set them"
-            f" back, or {GIVE_UP}"
+            f" back and run `mmworker run --drain` first, or {GIVE_UP}"
         )
     if now.partitions != was.partitions:
         return ()  # the sources have moved

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from worker.core.alerts import AlertPolicy
 from worker.core.checkpoint import Meaning
+from worker.core.dead_letter_limit import DeadLetterRules
 from worker.core.envelope import EnvelopeRules
+from worker.core.ports import TopicPartition
 from worker.core.source_pairing import PairingRules
 from worker.runtime.compose import Composer, OutputTopics
 from worker.runtime.recovery import RecoveryRules
@@ -26,6 +28,12 @@ class ShardRules:
     meaning: Meaning
     topic_ids: Mapping[str, str]
 
+    @property
+    def partitions(self) -> list[TopicPartition]:
+        """All partitions of the input topics."""
+        indices, topics = range(self.meaning.partitions), self.envelope.modality_of_topic
+        return [TopicPartition(topic, index) for topic in topics for index in indices]
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerRules:
@@ -35,3 +43,4 @@ class WorkerRules:
     composer: Composer
     recovery: RecoveryRules
     max_buffered_bytes: int
+    dead_letters: DeadLetterRules

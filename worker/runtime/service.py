@@ -17,6 +17,7 @@ from worker.core.caution import Care
 from worker.core.ports import LogError
 from worker.errors import FailedRunError, OperatorError, StateError
 from worker.models.base import EncoderError
+from worker.runtime.drain import Drained
 from worker.runtime.health import Health
 from worker.runtime.inference import Inference
 from worker.runtime.rules import WorkerRules
@@ -40,24 +41,28 @@ class Service:
         open_inference: Callable[[], Inference],
         rules: WorkerRules,
         health: Health,
+        *,
+        drains: bool = False,
     ) -> None:
         self._open_ports = open_ports
         self._open_inference = open_inference
         self._rules = rules
         self._health = health
+        self._drains = drains
         self._was_member = False
         self._care = Care()
 
-    def run(self, stop: threading.Event) -> None:
-        """Return once `stop` is set and what was in flight is committed.
+    def run(self, stop: threading.Event) -> Drained | None:
+        """Return once `stop` is set, or all is drained, and what was in flight is committed.
 
-        Raises FailedRunError, and OperatorError where not even the first session could begin.
+        None where it was stopped before all was drained, or does not drain. Raises FailedRunError,
+        and OperatorError where not even the first session could begin.
         """
         failures = 0
         while not stop.is_set():
             began = time.monotonic()
             try:
-                self._session(stop)
+                return self._session(stop)
             except (LogError, OperatorError) as error:
                 lasted = time.monotonic() - began >= LASTED_SECONDS
                 failures = 1 if lasted else failures + 1
@@ -65,8 +70,9 @@ class Service:
                 if not self._may_help(error) or failures >= MAX_FAILURES:
                     raise _final(error) from error
                 stop.wait(min(MAX_BACKOFF_SECONDS, 2.0**failures / 2))
+        return None
 
-    def _session(self, stop: threading.Event) -> None:
+    def _session(self, stop: threading.Event) -> Drained | None:
         """Open everything, work, and close everything, whatever fails."""
         with ExitStack() as closing:
             inference = self._open_inference()
@@ -76,18 +82,18 @@ class Service:
             closing.callback(ports.outbox.close, timeout=CLOSE_SECONDS)
             closing.callback(ports.state.close)
             closing.callback(ports.background.shutdown, cancel_futures=True)
-            worker = Worker(ports, inference, self._rules, self._care)
+            worker = Worker(ports, inference, self._rules, self._care, drains=self._drains)
             closing.callback(worker.discard)
             try:
-                self._work(worker, stop)
+                return self._work(worker, stop)
             except LogError as error:
                 ports.telemetry.commit_failed(error.reason)
                 raise
             except EncoderError as error:
                 raise FailedRunError(f"An encoder failed ({error.reason}): {error}") from error
 
-    def _work(self, worker: Worker, stop: threading.Event) -> None:
-        while not stop.is_set():
+    def _work(self, worker: Worker, stop: threading.Event) -> Drained | None:
+        while not (stop.is_set() or worker.drained or worker.exceeded):
             worker.step()
             self._health.tick(time.monotonic())
             if worker.is_member:
@@ -95,7 +101,11 @@ class Service:
                 self._health.ready(True, "")
         self._health.ready(False, "stopping")
         log.info("stopping", finish_within_seconds=FINISH_SECONDS)
+        drained = worker.drained
         worker.finish(FINISH_SECONDS)
+        if worker.exceeded:  # only now: what is in outputs already is not to come again
+            raise FailedRunError(worker.exceeded)
+        return drained
 
     def _note(self, error: LogError | OperatorError) -> None:
         reason = error.reason if isinstance(error, LogError) else "unreachable"

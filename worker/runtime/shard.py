@@ -32,6 +32,8 @@ from worker.runtime.rules import ShardRules
 from worker.runtime.shard_state import all_buffered, source_states, state_records
 from worker.runtime.state_records import StateWriter
 
+FOREVER = 2**63 - 1  # later than any append time
+
 
 class Shard:
     """The state machine of one partition index. Not thread-safe."""
@@ -62,6 +64,7 @@ class Shard:
         self._committed: Mapping[TopicPartition, int] = {}
         self._saying = recovered.index.attempts  # in the last commit that was taken
         self._touched = set(recovered.outdated)
+        self.flushed, self.is_drained = 0, False  # Moments that draining closed
         self.ingested: list[int] = []  # times of the events taken in; taken by the telemetry
         restoring = Restoring(recovered.states)
         for state in recovered.states:
@@ -91,13 +94,25 @@ class Shard:
         """
         if self._restoring is not None:
             return
-        yield from self._due()
-        while not self._gate.is_shut and (record := self._merger.pop(fully_read, until)):
-            self._take_in(record)
-            yield from self._due()
+        yield from self._taken_in(fully_read, until)
         if fully_read >= self.partitions and not self._merger.size and not self._gate.is_shut:
             self._follow(self.pairing.advance(until))
             yield from self._due()
+
+    def drain(self) -> Iterator[Moment]:
+        """Yield the Moments that close when all that was pushed is taken in and nothing follows."""
+        if self._restoring is not None or self.is_drained:
+            return
+        yield from self._taken_in(self.partitions, FOREVER)
+        if self._gate.is_shut:
+            return
+        before = self._gate.count
+        self._follow(self.pairing.flush())
+        self.flushed += self._gate.count - before
+        self._touched.update(self.pairing.drop_captions())
+        yield from self._due()
+        self._committed = {}  # there may be nothing to commit but the changed state
+        self.is_drained = not self._gate.is_shut
 
     def settle(self, embedded: Embedded) -> Settled | None:
         """Score, decide and learn one Moment, in the order in which the Moments were yielded.
@@ -177,6 +192,12 @@ class Shard:
     def _due(self) -> Iterator[Moment]:
         self._quarantine()
         yield from self._gate.due()
+
+    def _taken_in(self, fully_read: frozenset[TopicPartition], until: int) -> Iterator[Moment]:
+        yield from self._due()
+        while not self._gate.is_shut and (record := self._merger.pop(fully_read, until)):
+            self._take_in(record)
+            yield from self._due()
 
     def _take_in(self, record: Record) -> None:
         self._ledger.add(TopicPartition(record.topic, record.partition), record.offset)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from worker.core.caution import Care
+from worker.core.dead_letter_limit import DeadLetterLimit
 from worker.core.moment import Moment
 from worker.core.ports import (
     InputLog,
@@ -25,6 +26,7 @@ from worker.core.ports import (
 from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
 from worker.runtime.commits import Commits, is_due
+from worker.runtime.drain import Drain, Drained, Others
 from worker.runtime.inference import Batch, Inference, Result
 from worker.runtime.recoveries import Recoveries
 from worker.runtime.recovery import Recovered
@@ -78,10 +80,22 @@ class _AppendClock:
 class Worker:
     """One member of the group, from joining to leaving. Single-threaded but for its Inference."""
 
-    def __init__(self, ports: Ports, inference: Inference, rules: WorkerRules, care: Care) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        inference: Inference,
+        rules: WorkerRules,
+        care: Care,
+        *,
+        drains: bool = False,
+    ) -> None:
         self._ports = ports
         self._inference = inference
         self._rules = rules
+        self._drain = Drain(drains)
+        self._others = Others(ports.background, ports.state, rules.shard.partitions)
+        self._limit = DeadLetterLimit(rules.dead_letters)
+        self.drained: Drained | None = None  # what a drain came to, once nothing is left to do
         self._recoveries = Recoveries(ports.background, ports.state, rules.recovery)
         self._reporter = Reporter(ports.telemetry)
         self._shards: dict[int, Shard] = {}
@@ -106,6 +120,7 @@ class Worker:
         now = self._ports.now()
         self._take_assignment(polled, now)
         self._push(polled, now)
+        self._drain.follow(polled, [p for each in self._shards.values() for p in each.partitions])
         self._reporter.polled(polled, now)
         self._close_moments(polled.caught_up, asked)
         self._reporter.ingested(self._shards.values(), now)
@@ -113,6 +128,8 @@ class Worker:
         is_stuck = self._full and not self._inference.has_room
         for result in self._inference.completed(FULL_WAIT if is_stuck else 0):
             self._settle(result, now)
+        for shard in self._shards.values():
+            self._limit.add(shard.outputs.take_endings())
         self._commits.step(self._shards.values(), self._ownership, now)
         recovered = self._recoveries.completed(now)
         for each in recovered:
@@ -121,6 +138,7 @@ class Worker:
         self._ports.log.pause(paused)
         if is_due(now, self._last_report, REPORT_INTERVAL):
             self._report(now)
+        self.drained = self._look_drained(now)
         is_unread = any(lag for each, lag in polled.lag.items() if each not in paused)
         return bool(is_unread or recovered or self._is_busy or self._commits.is_pending)
 
@@ -155,6 +173,11 @@ class Worker:
         """Whether it has joined the group and knows the state of all that it owns."""
         restoring = any(shard.is_restoring for shard in self._shards.values())
         return self._ownership is not None and not self._recoveries.pending and not restoring
+
+    @property
+    def exceeded(self) -> str | None:
+        """Which limit on dead letters is reached, if one is, and what to do about it."""
+        return self._limit.exceeded
 
     @property
     def is_full(self) -> bool:
@@ -200,6 +223,7 @@ class Worker:
         member = "" if self._ownership is None else self._ownership.member
         shard = Shard(member, self._care, self._rules.shard, self._rules.composer, recovered)
         self._shards[shard.index] = shard
+        self._drain.forget(shard.partitions)
         self._clocks[shard.index] = _AppendClock()
         self._clocks[shard.index].hear(recovered.clock, now)
         self._turns.append(shard.index)
@@ -217,6 +241,7 @@ class Worker:
         if dropped is None:
             return
         dropped.leave()
+        self._drain.forget(dropped.partitions)
         del self._clocks[index]
         self._turns.remove(index)
         self._ready = deque(pair for pair in self._ready if pair[0] is not dropped)
@@ -243,9 +268,20 @@ class Worker:
     def _closing(
         self, index: int, caught_up: frozenset[TopicPartition], now: int
     ) -> Iterator[Moment]:
-        shard = self._shards[index]
+        shard, read = self._shards[index], self._drain.read
+        if shard.partitions <= read:
+            return shard.drain()
         until = self._clocks[index].append_time(now) - MERGE_WAIT
-        return shard.advance(caught_up & shard.partitions, until)
+        return shard.advance((caught_up | read) & shard.partitions, until)
+
+    def _look_drained(self, now: int) -> Drained | None:
+        shards, at_work = self._shards.values(), self._ready or self._inference.in_flight
+        if not self._drain.is_wanted or not self.is_member or at_work:
+            return None
+        own = [partition for shard in shards for partition in shard.partitions]
+        if not all(each.is_drained for each in shards) or not self._others.are_drained(own, now):
+            return None
+        return Drained(tuple(sorted(self._shards)), sum(shard.flushed for shard in shards))
 
     def _feed(self) -> None:
         while self._ready and self._inference.has_room:
@@ -268,7 +304,8 @@ class Worker:
         recovering = {partition for partitions in pending for partition in partitions}
         if self._full:
             return frozenset(p for shard in shards for p in shard.partitions) | recovering
-        return frozenset(p for shard in shards for p in shard.ahead) | recovering
+        ahead = frozenset(p for shard in shards for p in shard.ahead)
+        return ahead | recovering | self._drain.read
 
     def _report(self, now: int) -> None:
         self._last_report = now

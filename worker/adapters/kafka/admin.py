@@ -78,6 +78,22 @@ class KafkaAdmin(Closing):
                 ) from error
             self._client.wait_for_topics([spec.name])
 
+    def members(self, group: str) -> list[str | None]:
+        """Return the static names of the group's members, None for each dynamic one.
+
+        None of them where the brokers cannot tell right now.
+        """
+        try:
+            told = self._client.describe_groups([group])[group]
+        except KafkaError as error:
+            if error.retriable:
+                return []
+            raise OperatorError(
+                f"Kafka does not describe group {group} ({error}): give this user the right to"
+                " describe groups"
+            ) from error
+        return [member["group_instance_id"] for member in told["members"]]
+
     def _configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         resources = [ConfigResource("topic", name) for name in names]
         if not resources:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from kafka.errors import (
     CommitFailedError,
+    FencedInstanceIdError,
     IllegalGenerationError,
     IllegalSaslStateError,
     InvalidProducerEpochError,
@@ -43,6 +44,10 @@ _OUTDATED = (
     TransactionAbortedError,
     UnknownMemberIdError,
     UnknownProducerIdError,
+)
+_FENCED = (
+    "another worker has joined with this one's kafka.group_instance_id: give each worker an id of"
+    " its own"
 )
 
 Client = TypeVar("Client")
@@ -121,6 +126,8 @@ def log_error(error: BaseException, what: str) -> LogError:
 
     It is retriable where beginning anew, with a new member and a new producer, may help.
     """
+    if isinstance(error, FencedInstanceIdError):
+        return LogError("fenced_instance_id", _FENCED, retriable=False)
     name = type(error).__name__.removesuffix("Error")
     reason = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     retriable = isinstance(error, _OUTDATED) or bool(getattr(error, "retriable", False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer
@@ -17,6 +17,7 @@ from kafka.errors import (
 
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect, log_error
 from worker.adapters.kafka.end_offsets import EndOffsets
+from worker.adapters.kafka.heartbeats import Heartbeats
 from worker.adapters.kafka.joins import announce_partitions, keep_finished_joins
 from worker.adapters.kafka.membership import Membership, Rebalances, kept
 from worker.adapters.kafka.records import read_leniently, to_record
@@ -56,9 +57,11 @@ class KafkaInputLog:
             self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
             raise
         keep_finished_joins(self._consumer)
+        self._heartbeats = Heartbeats(self._consumer)
         self._membership = Membership()
         self._caught_up: frozenset[TopicPartition] = frozenset()
         self._lag: dict[TopicPartition, int] = {}
+        self._positions: dict[TopicPartition, int] = {}
 
     def poll(self, timeout: float) -> Polled:
         """Wait up to `timeout` seconds for records. Raises LogError."""
@@ -71,6 +74,7 @@ class KafkaInputLog:
         regained = (owned & before.partitions) - kept(before, seen)
         if regained:
             self._seek_to_committed(regained)
+            self._forget(regained)
         return self._polled(fetched, owned - regained)
 
     def pause(self, partitions: frozenset[TopicPartition]) -> None:
@@ -84,8 +88,7 @@ class KafkaInputLog:
         """Read on from these offsets."""
         for partition in self._membership.partitions & offsets.keys():
             self._consumer.seek(ClientPartition(*partition), offsets[partition])
-        self._caught_up -= offsets.keys()
-        self._ends.expire()
+        self._forget(offsets.keys())
 
     def close(self) -> None:
         """Leave the group."""
@@ -118,6 +121,8 @@ class KafkaInputLog:
             ) from error
         except KafkaError as error:
             raise log_error(error, "reading failed") from error
+        if self._heartbeats.fenced is not None:
+            raise log_error(self._heartbeats.fenced, "reading failed")
         return polled
 
     def _seek_to_beginning(self, partitions: Iterable[Any]) -> None:
@@ -161,6 +166,7 @@ class KafkaInputLog:
             ownership=self._membership.ownership,
             caught_up=self._caught_up & owned,
             lag={each: lag for each, lag in self._lag.items() if each in owned},
+            positions={each: at for each, at in self._positions.items() if each in owned},
         )
 
     def _measure(self, owned: frozenset[TopicPartition]) -> None:
@@ -168,23 +174,35 @@ class KafkaInputLog:
         ends = self._ends.refreshed(owned)
         if ends is None:
             return
-        lags = {each: lag for each, end in ends.items() if (lag := self._behind(each, end)) >= 0}
+        positions = {each: at for each in ends if (at := self._position(each)) is not None}
+        lags = {each: max(0, ends[each] - at) for each, at in positions.items()}
         self._caught_up = frozenset(each for each, lag in lags.items() if lag == 0)
-        self._lag = lags or self._lag
+        if lags:
+            self._lag, self._positions = lags, positions
 
-    def _behind(self, partition: TopicPartition, end: int) -> int:
-        """Return how many offsets there are up to `end`; -1 while there is no position."""
+    def _forget(self, partitions: Collection[TopicPartition]) -> None:
+        """Forget what was found about partitions whose position has changed."""
+        self._caught_up -= frozenset(partitions)
+        for each in partitions:
+            self._lag.pop(each, None)
+            self._positions.pop(each, None)
+        self._ends.expire()
+
+    def _position(self, partition: TopicPartition) -> int | None:
         try:
-            position = self._consumer.position(ClientPartition(*partition), timeout_ms=0)
+            position: int | None = self._consumer.position(
+                ClientPartition(*partition), timeout_ms=0
+            )
         except KafkaError:
-            return -1
-        return -1 if position is None else max(0, end - position)
+            return None
+        return position
 
 
 def _options(settings: KafkaSettings) -> dict[str, Any]:
     session_ms = int(settings.session_timeout_seconds * 1000)
     return {
         "group_id": settings.group_id,
+        "group_instance_id": settings.group_instance_id or None,
         "partition_assignment_strategy": (RangePartitionAssignor,),
         "isolation_level": "read_committed",  # also makes offset lookups wait for transactions
         "enable_auto_commit": False,

@@ -13,6 +13,7 @@ from typing import Any
 from kafka import ConsumerRebalanceListener
 
 from worker.core.ports import Ownership, TopicPartition
+from worker.errors import OperatorError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,22 @@ def kept(before: Membership, seen: Sequence[Membership]) -> frozenset[TopicParti
     for earlier, later in zip([before, *seen], seen, strict=False):
         owned = owned & later.partitions if later.follows(earlier) else frozenset()
     return owned
+
+
+def check_alike(group: str, members: Iterable[str | None], own: str) -> None:
+    """Refuse to join members of the other kind. Raises OperatorError.
+
+    `members` are static names, None for dynamic members; `own` is empty for a dynamic one. In a
+    mixed group the client's range assignor may leave members without partitions.
+    """
+    if all(bool(name) == bool(own) for name in members):
+        return
+    theirs, ours = ("without", "has one") if own else ("with", "has none")
+    raise OperatorError(
+        f"group {group} has members {theirs} kafka.group_instance_id and this worker {ours}: set it"
+        " for all workers or for none, and stop the others first (one that has ended counts until"
+        " its kafka.session_timeout_seconds are over)"
+    )
 
 
 class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
