@@ -106,7 +106,7 @@ class ScoringSettings(Section):
 
 
 class LimitSettings(Section):
-    """Sizes beyond which untrusted media are refused, before they are decoded."""
+    """Sizes beyond which media are refused before they are decoded, and the worker's own size."""
 
     max_record_bytes: int = Field(
         default=8 * MIB, ge=1024, le=1024 * MIB, description="of a record"
@@ -118,3 +118,9 @@ class LimitSettings(Section):
         default=60, ge=0.1, le=3600, description="length of an audio clip"
     )
     max_text_bytes: int = Field(default=16_384, ge=16, le=MIB, description="of a caption, UTF-8")
+    max_resident_bytes: int = Field(
+        default=2048 * MIB,
+        ge=0,
+        le=1024 * 1024 * MIB,
+        description="resident memory of the worker, at which it reads no more; 0: not watched",
+    )

@@ -110,6 +110,11 @@ class Pairing:
         """Sources that were heard once and are silent now."""
         return len(self._silent)
 
+    @property
+    def silent_fill(self) -> float:
+        """The share of the silent sources that may be remembered."""
+        return len(self._silent) / MAX_SILENT_SOURCES
+
     def oldest_watermark(self) -> int | None:
         """Return the smallest event time up to which an active source's windows are closed."""
         return min((source.watermark for source in self._active.values()), default=None)

@@ -99,7 +99,13 @@ def worker_rules(
         topic_ids=topic_ids,
     )
     composer = Composer(topics, pipeline.digest, config_hash(config), budget(config))
-    return WorkerRules(shard, composer, recovery, config.pairing.max_buffered_bytes)
+    return WorkerRules(
+        shard=shard,
+        composer=composer,
+        recovery=recovery,
+        max_buffered_bytes=config.pairing.max_buffered_bytes,
+        max_resident_bytes=config.limits.max_resident_bytes,
+    )
 
 
 def _scoring(config: Config, pipeline: Pipeline) -> ScoringRules:

@@ -76,6 +76,11 @@ class Reporter:
         for stage, depth in waiting.items():
             self._telemetry.queue(stage, depth, None)
 
+    def filled(self, shares: Mapping[str, float]) -> None:
+        """Report which share of its bound each buffer holds."""
+        for buffer, share in shares.items():
+            self._telemetry.filled(buffer, share)
+
     def dropped(self, shard: Shard) -> None:
         """Note that a shard goes away: its partition's next owner reads again what it holds."""
         self._collect(shard)

@@ -35,3 +35,4 @@ class WorkerRules:
     composer: Composer
     recovery: RecoveryRules
     max_buffered_bytes: int
+    max_resident_bytes: int

@@ -31,6 +31,8 @@ from worker.runtime.rules import ShardRules
 from worker.runtime.shard_state import source_states, state_records
 from worker.runtime.state_records import StateWriter
 
+INDEX_BUFFERS = ("merge", "silent_sources", "alert_states", "scorers")  # that each index has
+
 
 class Shard:
     """The state machine of one partition index. Not thread-safe."""
@@ -158,6 +160,16 @@ class Shard:
             entries[modality] += count
             sizes[modality] += size
         return {modality: (entries[modality], sizes[modality]) for modality in MODALITIES}
+
+    @property
+    def merging(self) -> Mapping[TopicPartition, tuple[int, int]]:
+        """The records of each partition that wait to be merged, and their bytes."""
+        return self._merger.sizes()
+
+    def fill(self) -> dict[str, float]:
+        """Return the share of its bound that each of the index's own buffers holds."""
+        silent = self._pairing.silent_fill
+        return {"merge": self._merger.fill, "silent_sources": silent, **self._judge.fill()}
 
     @property
     def sources(self) -> tuple[int, int]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.core.moment import Moment
 from worker.core.ports import (
@@ -15,23 +15,27 @@ from worker.core.ports import (
     Outbox,
     Ownership,
     Polled,
+    ProcessMemory,
     StateLog,
     Telemetry,
     TopicPartition,
+    UnwatchedMemory,
 )
 from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
 from worker.runtime.commits import Commits, is_due
-from worker.runtime.inference import Batch, Inference, Result
+from worker.runtime.inference import QUEUE_BATCHES, Batch, Inference, Result
+from worker.runtime.memory import MemoryWatch
 from worker.runtime.recoveries import Recoveries
 from worker.runtime.recovery import Recovered
 from worker.runtime.report import Reporter
 from worker.runtime.rules import WorkerRules
-from worker.runtime.shard import Shard
+from worker.runtime.shard import INDEX_BUFFERS, Shard
 
 MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the client waits in a fetch
 BATCH_MOMENTS = 16
 READY_MOMENTS = 2 * BATCH_MOMENTS  # closed Moments that may wait for a place in the inference
+MERGED_BYTES = 128 * 1024 * 1024  # of all indices, from which only what a merge waits for is read
 BUSY_POLL, IDLE_POLL = 0.005, 0.2  # seconds
 FULL_WAIT = 0.05  # seconds to wait for the inference where no more can be taken in
 REPORT_INTERVAL = seconds(1)
@@ -50,6 +54,7 @@ class Ports:
     telemetry: Telemetry
     now: Callable[[], int]
     background: Executor
+    memory: ProcessMemory = field(default_factory=UnwatchedMemory)
 
 
 @dataclass(slots=True)
@@ -85,6 +90,7 @@ class Worker:
         self._ready: deque[tuple[Shard, Moment]] = deque()
         self._ownership: Ownership | None = None
         self._commits = Commits(ports.outbox, self._reporter)
+        self._memory = MemoryWatch(rules.max_resident_bytes, ports.memory, ports.telemetry)
         self._last_report = 0
         self._full = False
 
@@ -101,7 +107,8 @@ class Worker:
         self._take_assignment(polled, now)
         self._push(polled, now)
         self._reporter.polled(polled, now)
-        self._close_moments(polled.caught_up, asked)
+        self._memory.look(now, is_idle=not (self._at_work or self._commits.is_pending))
+        self._close_moments(frozenset() if self._memory.is_full else polled.caught_up, asked)
         self._reporter.ingested(self._shards.values(), now)
         self._feed()
         is_stuck = self._full and not self._inference.has_room
@@ -155,10 +162,13 @@ class Worker:
         return self._full
 
     @property
+    def _at_work(self) -> bool:
+        return bool(self._ready or self._inference.in_flight or self._recoveries.pending)
+
+    @property
     def _is_busy(self) -> bool:
-        at_work = self._ready or self._inference.in_flight or self._recoveries.pending
         restoring = any(shard.is_restoring for shard in self._shards.values())
-        return bool(at_work or self._full or restoring)
+        return self._at_work or self._full or restoring
 
     def _take_assignment(self, polled: Polled, now: int) -> None:
         """Keep the state of indices that stay, drop that of lost ones, recover the new ones."""
@@ -249,15 +259,34 @@ class Worker:
     def _to_pause(self) -> frozenset[TopicPartition]:
         shards, pending = self._shards.values(), self._recoveries.pending.values()
         recovering = {partition for partitions in pending for partition in partitions}
-        if self._full:
+        if self._full or self._memory.is_full:
             return frozenset(p for shard in shards for p in shard.partitions) | recovering
+        waiting = {p: size for shard in shards for p, size in shard.merging.items()}
+        if sum(size for _, size in waiting.values()) >= MERGED_BYTES:
+            return frozenset(p for p, (records, _) in waiting.items() if records) | recovering
         return frozenset(p for shard in shards for p in shard.ahead) | recovering
+
+    def _fill(self, pairing_bytes: int) -> Mapping[str, float]:
+        """Return which share of its bound each buffer holds, of the indices' the fullest."""
+        shares = {
+            **dict.fromkeys(INDEX_BUFFERS, 0.0),
+            "pairing": pairing_bytes / self._rules.max_buffered_bytes,
+            "moments": len(self._ready) / READY_MOMENTS,
+            "outputs": Commits.fill(self._shards.values()),
+            "memory": self._memory.share,
+            **{name: count / QUEUE_BATCHES for name, count in self._inference.waiting.items()},
+        }
+        for shard in self._shards.values():
+            for name, share in shard.fill().items():
+                shares[name] = max(share, shares[name])
+        return shares
 
     def _report(self, now: int) -> None:
         self._last_report = now
         self._reporter.queues(self._inference.waiting)
         self._reporter.shards(self._shards.values(), now)
         size = sum(shard.pairing_bytes for shard in self._shards.values())
+        self._reporter.filled(self._fill(size))
         if size > self._rules.max_buffered_bytes:
             limit = self._rules.max_buffered_bytes
             raise FailedRunError(
