@@ -8,9 +8,20 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.runtime.builders import START, Member, World, config, endings_of, footage, hum
+from tests.runtime.builders import (
+    START,
+    GatedEncoder,
+    Member,
+    World,
+    config,
+    encoders,
+    endings_of,
+    footage,
+    hum,
+)
 from worker.adapters import memory_ports
 from worker.adapters.prometheus import Metrics
+from worker.core.events import Modality
 from worker.core.merge import MAX_RECORDS
 from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
@@ -159,6 +170,24 @@ def test_what_waits_to_be_merged_is_bounded_for_all_partitions_together(
         most = max(most, member.metric("buffer_fill_ratio", buffer="merge"))
     assert 5 <= most * MAX_RECORDS <= 10
     come_to_rest(here, member)
+    assert endings_of(here) == Counter(observed=120)
+
+
+def test_moments_under_way_are_bounded_by_the_bytes_of_their_records(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "UNDER_WAY_BYTES", 10 * len(hum(0)))
+    slow = GatedEncoder(Modality.FRAME)
+    here.append(footage(60, captions=False))
+    member = here.join(encoders(frame=slow))
+    step_for(here, member, 30)
+    assert member.worker.is_full
+    assert member.metric("buffer_fill_ratio", buffer="moments") >= 1
+    (shard,) = member.worker._shards.values()
+    assert 10 * len(hum(0)) <= shard.awaited_bytes < 12 * len(hum(0))
+    slow.gate.set()
+    come_to_rest(here, member)
+    assert shard.awaited_bytes == 0
     assert endings_of(here) == Counter(observed=120)
 
 

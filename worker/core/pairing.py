@@ -73,7 +73,8 @@ class Pairing:
         if (watermark := source.lateness(event)) is not None:
             yield source.amendment(event) if event.amends else Late(event, watermark)
             return
-        self._silent.pop(event.source, None)
+        if self._silent.pop(event.source, None) is not None:
+            source.wake(self._clock)
         self._active[event.source] = source
         self._active.move_to_end(event.source)
         self._accepted += 1

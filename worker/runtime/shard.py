@@ -53,6 +53,7 @@ class Shard:
         self.outputs = Outputs(rules.topics, rules.max_dead_letter_bytes, rules.worker)
         self._closed: deque[tuple[int, Moment]] = deque()  # not yielded yet
         self._awaited: deque[tuple[int, Moment]] = deque()  # yielded and not settled yet
+        self.awaited_bytes = 0  # of the records of the Moments yielded and not settled yet
         self._closed_count = recovered.index.closed
         self._number = recovered.index.number
         self._committed: Mapping[TopicPartition, int] = {}
@@ -100,6 +101,7 @@ class Shard:
         None where all of its media turned out to be undecodable.
         """
         _, original = self._awaited.popleft()
+        self.awaited_bytes -= original.size
         self._touched.add(original.source)
         for rejected in embedded.rejected:
             rejection = Rejection(rejected.reason, rejected.message, "decode")
@@ -185,6 +187,7 @@ class Shard:
         while self._closed:
             numbered = self._closed.popleft()
             self._awaited.append(numbered)
+            self.awaited_bytes += numbered[1].size
             yield numbered[1]
 
     def _take_in(self, record: Record) -> None:

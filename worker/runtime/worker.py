@@ -35,6 +35,7 @@ from worker.runtime.shard import INDEX_BUFFERS, Shard
 MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the client waits in a fetch
 BATCH_MOMENTS = 16
 READY_MOMENTS = 2 * BATCH_MOMENTS  # closed Moments that may wait for a place in the inference
+UNDER_WAY_BYTES = 128 * 1024 * 1024  # of the records of Moments that are closed and not judged
 MERGED_BYTES = 128 * 1024 * 1024  # of all indices, from which only what a merge waits for is read
 BUSY_POLL, IDLE_POLL = 0.005, 0.2  # seconds
 FULL_WAIT = 0.05  # seconds to wait for the inference where no more can be taken in
@@ -223,7 +224,7 @@ class Worker:
         closing = {index: self._closing(index, caught_up, now) for index in self._turns}
         done = 0
         while done < len(self._turns):
-            if len(self._ready) >= READY_MOMENTS:
+            if self._moments_fill >= 1:
                 self._full = True
                 return
             index = self._turns[0]
@@ -232,6 +233,12 @@ class Worker:
             done = 0 if moment else done + 1
             if moment:
                 self._ready.append((self._shards[index], moment))
+
+    @property
+    def _moments_fill(self) -> float:
+        """The share of the Moments that may wait, or of the bytes of all that are under way."""
+        size = sum(shard.awaited_bytes for shard in self._shards.values())
+        return max(len(self._ready) / READY_MOMENTS, size / UNDER_WAY_BYTES)
 
     def _closing(
         self, index: int, caught_up: frozenset[TopicPartition], now: int
@@ -271,7 +278,7 @@ class Worker:
         shares = {
             **dict.fromkeys(INDEX_BUFFERS, 0.0),
             "pairing": pairing_bytes / self._rules.max_buffered_bytes,
-            "moments": len(self._ready) / READY_MOMENTS,
+            "moments": self._moments_fill,
             "outputs": Commits.fill(self._shards.values()),
             "memory": self._memory.share,
             **{name: count / QUEUE_BATCHES for name, count in self._inference.waiting.items()},
