@@ -30,7 +30,7 @@ from worker.runtime.recoveries import Recoveries
 from worker.runtime.recovery import Recovered
 from worker.runtime.report import Reporter
 from worker.runtime.rules import WorkerRules
-from worker.runtime.shard import INDEX_BUFFERS, Shard
+from worker.runtime.shard import Shard
 
 MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the client waits in a fetch
 BATCH_MOMENTS = 16
@@ -274,26 +274,22 @@ class Worker:
         return frozenset(p for shard in shards for p in shard.ahead) | recovering
 
     def _fill(self, pairing_bytes: int) -> Mapping[str, float]:
-        """Return which share of its bound each buffer holds, of the indices' the fullest."""
-        shares = {
-            **dict.fromkeys(INDEX_BUFFERS, 0.0),
+        """Return which share of its bound each buffer holds that all indices share."""
+        waiting = self._inference.waiting
+        return {
             "pairing": pairing_bytes / self._rules.max_buffered_bytes,
             "moments": self._moments_fill,
             "outputs": Commits.fill(self._shards.values()),
             "memory": self._memory.share,
-            **{name: count / QUEUE_BATCHES for name, count in self._inference.waiting.items()},
+            **{stage: batches / QUEUE_BATCHES for stage, batches in waiting.items()},
         }
-        for shard in self._shards.values():
-            for name, share in shard.fill().items():
-                shares[name] = max(share, shares[name])
-        return shares
 
     def _report(self, now: int) -> None:
         self._last_report = now
         self._reporter.queues(self._inference.waiting)
         self._reporter.shards(self._shards.values(), now)
         size = sum(shard.pairing_bytes for shard in self._shards.values())
-        self._reporter.filled(self._fill(size))
+        self._reporter.filled(self._fill(size), self._shards.values())
         if size > self._rules.max_buffered_bytes:
             limit = self._rules.max_buffered_bytes
             raise FailedRunError(
