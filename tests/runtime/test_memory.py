@@ -20,13 +20,15 @@ from tests.runtime.builders import (
     hum,
 )
 from worker.adapters import memory_ports
-from worker.adapters.prometheus import Metrics
+from worker.adapters.prometheus import BUFFERS, Metrics
 from worker.core.events import Modality
 from worker.core.merge import MAX_RECORDS
+from worker.core.pairing import MAX_SILENT_SOURCES
 from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
 from worker.runtime import worker as worker_module
 from worker.runtime.memory import MemoryWatch
+from worker.scoring.scorer import MAX_SOURCES
 
 CAP = 1000
 
@@ -189,6 +191,25 @@ def test_moments_under_way_are_bounded_by_the_bytes_of_their_records(
     come_to_rest(here, member)
     assert shard.awaited_bytes == 0
     assert endings_of(here) == Counter(observed=120)
+
+
+def test_every_buffer_says_how_full_it_is(here: World) -> None:
+    member = here.join(memory=SetMemory(CAP // 2))
+    here.append([*footage(9), *footage(9, "/cameras/b")])
+    step_for(here, member, 20)
+
+    def fill(buffer: str) -> float:
+        return member.metric("buffer_fill_ratio", buffer=buffer)
+
+    assert fill("memory") == 0.5
+    assert 0 < fill("pairing") < 0.01  # the last windows are open
+    assert fill("silent_sources") == 0
+    come_to_rest(here, member)
+    assert fill("pairing") == 0
+    assert fill("silent_sources") == 2 / MAX_SILENT_SOURCES
+    assert fill("scorers") == 2 / MAX_SOURCES
+    for buffer in BUFFERS:
+        assert 0 <= fill(buffer) < 1
 
 
 def step_for(world: World, member: Member, steps: int) -> None:
