@@ -171,7 +171,7 @@ class Metrics:
             "dead_lettered_total", "Records that cannot be accepted", topic=topics, reason=reasons
         )
         self._degraded = gauge(
-            "degraded", "1 while the worker goes on without a component", component=COMPONENTS
+            "degraded", "1 while a component is missed or at its limit", component=COMPONENTS
         )
         self._active = gauge("sources_active", "Sources that are sending")
         self._stale = gauge("sources_stale", "Sources that have fallen silent")
