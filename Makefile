@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench soak chaos tables requirements clean
+.PHONY: demo test check bench soak chaos bounds tables requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -35,6 +35,9 @@ soak: $(READY) ## Simulated runs by seed, e.g. SEEDS=20000; one again with pytho
 
 chaos: $(READY) ## More than 100 kills and every other fault on a real Kafka; results in out/chaos.json
 	$(BIN)/python -m tests.chaos.run --json out/chaos.json $(ARGS)
+
+bounds: $(READY) ## Memory and waits with 1 GB of backlog and slow or blocked services; results in out/bounds.json
+	$(BIN)/python -m tests.bounds.run --json out/bounds.json $(ARGS)
 
 tables: $(READY) ## Renew the generated tables in README.md
 	$(BIN)/python -m tests.tables

@@ -66,6 +66,7 @@ def used(metrics: Metrics) -> Metrics:
     telemetry.suppressed("debounce")
     telemetry.delay("scored", 2.5)
     telemetry.watermark_delay(3.0)
+    telemetry.filled("merge", 0.5)
     telemetry.degraded("redis", True)
     telemetry.sources(4, 1)
     return metrics

@@ -70,6 +70,14 @@ def test_a_queue_is_full_by_bytes_too_and_room_comes_back() -> None:
     assert not merger.ahead
 
 
+def test_it_is_as_full_as_its_fullest_queue_by_records_or_by_bytes() -> None:
+    merger = Merger(BOTH, max_records=8, max_bytes=8)
+    assert merger.fill == 0
+    merger.push(AUDIO, [record(AUDIO, 0, 0)])
+    merger.push(FRAMES, [record(FRAMES, offset, offset) for offset in range(3)])
+    assert merger.fill == 6 / 8  # bytes
+
+
 logs = st.tuples(
     st.lists(st.integers(0, 20), max_size=12),
     st.lists(st.integers(0, 20), max_size=12),

@@ -101,10 +101,19 @@ def test_a_source_that_goes_silent_is_closed_by_silence_and_comes_back_in_order(
     assert [moment.closed_by for moment in closed] == [ClosedBy.SILENCE]
     assert (pairing.active_sources, pairing.silent_sources) == (0, 1)
     # A minute of buffered frames arrives at once, in order, long after their time.
-    back = [event("frame", 1 + t, appended=70) for t in range(60)]
-    outcomes = play(pairing, back)
+    times = range(1, 61)
+    back = [event(kind, t, appended=70) for kind in ("audio", "frame") for t in times]
+    outcomes = play(pairing, back)  # all of its sound first, as batches come
     assert not late(outcomes)
-    assert len(moments(outcomes)) == 57
+    assert [len(moment.events) for moment in moments(outcomes)] == [2] * 57
+
+
+def test_a_modality_that_does_not_come_back_after_a_silence_delays_by_the_idle_timeout() -> None:
+    pairing = Pairing(rules(idle=10))
+    play(pairing, stream(0.0))
+    list(pairing.advance(seconds(50)))
+    assert not moments(play(pairing, [event("frame", 50 + t) for t in range(10)]))
+    assert starts(moments(play(pairing, [event("frame", 60)]))) == list(range(50, 58))
 
 
 def test_another_camera_with_a_fast_clock_makes_nobody_late() -> None:

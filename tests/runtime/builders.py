@@ -32,7 +32,9 @@ from worker.core.ports import (
     Outbox,
     Output,
     Ownership,
+    ProcessMemory,
     TopicPartition,
+    UnwatchedMemory,
 )
 from worker.core.rfc3339 import seconds
 from worker.demo.embedded import VirtualClock, memory_log
@@ -271,6 +273,7 @@ class World:
         self,
         outbox: Callable[[World], Outbox] = CheckedOutbox,
         now: Callable[[], int] | None = None,
+        memory: ProcessMemory | None = None,
     ) -> Ports:
         inputs = tuple(self.inputs.values())
         return Ports(
@@ -280,6 +283,7 @@ class World:
             telemetry=Metrics(inputs),
             now=now or self.clock,
             background=AtOnce(),
+            memory=memory or UnwatchedMemory(),
         )
 
     def join(
@@ -289,8 +293,9 @@ class World:
         cache: EmbeddingCache | None = None,
         now: Callable[[], int] | None = None,
         drains: bool = False,
+        memory: ProcessMemory | None = None,
     ) -> Member:
-        ports = self.ports(now=now)
+        ports = self.ports(now=now, memory=memory)
         pipeline = build_pipeline(self.settings, using or encoders())
         inference = Inference(pipeline, cache, ports.telemetry, 1)
         rules = worker_rules(self.settings, pipeline, self.partitions, {})

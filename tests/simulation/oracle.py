@@ -33,6 +33,7 @@ class _Source:
     low: int = 0
     high: int = 0
     heard: int = 0
+    woken: int = 0  # when it came back from its last silence
 
 
 def misplaced(plan: Plan, reading: Reading, drained: Mapping[TopicPartition, int]) -> Iterator[str]:
@@ -49,6 +50,7 @@ def misplaced(plan: Plan, reading: Reading, drained: Mapping[TopicPartition, int
         source = sources[event.source]
         if source.heard and now - source.heard >= _seconds(plan, "idle_timeout_seconds"):
             _fall_silent(source)
+            source.woken = now
         ends = reading.ends.get(place)
         if not ends:
             continue  # a duplicate, which the audit counts
@@ -92,14 +94,16 @@ def _accept(plan: Plan, source: _Source, event: Event, now: int) -> None:
     if event.correlation_id is None:
         kept = source.windows if _is_plain(plan, event) else source.captions
         kept.add(_end(event))
-    _close(plan, source)
+    _close(plan, source, now)
 
 
-def _close(plan: Plan, source: _Source) -> None:
+def _close(plan: Plan, source: _Source, now: int) -> None:
     newest = max(source.fronts.values())
     idle = _seconds(plan, "idle_timeout_seconds")
     current = {each for each, front in source.fronts.items() if front >= newest - idle}
     awaited = set(map(Modality, plan.settings.pairing.awaited))
+    if source.woken and now - source.woken < idle:
+        current |= awaited & source.fronts.keys()
     waited = current & awaited or current - {Modality.CAPTION} or current
     reached = min(source.fronts[each] for each in waited) - _seconds(plan, "grace_seconds")
     _close_until(source, reached, captions=waited == {Modality.CAPTION})

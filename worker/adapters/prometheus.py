@@ -48,7 +48,11 @@ CACHE_OPERATIONS = ("get", "put")
 EXPERTS = ("visual_embedding", "visual_grid", "audio", "text", "fused")
 ALERT_TYPES = ("open", "update", "close")
 SUPPRESSIONS = ("debounce", "cooldown")
-COMPONENTS = ("redis", "encoder")
+COMPONENTS = ("redis", "encoder", "memory")
+BUFFERS = (
+    *("merge", "pairing", "moments", "decode", "encode", "outputs", "memory"),
+    *("silent_sources", "alert_states", "scorers"),
+)
 
 # The largest bound of each lies beyond every alert limit on it, so that a quantile can reach it.
 DELAY_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 120, 300)
@@ -123,6 +127,9 @@ class Metrics:
         self._bytes = gauge(
             "pairing_buffer_bytes", "Bytes of the records in no output yet", modality=MODALITIES
         )
+        self._fill = gauge(
+            "buffer_fill_ratio", "Share of its bound that a buffer holds; 1 is full", buffer=BUFFERS
+        )
         self._stage = histogram(
             "stage_duration_seconds", "Time of one batch in a stage", STAGE_BUCKETS, stage=STAGES
         )
@@ -164,7 +171,7 @@ class Metrics:
             "dead_lettered_total", "Records that cannot be accepted", topic=topics, reason=reasons
         )
         self._degraded = gauge(
-            "degraded", "1 while the worker goes on without a component", component=COMPONENTS
+            "degraded", "1 while a component is missed or at its limit", component=COMPONENTS
         )
         self._active = gauge("sources_active", "Sources that are sending")
         self._stale = gauge("sources_stale", "Sources that have fallen silent")
@@ -278,6 +285,10 @@ class Metrics:
     def watermark_delay(self, seconds: float) -> None:
         """Set the age of the slowest watermark."""
         self._watermark_delay().set(seconds)
+
+    def filled(self, buffer: str, share: float) -> None:
+        """Set which share of its bound a buffer holds."""
+        self._fill(buffer).set(share)
 
     def degraded(self, component: str, active: bool) -> None:
         """Set whether the worker goes on without a component."""

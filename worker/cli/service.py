@@ -18,6 +18,7 @@ from worker.adapters.kafka.input_log import KafkaInputLog
 from worker.adapters.kafka.outbox import KafkaOutbox
 from worker.adapters.kafka.state_log import KafkaStateLog
 from worker.adapters.kafka.topic_checks import inputs
+from worker.adapters.process_memory import LinuxMemory
 from worker.adapters.prometheus import Metrics
 from worker.adapters.redis_cache import RedisCache
 from worker.config import Config
@@ -85,6 +86,7 @@ def _open_ports(config: Config, metrics: Metrics) -> Ports:
         telemetry=metrics,
         now=_steady_clock(),
         background=ThreadPoolExecutor(1, thread_name_prefix="recovery"),
+        memory=LinuxMemory(),
     )
 
 

@@ -106,7 +106,7 @@ class ScoringSettings(Section):
 
 
 class LimitSettings(Section):
-    """Sizes beyond which untrusted media are refused, before they are decoded; dead letters."""
+    """What untrusted media and dead letters may come to, and the worker's own size."""
 
     max_record_bytes: int = Field(
         default=8 * MIB, ge=1024, le=1024 * MIB, description="of a record"
@@ -127,4 +127,10 @@ class LimitSettings(Section):
         le=1,
         description="share of the last 1000 records, the worst source left out, at which the worker"
         " stops; 0: never",
+    )
+    max_resident_bytes: int = Field(
+        default=2048 * MIB,
+        ge=0,
+        le=1024 * 1024 * MIB,
+        description="resident memory of the worker, at which it reads no more; 0: not watched",
     )

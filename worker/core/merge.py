@@ -91,6 +91,14 @@ class Merger:
         )
 
     @property
+    def fill(self) -> float:
+        """The share of its bound that the fullest queue holds."""
+        return max(
+            max(len(queue) / self._max_records, self._bytes[partition] / self._max_bytes)
+            for partition, queue in self._queues.items()
+        )
+
+    @property
     def size(self) -> int:
         """Buffered records."""
         return sum(map(len, self._queues.values()))

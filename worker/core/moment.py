@@ -62,6 +62,11 @@ class Moment:
         own = self.of(Modality.CAPTION)
         return own[-1] if own else self.carried
 
+    @property
+    def size(self) -> int:
+        """The bytes of its own events' records."""
+        return sum(event.record.size for event in self.events)
+
     def without(self, rejected: frozenset[tuple[Modality, str]]) -> Moment:
         """Return the Moment less the events whose identity is in `rejected`."""
         carried = self.carried

@@ -67,7 +67,8 @@ class Pairing:
         if (watermark := source.lateness(event)) is not None:
             yield source.amendment(event) if event.amends else Late(event, watermark)
             return
-        self._silent.pop(event.source, None)
+        if self._silent.pop(event.source, None) is not None:
+            source.wake(self._clock)
         self._active[event.source] = source
         self._active.move_to_end(event.source)
         self._accepted += 1
@@ -120,6 +121,11 @@ class Pairing:
     def silent_sources(self) -> int:
         """Sources that were heard once and are silent now."""
         return len(self._silent)
+
+    @property
+    def silent_fill(self) -> float:
+        """The share of the silent sources that may be remembered."""
+        return len(self._silent) / MAX_SILENT_SOURCES
 
     def oldest_watermark(self) -> int | None:
         """Return the smallest event time up to which an active source's windows are closed."""

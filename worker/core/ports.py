@@ -166,6 +166,27 @@ class EmbeddingCache(Protocol):
         """Remember; may be dropped."""
 
 
+class ProcessMemory(Protocol):
+    """What the process takes of the machine's memory."""
+
+    def resident(self) -> int:
+        """Return the resident bytes; 0 where that cannot be known."""
+
+    def give_back(self) -> None:
+        """Return to the system what is free within the process."""
+
+
+class UnwatchedMemory:
+    """A ProcessMemory of which nothing is known."""
+
+    def resident(self) -> int:
+        """Return 0."""
+        return 0
+
+    def give_back(self) -> None:
+        """Leave everything as it is."""
+
+
 class Telemetry(Protocol):
     """Where the runtime reports what happened. Called from several threads; never raises."""
 
@@ -234,6 +255,9 @@ class Telemetry(Protocol):
 
     def watermark_delay(self, seconds: float) -> None:
         """The slowest active source is closed up to so long ago."""
+
+    def filled(self, buffer: str, share: float) -> None:
+        """A buffer, queue or cache holds this share of its bound; 1 is full."""
 
     def degraded(self, component: str, active: bool) -> None:
         """A component works badly, or well again."""

@@ -41,6 +41,7 @@ class SourcePairing:
         self.name = name
         self.last_append = 0
         self.order = 0  # of its last accepted event, among those of all sources
+        self._woken: int | None = None  # append time of its first event after its last silence
         self._rules = rules
         self._fronts: dict[Modality, int] = {}
         self._windows: dict[int, list[Event]] = {}
@@ -100,6 +101,10 @@ class SourcePairing:
         only_captions = self._awaited() == {Modality.CAPTION}
         yield from self._close_until(self.watermark, only_captions, ClosedBy.WATERMARK)
 
+    def wake(self, append_time: int) -> None:
+        """Come back from silence: what was buffered meanwhile may come one modality at a time."""
+        self._woken = append_time
+
     def silence(self) -> Iterator[Outcome]:
         """Close everything that is open: nothing has come for too long."""
         yield from self._close_until(None, True, ClosedBy.SILENCE)
@@ -134,6 +139,7 @@ class SourcePairing:
             carried_held=self._carried_held,
             placed=dict(self._placed),
             closed_correlations=tuple(self._closed_correlations),
+            woken=self._woken,
         )
 
     def restore(self, state: PairingState, events: Mapping[Place, Event]) -> None:
@@ -152,6 +158,7 @@ class SourcePairing:
             self._carried_held = self._carried is not None and state.carried_held
         self._placed = dict(state.placed)
         self._closed_correlations = OrderedDict.fromkeys(state.closed_correlations)
+        self._woken = state.woken
 
     def waiting(self) -> Iterator[Event]:
         """Yield the events that are in no Moment yet."""
@@ -175,9 +182,14 @@ class SourcePairing:
             self._windows.setdefault(self._rules.window_start(event.time), []).append(event)
 
     def _awaited(self) -> set[Modality]:
-        """Return what windows wait for: the awaited modalities that this source does send now."""
+        """Return what windows wait for: the awaited modalities that this source does send now.
+
+        For a while after a silence that is all that it had sent before.
+        """
         oldest = max(self._fronts.values()) - self._rules.idle_timeout
         current = {modality for modality, front in self._fronts.items() if front >= oldest}
+        if self._woken is not None and self.last_append - self._woken < self._rules.idle_timeout:
+            current |= self._rules.awaited & self._fronts.keys()
         some = current & self._rules.awaited or current - {Modality.CAPTION}
         return some or current  # nothing but captions
 

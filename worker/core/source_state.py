@@ -48,6 +48,7 @@ class PairingState:
     carried_held: bool  # by pairing itself; else only by a Moment that is not judged yet
     placed: Mapping[str, int]
     closed_correlations: tuple[str, ...]
+    woken: int | None = None  # append time of its first event after its last silence
 
 
 @dataclass(frozen=True, slots=True)

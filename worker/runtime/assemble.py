@@ -101,8 +101,16 @@ def worker_rules(
     )
     composer = Composer(topics, pipeline.digest, config_hash(config), budget(config))
     limits = config.limits
-    dead_letters = DeadLetterRules(limits.max_dead_letters_in_a_row, limits.max_dead_letter_ratio)
-    return WorkerRules(shard, composer, recovery, config.pairing.max_buffered_bytes, dead_letters)
+    return WorkerRules(
+        shard=shard,
+        composer=composer,
+        recovery=recovery,
+        max_buffered_bytes=config.pairing.max_buffered_bytes,
+        max_resident_bytes=limits.max_resident_bytes,
+        dead_letters=DeadLetterRules(
+            limits.max_dead_letters_in_a_row, limits.max_dead_letter_ratio
+        ),
+    )
 
 
 def _scoring(config: Config, pipeline: Pipeline) -> ScoringRules:

@@ -66,8 +66,13 @@ class Commits:
     @staticmethod
     def is_full(shards: Collection[Shard]) -> bool:
         """Whether so much waits for its commit that nothing more may be made."""
+        return Commits.fill(shards) >= 1
+
+    @staticmethod
+    def fill(shards: Collection[Shard]) -> float:
+        """Return the share of the outputs, or of their bytes, that may wait for a commit."""
         outputs, size = _waiting(shards)
-        return outputs >= MAX_WAITING_OUTPUTS or size >= MAX_WAITING_BYTES
+        return max(outputs / MAX_WAITING_OUTPUTS, size / MAX_WAITING_BYTES)
 
     def _submit(self, shards: Collection[Shard], ownership: Ownership | None, now: int) -> None:
         taken = [(shard, unit) for shard in shards if (unit := shard.take()) is not None]

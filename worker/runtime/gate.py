@@ -27,6 +27,7 @@ class Gate:
         self.count = closed  # of all Moments closed so far
         self._closed: deque[Numbered] = deque()  # not let out yet
         self._out: deque[Numbered] = deque()
+        self.out_bytes = 0  # of their records
         self._alone: Event | None = None  # let out to see whether it ends the process
 
     def restore(self, moments: Iterable[tuple[int, Moment]]) -> None:
@@ -47,6 +48,7 @@ class Gate:
                 return
             if piece is moment:
                 self._out.append(self._closed.popleft())
+                self.out_bytes += moment.size
             else:
                 self._alone = piece.events[0]
             yield piece
@@ -63,7 +65,9 @@ class Gate:
             self.caution.passed()
             return None
         self.caution.judged()
-        return self._out.popleft().moment
+        moment = self._out.popleft().moment
+        self.out_bytes -= moment.size
+        return moment
 
     def expel(self) -> tuple[list[Event], list[Event]]:
         """Take out the events that are given up: those, and all that no Moment holds any more.

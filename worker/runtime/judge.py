@@ -77,6 +77,11 @@ class Judge:
         """Return what is remembered for the scores of a source."""
         return self._scorer.learned_from(source)
 
+    def fill(self) -> dict[str, float]:
+        """Return the share of its bound that each memory of sources holds."""
+        alerts = len(self._alerts) / MAX_ALERT_STATES
+        return {"alert_states": alerts, "scorers": self._scorer.fill}
+
     @property
     def moments(self) -> int:
         """The number of the last Moment that was learned."""

@@ -13,7 +13,7 @@ from worker.core.events import MODALITIES, Record
 from worker.core.ports import Polled, Telemetry, TopicPartition
 from worker.core.rfc3339 import MICROSECONDS
 from worker.runtime.judge import Settled
-from worker.runtime.shard import Shard
+from worker.runtime.shard import INDEX_BUFFERS, Shard
 
 
 class Reporter:
@@ -75,6 +75,14 @@ class Reporter:
         """Report the batches that wait in front of each stage."""
         for stage, depth in waiting.items():
             self._telemetry.queue(stage, depth, None)
+
+    def filled(self, shares: Mapping[str, float], shards: Iterable[Shard]) -> None:
+        """Report which share of its bound each buffer holds, of the shards' own the fullest."""
+        own = dict.fromkeys(INDEX_BUFFERS, 0.0)
+        for shard in shards:
+            own = {name: max(own[name], share) for name, share in shard.fill().items()}
+        for buffer, share in {**shares, **own}.items():
+            self._telemetry.filled(buffer, share)
 
     def dropped(self, shard: Shard) -> None:
         """Note that a shard goes away: its partition's next owner reads again what it holds."""

@@ -43,4 +43,5 @@ class WorkerRules:
     composer: Composer
     recovery: RecoveryRules
     max_buffered_bytes: int
+    max_resident_bytes: int
     dead_letters: DeadLetterRules

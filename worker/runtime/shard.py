@@ -33,6 +33,7 @@ from worker.runtime.shard_state import all_buffered, source_states, state_record
 from worker.runtime.state_records import StateWriter
 
 FOREVER = 2**63 - 1  # later than any append time
+INDEX_BUFFERS = ("merge", "silent_sources", "alert_states", "scorers")  # that each index has
 
 
 class Shard:
@@ -188,6 +189,21 @@ class Shard:
         restored = () if self._restoring is None else self._restoring.events.values()
         merged = {self._modality(p): size for p, size in self._merger.sizes().items()}
         return all_buffered(self.pairing, self._gate.unsettled, restored, merged)
+
+    @property
+    def awaited_bytes(self) -> int:
+        """The bytes of the records of the Moments that are being worked on."""
+        return self._gate.out_bytes
+
+    @property
+    def merging(self) -> Mapping[TopicPartition, tuple[int, int]]:
+        """The records of each partition that wait to be merged, and their bytes."""
+        return self._merger.sizes()
+
+    def fill(self) -> dict[str, float]:
+        """Return the share of its bound that each of the index's own buffers holds."""
+        silent = self.pairing.silent_fill
+        return {"merge": self._merger.fill, "silent_sources": silent, **self._judge.fill()}
 
     def _due(self) -> Iterator[Moment]:
         self._quarantine()

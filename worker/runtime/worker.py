@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -19,15 +19,18 @@ from worker.core.ports import (
     Outbox,
     Ownership,
     Polled,
+    ProcessMemory,
     StateLog,
     Telemetry,
     TopicPartition,
+    UnwatchedMemory,
 )
 from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
 from worker.runtime.commits import Commits, is_due
 from worker.runtime.drain import Drain, Drained, Others
-from worker.runtime.inference import Batch, Inference, Result
+from worker.runtime.inference import QUEUE_BATCHES, Batch, Inference, Result
+from worker.runtime.memory import MemoryWatch
 from worker.runtime.recoveries import Recoveries
 from worker.runtime.recovery import Recovered
 from worker.runtime.report import Reporter
@@ -39,6 +42,8 @@ log = structlog.get_logger(__name__)
 MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the client waits in a fetch
 BATCH_MOMENTS = 16
 READY_MOMENTS = 2 * BATCH_MOMENTS  # closed Moments that may wait for a place in the inference
+UNDER_WAY_BYTES = 128 * 1024 * 1024  # of the records of Moments that are closed and not judged
+MERGED_BYTES = 128 * 1024 * 1024  # of all indices, from which only what a merge waits for is read
 BUSY_POLL, IDLE_POLL = 0.005, 0.2  # seconds
 FULL_WAIT = 0.05  # seconds to wait for the inference where no more can be taken in
 REPORT_INTERVAL = seconds(1)
@@ -57,6 +62,7 @@ class Ports:
     telemetry: Telemetry
     now: Callable[[], int]
     background: Executor
+    memory: ProcessMemory = field(default_factory=UnwatchedMemory)
 
 
 @dataclass(slots=True)
@@ -105,6 +111,7 @@ class Worker:
         self._ownership: Ownership | None = None
         self._care = care
         self._commits = Commits(ports.outbox, self._reporter)
+        self._memory = MemoryWatch(rules.max_resident_bytes, ports.memory, ports.telemetry)
         self._last_report = 0
         self._full = False
 
@@ -122,7 +129,8 @@ class Worker:
         self._push(polled, now)
         self._drain.follow(polled, [p for each in self._shards.values() for p in each.partitions])
         self._reporter.polled(polled, now)
-        self._close_moments(polled.caught_up, asked)
+        self._memory.look(now, is_idle=not (self._at_work or self._commits.is_pending))
+        self._close_moments(frozenset() if self._memory.is_full else polled.caught_up, asked)
         self._reporter.ingested(self._shards.values(), now)
         self._feed()
         is_stuck = self._full and not self._inference.has_room
@@ -185,11 +193,14 @@ class Worker:
         return self._full
 
     @property
+    def _at_work(self) -> bool:
+        return bool(self._ready or self._inference.in_flight or self._recoveries.pending)
+
+    @property
     def _is_busy(self) -> bool:
-        at_work = self._ready or self._inference.in_flight or self._recoveries.pending
         shards = self._shards.values()
         waiting = any(shard.is_restoring or shard.holds_back for shard in shards)
-        return bool(at_work or self._full or waiting)
+        return self._at_work or self._full or waiting
 
     def _take_assignment(self, polled: Polled, now: int) -> None:
         """Keep the state of indices that stay, drop that of lost ones, recover the new ones."""
@@ -255,7 +266,7 @@ class Worker:
         closing = {index: self._closing(index, caught_up, now) for index in self._turns}
         done = 0
         while done < len(self._turns):
-            if len(self._ready) >= READY_MOMENTS:
+            if self._moments_fill >= 1:
                 self._full = True
                 return
             index = self._turns[0]
@@ -264,6 +275,12 @@ class Worker:
             done = 0 if moment else done + 1
             if moment:
                 self._ready.append((self._shards[index], moment))
+
+    @property
+    def _moments_fill(self) -> float:
+        """The share of the Moments that may wait, or of the bytes of all that are under way."""
+        size = sum(shard.awaited_bytes for shard in self._shards.values())
+        return max(len(self._ready) / READY_MOMENTS, size / UNDER_WAY_BYTES)
 
     def _closing(
         self, index: int, caught_up: frozenset[TopicPartition], now: int
@@ -302,16 +319,31 @@ class Worker:
     def _to_pause(self) -> frozenset[TopicPartition]:
         shards, pending = self._shards.values(), self._recoveries.pending.values()
         recovering = {partition for partitions in pending for partition in partitions}
-        if self._full:
+        if self._full or self._memory.is_full:
             return frozenset(p for shard in shards for p in shard.partitions) | recovering
+        waiting = {p: size for shard in shards for p, size in shard.merging.items()}
         ahead = frozenset(p for shard in shards for p in shard.ahead)
+        if sum(size for _, size in waiting.values()) >= MERGED_BYTES:
+            ahead = frozenset(p for p, (records, _) in waiting.items() if records)
         return ahead | recovering | self._drain.read
+
+    def _fill(self, pairing_bytes: int) -> Mapping[str, float]:
+        """Return which share of its bound each buffer holds that all indices share."""
+        waiting = self._inference.waiting
+        return {
+            "pairing": pairing_bytes / self._rules.max_buffered_bytes,
+            "moments": self._moments_fill,
+            "outputs": Commits.fill(self._shards.values()),
+            "memory": self._memory.share,
+            **{stage: batches / QUEUE_BATCHES for stage, batches in waiting.items()},
+        }
 
     def _report(self, now: int) -> None:
         self._last_report = now
         self._reporter.queues(self._inference.waiting)
         self._reporter.shards(self._shards.values(), now)
         size = sum(shard.pairing.size for shard in self._shards.values())
+        self._reporter.filled(self._fill(size), self._shards.values())
         if size > self._rules.max_buffered_bytes:
             limit = self._rules.max_buffered_bytes
             raise FailedRunError(

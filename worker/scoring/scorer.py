@@ -125,6 +125,11 @@ class Scorer:
             self._refreshed = self._moments
 
     @property
+    def fill(self) -> float:
+        """The share of the sources that may be remembered."""
+        return len(self._sources) / MAX_SOURCES
+
+    @property
     def state(self) -> ScorerState:
         """What it knows beside its sources."""
         return ScorerState(self._moments, self._refreshed, self._pool.names)
