@@ -27,6 +27,16 @@ from worker.runtime.topics import topic_of_modality
 _SEE_SECONDS = 120.0  # for the last commit to be seen
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What there is to recover; `windows` are judged by a worker, of each source."""
+
+    sources: int
+    indices: int
+    older: int
+    windows: int
+
+
 @dataclass(slots=True)
 class Read:
     """What was read of a topic, in how many seconds."""
@@ -74,9 +84,7 @@ class Restart:
 class RecoveryResult:
     """One case. `older_bytes` are those of the Observations that need not be read."""
 
-    sources: int
-    indices: int
-    older: int
+    case: Case
     older_bytes: int
     moments: int
     work_seconds: float
@@ -127,29 +135,29 @@ class MeteredLog:
 def measure(
     config: Config,
     encoders: Mapping[Modality, Encoder],
-    case: tuple[int, int, int, int],
+    case: Case,
     directory: Path,
     *,
     processes: bool,
 ) -> RecoveryResult:
-    """Make a history of (sources, indices, older Observations, windows), and recover from it."""
-    count, indices, older, windows = case
-    name = f"recovery-{count}-{indices}-{older}"
+    """Make the history of a case, and recover from it."""
+    indices = case.indices
+    name = f"recovery-{case.sources}-{indices}-{case.older}"
     config = with_process(apart(config, name, inputs=True), name)
     create(config, indices)
     pipeline = DrawnPipeline(encoders)
     rules = worker_rules(config, pipeline, indices, {})
-    end = time.time_ns() // 1000 - seconds(windows + 10)
-    history = History(count, indices, older, end)
+    end = time.time_ns() // 1000 - seconds(case.windows + 10)
+    history = History(case.sources, indices, case.older, end)
     size = append_older(config, rules, history)
     commit_state(config, rules, history)
-    moments = append_inputs(config, history, windows)
+    moments = append_inputs(config, history, case.windows)
     began = time.monotonic()
     work(config, pipeline, rules, moments)
     worked = time.monotonic() - began
     recovery = _recovered(config, rules.recovery, indices)
     restart = _restarted(config, indices, directory) if processes else None
-    return RecoveryResult(count, indices, older, size, moments, worked, recovery, restart)
+    return RecoveryResult(case, size, moments, worked, recovery, restart)
 
 
 def _recovered(config: Config, rules: RecoveryRules, indices: int) -> Recovery:
