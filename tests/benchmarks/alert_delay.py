@@ -20,7 +20,6 @@ from worker.adapters.kafka.sink import KafkaSink
 from worker.config import Config
 from worker.core.messages import Alert, read_alert
 from worker.core.rfc3339 import MICROSECONDS, seconds
-from worker.errors import FailedRunError
 from worker.feed.events import to_output
 from worker.runtime.topics import topic_of_modality
 
@@ -45,10 +44,10 @@ class AlertDelays:
     other: int
     behind_seconds: float
 
-    def percentile(self, percent: int) -> float:
-        """Return a percentile of the delays, 1..99. Raises FailedRunError without two of them."""
+    def percentile(self, percent: int) -> float | None:
+        """Return a percentile of the delays, 1..99; None where there are fewer than two."""
         if len(self.seconds) < 2:
-            raise FailedRunError("there were fewer than two alerts")
+            return None
         return quantiles(self.seconds, n=100, method="inclusive")[percent - 1]
 
 

@@ -66,9 +66,8 @@ class DeliveryResults:
             str(delays.injected),
             str(delays.other),
             f"{delays.moments_per_second} Moments/s",
-            f"{delays.percentile(50):.2f} s",
-            f"{delays.percentile(99):.2f} s",
-            f"{max(delays.seconds):.2f} s",
+            *map(_seconds, (delays.percentile(50), delays.percentile(99))),
+            _seconds(max(delays.seconds, default=None)),
             f"{self.delay_target:.1f} s",
         )
         return table
@@ -133,6 +132,10 @@ def _spreads(pairs: Sequence[Pair]) -> dict[str, dict[str, float]]:
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": median(values), "min": min(values), "max": max(values)}
+
+
+def _seconds(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2f} s"
 
 
 def _range(spread: Mapping[str, float]) -> str:

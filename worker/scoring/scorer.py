@@ -22,7 +22,7 @@ MAX_SOURCES = 2048  # remembered, the last ones heard; each takes about a megaby
 LEARN_ABOVE = 0.01  # less likely Moments are not taken in as normal,
 UNGATED = 0.01  # but for this share of them, so that a new normality is learned in the end
 REPLAY_MOMENTS = 2000  # of all sources together, after which a source's state is to be stored anew,
-REPLAY_EACH = 4  # but no fewer than so many for each source: to store one costs as much as to learn
+REPLAY_EACH = 4  # but no fewer than so many for each source: storing costs as much
 
 
 @dataclass(frozen=True, slots=True)
