@@ -22,7 +22,7 @@ from worker.scoring.state import State
 
 FULL_GROWN = CAPACITY + 100  # Moments after which rings and banks are full: the lag is under 100 s
 PICTURE = (48, 64)  # rows and columns of a luminance thumbnail
-AUDIO_WINDOWS = 3  # of a clip of one second
+AUDIO_WINDOWS = 4  # of a clip of one second
 FUSED_ROW = 256  # numbers of an Observation's embedding
 
 Array = NDArray[Any]
