@@ -24,7 +24,7 @@ from worker.feed.events import to_output
 from worker.runtime.topics import topic_of_modality
 
 CALIBRATION_MOMENTS = 40
-FALSE_ALARMS_PER_DAY = 100  # so that one Moment with a covered lens is enough for an alert
+FALSE_ALARMS_PER_DAY = 100  # so that two Moments with a covered lens are enough after so little
 COOLDOWN_SECONDS = 2
 PERIOD_SECONDS = 15.0  # between two covered lenses of one source
 _LATEST_SECONDS = 15.0  # after the last injection, in which an alert may still come
@@ -32,8 +32,10 @@ _LATEST_SECONDS = 15.0  # after the last injection, in which an alert may still 
 
 @dataclass(frozen=True, slots=True)
 class AlertDelays:
-    """Seconds from the first event of an injection to its alert, as read committed.
+    """Seconds until an alert that opens can be read, as read committed.
 
+    `seconds` count from the first frame with a covered lens in the Moment that the alert names,
+    `onset_seconds` from the first one of all: an alert may wait for a second unusual Moment.
     `moments_per_second` is the load, a Moment a second of each source; `behind_seconds` how late
     the feeder itself was at most; `other` the alerts that no injection explains.
     """
@@ -41,6 +43,7 @@ class AlertDelays:
     moments_per_second: int
     injected: int
     seconds: tuple[float, ...]
+    onset_seconds: tuple[float, ...]
     other: int
     behind_seconds: float
 
@@ -95,24 +98,30 @@ def measure(stage: Stage, rate: int, warm_up: float, injecting: float) -> AlertD
     with WorkerProcess(config, stage.directory, "delay"), _reader(config) as reader:
         behind = _feed(config, cameras, warm_up + injecting + _LATEST_SECONDS)
         seen = list(reader.seen)
-    delays, other = _matched(seen, cameras)
-    return AlertDelays(rate, len(cameras.injections), delays, other, behind)
+    found, other = _matched(seen, cameras)
+    delays, onsets = (
+        (tuple(sorted(each)) for each in zip(*found, strict=True)) if found else ((), ())
+    )
+    return AlertDelays(rate, len(cameras.injections), delays, onsets, other, behind)
 
 
-def _matched(seen: list[tuple[float, Alert]], cameras: Cameras) -> tuple[tuple[float, ...], int]:
-    """Return the delays of the injections that an alert was opened for, and the other alerts."""
-    delays: dict[tuple[str, int], float] = {}
+def _matched(
+    seen: list[tuple[float, Alert]], cameras: Cameras
+) -> tuple[list[tuple[float, float]], int]:
+    """Return both delays of each injection that an alert was opened for, and the other alerts."""
+    delays: dict[tuple[str, int], tuple[float, float]] = {}
     other = 0
     for at, alert in seen:
         if alert.type != "open":
             continue
-        named = {cameras.covered.get((alert.source, each)) for each in alert.evidence.event_ids}
-        began = min((each for each in named if each is not None), default=None)
-        if began is None:
+        named = (cameras.covered.get((alert.source, each)) for each in alert.evidence.event_ids)
+        first = min((frame for frame in named if frame is not None), default=None)
+        if first is None:
             other += 1
         else:
-            delays.setdefault((alert.source, began), at - began / MICROSECONDS)
-    return tuple(sorted(delays.values())), other
+            since = at - first.time / MICROSECONDS, at - first.began / MICROSECONDS
+            delays.setdefault((alert.source, first.began), since)
+    return list(delays.values()), other
 
 
 def _feed(config: Config, cameras: Cameras, length: float) -> float:

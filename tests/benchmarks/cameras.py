@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -47,14 +48,18 @@ class Plan:
         return began if second - began < COVERED_SECONDS and began < self.last else None
 
 
-class Cameras:
-    """All of them. `covered` are the times of injections by source and id of their events.
+class CoveredFrame(NamedTuple):
+    """The time of a frame, and that of the first one of its injection; microseconds."""
 
-    Times in microseconds since the epoch; an injection's is that of its first event.
-    """
+    time: int
+    began: int
+
+
+class Cameras:
+    """All of them. `covered` are the frames of injections by source and id."""
 
     def __init__(self, plan: Plan, partitions: int) -> None:
-        self.covered: dict[tuple[str, str], int] = {}
+        self.covered: dict[tuple[str, str], CoveredFrame] = {}
         self._plan = plan
         self._names = sources(plan.sources, partitions)
         played = list(scene.events(scene.load(), 0, until_s=LOOP_SECONDS, inject=False))
@@ -75,7 +80,7 @@ class Cameras:
     @property
     def injections(self) -> set[tuple[str, int]]:
         """The injections so far: source and time."""
-        return {(source, began) for (source, _), began in self.covered.items()}
+        return {(source, frame.began) for (source, _), frame in self.covered.items()}
 
     def _injected(
         self, stream: Iterator[FeedEvent], number: int, start: int, pictures: Sequence[bytes]
@@ -90,7 +95,7 @@ class Cameras:
                 continue
             if latest[0] != began:
                 latest = began, event.time
-            self.covered[event.source, event.id] = latest[1]
+            self.covered[event.source, event.id] = CoveredFrame(event.time, latest[1])
             payload = marked(replace(event, payload=pictures[count % len(pictures)]), count)
             yield replace(event, payload=payload)
 

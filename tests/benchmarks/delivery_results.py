@@ -59,7 +59,17 @@ class DeliveryResults:
     def _delay_table(self, delays: AlertDelays) -> Table:
         table = _table(
             "From event to alert, at half load",
-            ("alerts", "injected", "others", "load", "median", "p99", "longest", "target median"),
+            (
+                "alerts",
+                "injected",
+                "others",
+                "load",
+                "median",
+                "p99",
+                "longest",
+                "median since onset",
+                "target median",
+            ),
         )
         table.add_row(
             str(len(delays.seconds)),
@@ -68,6 +78,7 @@ class DeliveryResults:
             f"{delays.moments_per_second} Moments/s",
             *map(_seconds, (delays.percentile(50), delays.percentile(99))),
             _seconds(max(delays.seconds, default=None)),
+            _seconds(median(delays.onset_seconds) if delays.onset_seconds else None),
             f"{self.delay_target:.1f} s",
         )
         return table

@@ -59,6 +59,6 @@ def test_the_overhead_is_the_share_of_throughput_that_is_lost() -> None:
     assert Pair(with_them, without).cpu_overhead == pytest.approx(0.1)
 
 
-def test_too_few_alerts_have_no_percentiles() -> None:
-    assert AlertDelays(4, 2, (1.0,), 0, 0.0).percentile(50) is None
-    assert AlertDelays(4, 3, (1.0, 2.0, 3.0), 0, 0.0).percentile(50) == 2
+def test_fewer_than_two_alerts_have_no_percentiles() -> None:
+    assert AlertDelays(4, 2, (1.0,), (1.0,), 0, 0.0).percentile(50) is None
+    assert AlertDelays(4, 3, (1.0, 2.0, 3.0), (), 0, 0.0).percentile(50) == 2
