@@ -79,6 +79,14 @@ def test_snapshots_that_are_not_compacted_are_a_warning() -> None:
     assert the_only(cluster(snapshots=changed)).severity == "warning"
 
 
+def test_snapshots_are_created_so_that_little_of_what_was_replaced_stays() -> None:
+    (created,) = [spec.config for spec in specs(TOPICS, 4, LIMIT) if spec.name == TOPICS.snapshots]
+    assert created["cleanup.policy"] == "compact"
+    assert float(created["min.cleanable.dirty.ratio"]) < 0.5
+    assert int(created["segment.bytes"]) < 100_000_000
+    assert int(created["max.message.bytes"]) > LIMIT
+
+
 def test_errors_come_before_warnings() -> None:
     changed = with_config("snapshots", cleanup_policy="delete")
     found = findings(TOPICS, cluster(snapshots=changed, alerts=None), LIMIT)

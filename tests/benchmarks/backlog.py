@@ -83,11 +83,11 @@ def _take(events: Sequence[FeedEvent], take: int, length: float) -> Iterator[Fee
             event,
             id=f"{event.id}-{take}",
             time=event.time + take * seconds(length),
-            payload=_marked(event, take),
+            payload=marked(event, take),
         )
 
 
-def _marked(event: FeedEvent, take: int) -> bytes:
+def marked(event: FeedEvent, take: int) -> bytes:
     """Return the payload with a remark that changes neither picture nor sound."""
     remark = f"take {take:06d}".encode()
     if event.content_type == JPEG:  # a comment segment after the start of the image

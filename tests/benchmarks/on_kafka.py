@@ -55,8 +55,8 @@ class Stage:
         """Let a new group do what `bare` did; `cold` empties the cache before."""
         if cold:
             redis.Redis.from_url(self.redis.url).flushall()
-        config = _apart(self.config, name)
-        _create(config, self.partitions)
+        config = apart(self.config, name)
+        create(config, self.partitions)
         with _observations(config) as reader, self._worker(config, name) as worker:
             watch = Stopwatch(lambda: cpu_seconds_of(worker.pid))
             broker = Stopwatch(lambda: cpu_seconds_of(self.kafka.pid))
@@ -74,7 +74,7 @@ class Stage:
 
     def idle_share(self, seconds: float) -> float:
         """Return the share of a core that a worker takes whose topics are empty."""
-        with self._worker(_empty(self.config), "idle") as worker:
+        with self._worker(apart(self.config, "idle", inputs=True), "idle") as worker:
             time.sleep(_SETTLE_SECONDS)
             watch = Stopwatch(lambda: cpu_seconds_of(worker.pid))
             time.sleep(seconds)
@@ -82,17 +82,7 @@ class Stage:
             return cpu / wall
 
     def _worker(self, config: Config, group: str) -> WorkerProcess:
-        (port,) = free_ports(1)
-        return WorkerProcess(
-            config.model_copy(
-                update={
-                    "kafka": config.kafka.model_copy(update={"group_id": f"bench-{group}"}),
-                    "http": config.http.model_copy(update={"host": "127.0.0.1", "port": port}),
-                }
-            ),
-            self.directory,
-            group,
-        )
+        return WorkerProcess(with_process(config, group), self.directory, group)
 
 
 @contextmanager
@@ -105,29 +95,41 @@ def stage(config: Config, backlog: Backlog, partitions: int, directory: Path) ->
                 "redis": config.redis.model_copy(update={"url": cache.url}),
             }
         )
-        for each in (reached, _empty(reached)):
-            _create(each, partitions)
+        for each in (reached, apart(reached, "idle", inputs=True)):
+            create(each, partitions)
         _fill(reached, backlog)
         yield Stage(reached, kafka, cache, directory, partitions)
 
 
-def _create(config: Config, partitions: int) -> None:
+def create(config: Config, partitions: int) -> None:
     """Create the topics that are not there yet."""
     with KafkaAdmin(config.kafka) as admin:
         admin.create(specs(config.topics, partitions, config.limits.max_record_bytes, 1))
 
 
-def _apart(config: Config, name: str) -> Config:
-    """Return the configuration with outputs of their own, as each group needs them."""
-    outputs = ("alerts", "observations", "dead_letters", "late_events", "snapshots")
-    names = {topic: f"{name}-{getattr(config.topics, topic)}" for topic in outputs}
+def apart(config: Config, name: str, *, inputs: bool = False) -> Config:
+    """Return the configuration with outputs of their own, as each group needs them.
+
+    With `inputs` these are its own too, so that nothing is in any topic.
+    """
+    kept = () if inputs else ("frames", "captions", "audio", "feedback")
+    names = {
+        topic: f"{name}-{known}"
+        for topic, known in config.topics.model_dump().items()
+        if topic not in kept
+    }
     return config.model_copy(update={"topics": config.topics.model_copy(update=names)})
 
 
-def _empty(config: Config) -> Config:
-    """Return the configuration with topics of their own, where nothing is ever appended."""
-    names = {name: f"idle-{topic}" for name, topic in config.topics.model_dump().items()}
-    return config.model_copy(update={"topics": config.topics.model_copy(update=names)})
+def with_process(config: Config, group: str) -> Config:
+    """Return the configuration of a worker process of this group."""
+    (port,) = free_ports(1)
+    return config.model_copy(
+        update={
+            "kafka": config.kafka.model_copy(update={"group_id": f"bench-{group}"}),
+            "http": config.http.model_copy(update={"host": "127.0.0.1", "port": port}),
+        }
+    )
 
 
 def _fill(config: Config, backlog: Backlog) -> None:

@@ -43,6 +43,10 @@ class WorkerProcess:
     def __exit__(self, *_: object) -> None:
         self._process.stop()
 
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._process.kill()
+
     @property
     def pid(self) -> int:
         """The process id."""

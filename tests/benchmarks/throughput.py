@@ -57,7 +57,7 @@ def main(
     console.print("Preparing: encoders, records, the best bare loop")
     backlog = build(config, seconds, takes)
     pipelines = _pipelines(config)
-    moments = list(moments_of(config, backlog, _shard(config, pipelines["auto"])))
+    moments = list(moments_of(config, backlog, bare_shard(config, pipelines["auto"])))
     loop = bare_loop.best(pipelines, moments)
     console.print(f"{len(moments)} Moments; the bare loop is fastest with {loop.shape}")
     with ExitStack() as stack:
@@ -149,7 +149,8 @@ def _pipelines(config: Config) -> dict[str, Pipeline]:
     return {name: build_pipeline(each, build_encoders(each)) for name, each in configs.items()}
 
 
-def _shard(config: Config, pipeline: Pipeline) -> Any:
+def bare_shard(config: Config, pipeline: Pipeline) -> Shard:
+    """Return a shard that knows nothing, of the only partition index."""
     owned = {TopicPartition(name, 0): 0 for name in topic_of_modality(config).values()}
     rules = worker_rules(config, pipeline, 1, {})
     state = cold_state(owned, rules.recovery, IndexState(config.kafka.group_id))

@@ -228,6 +228,20 @@ def test_pause_stops_exactly_the_named_partitions(world: World) -> None:
     assert len(reader.records[moving]) == 3
 
 
+def test_a_partition_that_was_paused_half_read_goes_on_though_the_other_is_at_its_end(
+    world: World,
+) -> None:
+    partitions = {fill(world, 800, 0), fill(world, 800, 1)}  # more than one poll returns
+    reader = Reader(world.member())
+    wait_for(lambda: bool(reader.records), reader)
+    (half,) = reader.records
+    (other,) = partitions - {half}
+    reader.log.pause(frozenset({half}))
+    wait_for(lambda: len(reader.records.get(other, [])) == 800, reader)
+    reader.log.pause(frozenset())
+    wait_for(lambda: len(reader.records[half]) == 800, reader)
+
+
 def test_a_partition_is_caught_up_only_once_all_of_it_has_been_returned(world: World) -> None:
     partition = fill(world, 700)  # more than one poll returns
     reader = Reader(world.member())

@@ -38,3 +38,16 @@ def test_no_more_moments_are_to_be_learned_again_than_the_bound_and_a_few(
                 default=scorer.state.moments,
             )
             assert scorer.state.moments - first <= REPLAY + MAX_STALE * 6
+
+
+def test_many_sources_are_not_stored_again_before_each_has_learned_a_few_moments() -> None:
+    count, moments, stored = 60, 900, 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scorer_module, "REPLAY_MOMENTS", 1)
+        scorer = Scorer(RULES)
+        for number in range(moments):
+            name, features = str(number % count), {"fused": np.zeros(64, np.float16)}
+            scored = scorer.score(name, features, seconds(number), carried=False)
+            scorer.learn(name, features, seconds(number), scored, carried=False)
+            stored += sum(1 for _ in scorer.due())
+    assert 0 < stored <= moments / scorer_module.REPLAY_EACH + count

@@ -56,7 +56,7 @@ def build_service(
     cache = RedisCache.connect(config.redis, metrics) if config.redis.url else None
     health.started()
     return Service(
-        open_ports=lambda: _open_ports(config, metrics),
+        open_ports=lambda: open_ports(config, metrics),
         open_inference=lambda: Inference(pipeline, cache, metrics, decode_threads(config), device),
         rules=worker_rules(
             config,
@@ -69,7 +69,8 @@ def build_service(
     )
 
 
-def _open_ports(config: Config, metrics: Metrics) -> Ports:
+def open_ports(config: Config, metrics: Metrics) -> Ports:
+    """Connect to Kafka as a worker does. Raises OperatorError."""
     largest = config.limits.max_record_bytes
     transactional_id = f"{transactional_prefix(config.kafka.group_id)}{uuid.uuid4()}"
     with ExitStack() as opened:
@@ -84,13 +85,13 @@ def _open_ports(config: Config, metrics: Metrics) -> Ports:
         state=state,
         outbox=outbox,
         telemetry=metrics,
-        now=_steady_clock(),
+        now=steady_clock(),
         background=ThreadPoolExecutor(1, thread_name_prefix="recovery"),
         memory=LinuxMemory(),
     )
 
 
-def _steady_clock() -> Callable[[], int]:
+def steady_clock() -> Callable[[], int]:
     """Return the time since the epoch in microseconds, without the jumps of a corrected clock.
 
     A jump would look like silence: windows would be closed before their events were read.

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from worker.core.checkpoint import Checkpoint, CheckpointError, Meaning, read_checkpoint
-from worker.core.messages import Observation, read_observation
+from worker.core.messages import Lesson, read_lesson, read_number
 from worker.core.ports import Committed, StateLog, TopicPartition
 from worker.core.source_state import LearnedFrom, SourceState
 from worker.errors import StateError
@@ -19,6 +19,7 @@ from worker.runtime.state_records import (
     StateRecordError,
     Stored,
     read_numbers,
+    read_stored,
 )
 from worker.scoring.scorer import (
     MissingMomentsError,
@@ -105,10 +106,9 @@ def cold_state(
 
 
 def _stored(log: StateLog, partition: TopicPartition, group: str) -> Stored:
-    stored = Stored()
+    records = log.read(partition, log.bounds(partition)[0])
     try:
-        for record in log.read(partition, log.bounds(partition)[0]):
-            stored.take(record.key or b"", record.value)
+        stored = read_stored((record.key or b"", record.value) for record in records)
     except StateRecordError as error:
         raise StateError(f"topic {partition.topic}: {error}; {GIVE_UP}") from None
     if stored.index is not None and stored.index.group != group:
@@ -171,7 +171,7 @@ def _warm(
     log: StateLog,
     rules: RecoveryRules,
 ) -> Recovered | None:
-    kept = [each.state for each in stored.sources.values() if each.number > index.since]
+    kept = [each.state for each in stored.sources if each.number > index.since]
     was = next(iter(checkpoints.values())).meaning
     states = _adapted(kept, was, rules.meaning)
     positions = {
@@ -232,14 +232,14 @@ def _relearned(
             if numbers.moments != each.snapshot:
                 raise ValueError("a source's stored numbers are not those of its state")
             scorer.restore(source, each, numbers.arrays)
-    for observation in _since(log, partition, learned, index.scorer.moments):
+    for lesson in _since(log, partition, learned, index.scorer.moments):
         scorer.relearn(
-            observation.number,
-            observation.source,
-            observation.features,
-            observation.window_start,
-            Scored(observation.assessment, dict(observation.raw_scores), {}),
-            carried=bool(observation.modalities.carried),
+            lesson.number,
+            lesson.source,
+            lesson.features,
+            lesson.window_start,
+            Scored(lesson.assessment, dict(lesson.raw_scores), {}),
+            carried=lesson.carried,
         )
     try:
         scorer.restored(learned.items())
@@ -250,16 +250,20 @@ def _relearned(
 
 def _since(
     log: StateLog, partition: TopicPartition, learned: Mapping[str, LearnedFrom], moments: int
-) -> Iterator[Observation]:
+) -> Iterator[Lesson]:
     """Yield the Observations of what was learned since the numbers were stored, in order."""
     first = min((each.first for each in learned.values() if each.first <= each.last), default=None)
     if first is None:
         return
+
+    def is_wanted(source: str, number: int) -> bool:
+        since = learned.get(source)
+        return since is not None and since.first <= number <= since.last
+
     for record in log.read(partition, _start(log, partition, first, moments)):
-        observation = read_observation(record.value or b"")
-        since = learned.get(observation.source)
-        if since and observation.amends is None and since.first <= observation.number <= since.last:
-            yield observation
+        lesson = read_lesson(record.value or b"", is_wanted)
+        if lesson is not None:
+            yield lesson
 
 
 def _start(log: StateLog, partition: TopicPartition, first: int, moments: int) -> int:
@@ -268,7 +272,7 @@ def _start(log: StateLog, partition: TopicPartition, first: int, moments: int) -
     back = 2 * (moments - first + 1) + 16
     while (start := end - back) > beginning:
         found = next(log.read(partition, start), None)
-        if found is not None and read_observation(found.value or b"").number < first:
-            return start
+        if found is not None and (number := read_number(found.value or b"")) < first:
+            return found.offset + first - number  # there is an offset for each number, or more
         back *= 2
     return beginning

@@ -8,6 +8,7 @@ the number of their commit: those of before a cold start do not count.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -66,31 +67,39 @@ class StoredNumbers:
     arrays: State
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Stored:
-    """All that the topic's partition holds: the last record of each key."""
+    """All that the topic's partition holds; the numbers are as they were written."""
 
-    index: IndexState | None = None
-    sources: dict[str, StoredSource] = field(default_factory=dict)
-    numbers: dict[str, bytes] = field(default_factory=dict)  # read when all are known
-
-    def take(self, key: bytes, value: bytes | None) -> None:
-        """Take in a record, in their order. Raises StateRecordError."""
-        kind, _, name = key.decode(errors="replace").partition(":")
-        if kind == "index" and value is not None:
-            self.index = _read(_INDEX, value)
-        elif kind == "source":
-            _put(self.sources, name, None if value is None else _read(_SOURCE, value)[0])
-        elif kind == "scorer":
-            _put(self.numbers, name, value)
+    index: IndexState | None
+    sources: tuple[StoredSource, ...]
+    numbers: dict[str, bytes]
 
 
-def _put(known: dict[str, T], name: str, value: T | None) -> None:
-    """Take in the last word on a name, which may be its end."""
-    if value is None:
-        known.pop(name, None)
-    else:
-        known[name] = value
+def read_stored(records: Iterable[tuple[bytes, bytes | None]]) -> Stored:
+    """Return what the records, keys and values in their order, amount to.
+
+    Only the last one of each key is read: in a compacted topic there are many that it replaces.
+    Raises StateRecordError.
+    """
+    last: dict[bytes, bytes] = {}
+    for key, value in records:
+        last.pop(key, None)
+        if value is not None:
+            last[key] = value
+    index = None if (found := last.get(INDEX_KEY)) is None else _read(_INDEX, found)
+    return Stored(
+        index=index,
+        sources=tuple(_read(_SOURCE, value)[0] for _, value in _of_kind(SOURCE, last)),
+        numbers=dict(_of_kind(SCORER, last)),
+    )
+
+
+def _of_kind(prefix: str, last: Mapping[bytes, bytes]) -> Iterator[tuple[str, bytes]]:
+    start = prefix.encode()
+    for key, value in last.items():
+        if key.startswith(start):
+            yield key.removeprefix(start).decode(errors="replace"), value
 
 
 def read_numbers(value: bytes) -> StoredNumbers:

@@ -23,15 +23,17 @@ class MedianBackground:
         self._kept: list[NDArray[np.uint8]] = []
         self._stride = 1
         self._since = 0
-        self._median: NDArray[np.float32] | None = None
+        self._median: NDArray[np.float32] | None = None  # found when it is looked at
 
     def deviation(self, thumbnail: NDArray[Any]) -> NDArray[np.float32] | None:
         """Return log1p of the absolute difference per grid cell (192,), or None while unknown.
 
         `thumbnail` is luminance (48, 64) in 0..255; a cell averages 4 x 4 of its pixels.
         """
-        if self._median is None:
+        if not self._kept:
             return None
+        if self._median is None:
+            self._median = median_picture(self._kept)
         difference = np.abs(thumbnail.astype(np.float32) - self._median)
         rows, columns = GRID
         height, width = difference.shape[0] // rows, difference.shape[1] // columns
@@ -52,7 +54,7 @@ class MedianBackground:
                 self._kept = self._kept[::2]
             else:
                 del self._kept[0]
-        self._median = median_picture(self._kept)
+        self._median = None
 
     def state(self) -> State:
         """Return the kept thumbnails (n, 48, 64), and where it is in its stride."""
@@ -63,7 +65,7 @@ class MedianBackground:
         """Take up what another one has kept."""
         self._stride, self._since = map(int, state["stride"])
         self._kept = [picture.copy() for picture in state["kept"]]
-        self._median = median_picture(self._kept) if self._kept else None
+        self._median = None
 
 
 def median_picture(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:

@@ -21,7 +21,8 @@ OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
 MAX_SOURCES = 2048  # remembered, the last ones heard; each takes about a megabyte
 LEARN_ABOVE = 0.01  # less likely Moments are not taken in as normal,
 UNGATED = 0.01  # but for this share of them, so that a new normality is learned in the end
-REPLAY_MOMENTS = 4000  # of all sources together, after which a source's state is to be stored anew
+REPLAY_MOMENTS = 2000  # of all sources together, after which a source's state is to be stored anew,
+REPLAY_EACH = 4  # but no fewer than so many for each source: storing costs as much
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +147,11 @@ class Scorer:
         """
         if self._refreshed != self._moments:
             return
-        for _ in range(1 + MAX_STALE * len(self._unstored) // REPLAY_MOMENTS):
+        count = len(self._unstored)
+        replay = max(REPLAY_MOMENTS, REPLAY_EACH * count)
+        for _ in range(1 + MAX_STALE * count // replay):
             name = next(iter(self._unstored), None)
-            if name is None or self._moments - self._sources[name].learned.first < REPLAY_MOMENTS:
+            if name is None or self._moments - self._sources[name].learned.first < replay:
                 return
             del self._unstored[name]
             memory = self._sources[name]

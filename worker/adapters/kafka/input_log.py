@@ -20,6 +20,7 @@ from worker.adapters.kafka.end_offsets import EndOffsets
 from worker.adapters.kafka.heartbeats import Heartbeats
 from worker.adapters.kafka.joins import announce_partitions, keep_finished_joins
 from worker.adapters.kafka.membership import Membership, Rebalances, kept
+from worker.adapters.kafka.parked import make_way
 from worker.adapters.kafka.records import read_leniently, to_record
 from worker.config import KafkaSettings
 from worker.core.events import Record
@@ -107,6 +108,7 @@ class KafkaInputLog:
 
     def _fetch(self, timeout: float) -> Mapping[Any, Sequence[Any]]:
         """Poll the client; give first positions to partitions without a committed offset."""
+        make_way(self._consumer)
         try:
             polled: Mapping[Any, Sequence[Any]] = self._consumer.poll(int(timeout * 1000))
         except NoOffsetForPartitionError as error:

@@ -10,6 +10,12 @@ from worker.adapters.kafka.admin import KafkaAdmin, TopicInfo, TopicSpec
 from worker.config import TopicSettings
 
 _ENVELOPE_BYTES = 64 * 1024  # headers and framing beside a record's value
+# A successor reads all of the topic: what was replaced is to be gone from it soon.
+_COMPACTED = {
+    "cleanup.policy": "compact",
+    "min.cleanable.dirty.ratio": "0.2",  # of what is there; the brokers' default is 0.5
+    "segment.bytes": str(64 * 1024 * 1024),  # the newest segment is never cleaned; default 1 GiB
+}
 _CREATE_HINT = "run `mmworker topics create`"
 
 
@@ -30,7 +36,7 @@ def specs(
     whole = (*inputs(topics), topics.dead_letters, topics.late_events)
     config = dict.fromkeys(whole, appended | large)
     config |= {topics.alerts: large, topics.observations: large, topics.feedback: appended}
-    config |= {topics.snapshots: {"cleanup.policy": "compact"}}
+    config |= {topics.snapshots: _COMPACTED | large}
     return [TopicSpec(name, partitions, each, replication_factor) for name, each in config.items()]
 
 

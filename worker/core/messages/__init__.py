@@ -14,7 +14,14 @@ from worker.core.messages.headers import (
     output_headers,
 )
 from worker.core.messages.ids import alert_id, amendment_id, observation_id
-from worker.core.messages.observation import DecisionRecord, Observation, read_observation
+from worker.core.messages.observation import (
+    DecisionRecord,
+    Lesson,
+    Observation,
+    read_lesson,
+    read_number,
+    read_observation,
+)
 from worker.core.messages.parts import InputRef, Modalities
 from worker.core.messages.writing import to_json
 
@@ -28,6 +35,7 @@ __all__ = [
     "Feedback",
     "InputRef",
     "Label",
+    "Lesson",
     "Modalities",
     "Observation",
     "Warmup",
@@ -40,6 +48,8 @@ __all__ = [
     "output_headers",
     "read_alert",
     "read_feedback",
+    "read_lesson",
+    "read_number",
     "read_observation",
     "to_json",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -106,6 +106,45 @@ class Observation:
         return without_none(document, "correlation_id", "amends", "traceparent")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What a scorer learns from an Observation, with the same meaning as there."""
+
+    number: int
+    source: str
+    window_start: int
+    features: Mapping[str, Float16Array]
+    assessment: Assessment
+    raw_scores: Mapping[str, float]
+    carried: bool
+
+
+def read_number(value: bytes) -> int:
+    """Return the number of the Observation in a record's value. Raises ValueError."""
+    return _number(fields_of(value, "observation"))
+
+
+def read_lesson(value: bytes, is_wanted: Callable[[str, int], bool]) -> Lesson | None:
+    """Return what is to be learned from the Observation in a record's value. Raises ValueError.
+
+    None for one that amends another, and where `is_wanted` says no to its source and number: then
+    the rest is not looked at.
+    """
+    fields = fields_of(value, "observation")
+    number, source = _number(fields), fields.text("source")
+    if fields.optional("amends", fields.text) is not None or not is_wanted(source, number):
+        return None
+    return Lesson(
+        number=number,
+        source=source,
+        window_start=fields.time("window_start"),
+        features=_read_features(fields),
+        assessment=read_assessment(fields.nested("assessment")),
+        raw_scores=_read_scores(fields),
+        carried=bool(read_modalities(fields).carried),
+    )
+
+
 def read_observation(value: bytes) -> Observation:
     """Return the Observation in a record's value. Raises ValueError."""
     fields = fields_of(value, "observation")
@@ -125,10 +164,18 @@ def read_observation(value: bytes) -> Observation:
         degraded=fields.texts("degraded"),
         correlation_id=fields.optional("correlation_id", fields.text),
         traceparent=fields.optional("traceparent", fields.text),
-        number=fields.optional("number", fields.integer) or 0,
-        raw_scores=fields.optional("raw_scores", fields.numbers) or {},
+        number=_number(fields),
+        raw_scores=_read_scores(fields),
         amends=fields.optional("amends", fields.text),
     )
+
+
+def _number(fields: Fields) -> int:
+    return fields.optional("number", fields.integer) or 0
+
+
+def _read_scores(fields: Fields) -> Mapping[str, float]:
+    return fields.optional("raw_scores", fields.numbers) or {}
 
 
 def _feature(array: Float16Array) -> Document:
