@@ -14,7 +14,7 @@ from tests.simulation.log import LateFuture
 from worker.adapters.memory_groups import Group
 from worker.adapters.memory_log import MemoryLog
 from worker.adapters.memory_ports import MemoryOutbox
-from worker.core import ledger
+from worker.core import ledger, source_pairing
 from worker.core.events import Event
 from worker.core.moment import Late, Outcome
 from worker.core.pairing import Pairing
@@ -188,6 +188,11 @@ def unread_partitions_are_taken_as_read() -> Broken:
     )
 
 
+def silence_is_not_told() -> Broken:
+    """The last Moment before a silence does not say so."""
+    return patch.object(source_pairing, "_last_marked", iter)
+
+
 _ALL: tuple[Callable[[], Broken], ...] = (
     commits_what_is_still_needed,
     moments_under_way_hold_nothing,
@@ -203,6 +208,7 @@ _ALL: tuple[Callable[[], Broken], ...] = (
     all_topics_share_a_front,
     all_sources_share_a_front,
     unread_partitions_are_taken_as_read,
+    silence_is_not_told,
 )
 VARIANTS = {each.__name__: each for each in _ALL}
 SEEDS = 150  # after which a broken rule counts as not noticed

@@ -1,5 +1,6 @@
 """The configuration: read once, validated, frozen; each module receives only its section."""
 
+from worker.config.alerting import MaintenanceSettings, SourceSettings
 from worker.config.analysis import (
     LimitSettings,
     ModalityName,
@@ -26,11 +27,13 @@ __all__ = [
     "LimitSettings",
     "Loaded",
     "LogSettings",
+    "MaintenanceSettings",
     "ModalityName",
     "ModelSettings",
     "PairingSettings",
     "RedisSettings",
     "ScoringSettings",
+    "SourceSettings",
     "TopicSettings",
     "config_hash",
     "json_schema",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from worker.config.model import Config, Loaded, known_fields
@@ -64,8 +65,15 @@ def _text(key: str, value: object) -> str:
     if value is None:
         return "auto" if key in {"models.batch_size", "models.threads"} else ""
     if isinstance(value, list):
-        return f"[{', '.join(value)}]"
+        return f"[{', '.join(_item(each) for each in value)}]"
     return f"{value:.16g}" if isinstance(value, float) else str(value)
+
+
+def _item(item: object) -> str:
+    """Return an item of a list; of a section what is set in it."""
+    if isinstance(item, Mapping):
+        return json.dumps({key: value for key, value in item.items() if value is not None})
+    return str(item)
 
 
 def _cell(text: str) -> str:

@@ -21,7 +21,8 @@ class Moment:
     """The events of one source in one window `[start, end)`, or with one correlation id.
 
     `events` are in event-time order; `carried` is an earlier caption that still holds. One that
-    `amends` an earlier Moment is an event that was set aside and sent again.
+    `amends` an earlier Moment is an event that was set aside and sent again. `silent_after`: the
+    source fell silent with it, so it is the last one until the source speaks again.
     """
 
     source: str
@@ -32,6 +33,7 @@ class Moment:
     carried: Event | None = None
     correlation_id: str | None = None
     amends: bool = False
+    silent_after: bool = False
 
     def of(self, modality: Modality) -> tuple[Event, ...]:
         """Return the events of one modality that fell into this Moment, oldest first."""

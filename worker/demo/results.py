@@ -28,7 +28,7 @@ from worker.report.build import (
 )
 from worker.report.model import LabelSpan, Report
 from worker.report.write import write_report
-from worker.runtime.assemble import budget
+from worker.runtime.policies import budget
 
 
 @dataclass(frozen=True, slots=True)
