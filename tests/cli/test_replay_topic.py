@@ -41,7 +41,7 @@ def replayed(site: Site, *more: str) -> Result:
 
 def test_the_committed_observations_of_all_partitions_are_decided_anew(site: Site) -> None:
     seen = observed(
-        config(**QUICK), in_time_order(*(footage(40, f"/cameras/{name}") for name in "abcd"))
+        config(**QUICK), in_time_order(*(footage(40, f"/cameras/{name}") for name in "abcdefgh"))
     )
     assert {partition_of(each) for each in seen} == {0, 1}
     topic = site.config.topics.observations

@@ -187,6 +187,27 @@ def test_a_replay_of_what_was_observed_decides_as_the_worker_did(
     assert off["counts"]["lost"] == opened > 0
 
 
+def test_an_evaluation_of_both_backends_finds_them_alike(
+    demos: dict[str, Demo], tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(
+        "source,start,end,kind,modality\n"
+        f"{LAWN},{LAWN_START},72.5,people on lawn,frame\n"
+        "/cameras/path-west,58,62,lens covered,frame\n"
+        "/cameras/road-east,61,64,explosion,audio\n"
+    )
+    files = [demos[backend].directory / "observations.jsonl" for backend in BACKENDS]
+    options = ("--labels", labels, "--output", tmp_path / "out", "--resamples", 20, "--json")
+    done = mmworker("evaluate", *files, *options, seconds=120)
+    assert done.returncode == 0, done.stderr
+    runs = json.loads(done.stdout)["runs"]
+    assert [run["name"] for run in runs] == list(BACKENDS)
+    assert runs[0]["events_found"] == runs[1]["events_found"] > 0
+    aurocs = [run["slices"][0]["auroc"]["value"] for run in runs]
+    assert aurocs[0] == pytest.approx(aurocs[1], abs=0.05)
+
+
 def p_value_of(observation: Document) -> float | None:
     p_value: float | None = observation["assessment"]["p_value"]
     return p_value

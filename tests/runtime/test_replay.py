@@ -30,7 +30,7 @@ def stream(length: int = 60) -> list[FeedEvent]:
     """Three sources on two partitions: captions, a silence, a correlated event, an odd picture."""
     odd = [event("frame", 50.4 + n, name=f"odd-{n}", payload=picture(77)) for n in range(3)]
     paired = [event(kind, 33.2, "/cameras/b", correlation="c") for kind in ("frame", "audio")]
-    pausing = [one for one in footage(length, "/cameras/c") if not 30e6 < one.time % 10**9 < 45e6]
+    pausing = [one for one in footage(length, "/cameras/e") if not 30e6 < one.time % 10**9 < 45e6]
     return in_time_order(footage(length), footage(length, "/cameras/b"), pausing, odd, paired)
 
 
