@@ -175,9 +175,10 @@ def feedbacks(draw: st.DrawFn) -> Feedback:
     )
     return Feedback(
         source=draw(names),
-        label=draw(st.sampled_from(["normal", "anomaly"])),
+        label=draw(st.sampled_from(["normal", "anomaly", "unsure"])),
         time=draw(times),
         alert_id=alert_id,
         observation_id=observation_id,
         author=draw(st.none() | names),
+        comment=draw(st.none() | names),
     )

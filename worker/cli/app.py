@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from worker.cli import analyze, config, dead_letters, demo, evaluate, produce, replay, run, topics
+from worker.cli import (
+    analyze,
+    config,
+    dead_letters,
+    demo,
+    evaluate,
+    feedback,
+    produce,
+    replay,
+    run,
+    topics,
+)
 from worker.errors import FailedRunError, OperatorError
 
 app = typer.Typer(
@@ -24,6 +35,7 @@ app.command("demo")(demo.demo)
 app.command("produce")(produce.produce)
 app.command("analyze")(analyze.analyze)
 app.command("replay")(replay.replay)
+app.command("feedback")(feedback.feedback)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(evaluate.labels_app, name="labels")
 app.add_typer(topics.app, name="topics")

@@ -13,16 +13,11 @@ import typer
 from worker.cli.letter_options import time_option
 from worker.cli.observed import from_file, from_topic, kafka_failures
 from worker.cli.options import AsJson, Bootstrap, ConfigFile, config_of
-from worker.config import Config
-from worker.config.show import values
+from worker.config import Config, meaning
 from worker.core.messages import Observation
 from worker.errors import OperatorError
 
 Observed = Callable[[], Iterator[Observation]]
-# What Observations were made by: it cannot be otherwise now.
-_GIVEN = ("pairing", "models", "limits")
-_GIVEN_KEYS = frozenset({"kafka.partitioner"})
-_NO_MATTER = frozenset({"pairing.max_buffered_bytes", "models.device", "models.batch_size"})
 
 
 def replay(
@@ -78,13 +73,11 @@ def _observed(config: Config, path: Path | None) -> Iterator[Observed]:
 
 
 def _refuse_other_meaning(running: Config, changed: Config) -> None:
-    before, after = values(running), values(changed)
+    before, after = meaning(running), meaning(changed)
     differing = [
         key
         for key, value in before.items()
-        if (key.partition(".")[0] in _GIVEN or key in _GIVEN_KEYS)
-        and key not in _NO_MATTER
-        and after[key] != value
+        if not key.startswith("scoring.") and after[key] != value
     ]
     if differing:
         raise OperatorError(

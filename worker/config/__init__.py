@@ -18,7 +18,7 @@ from worker.config.services import (
     RedisSettings,
     TopicSettings,
 )
-from worker.config.show import config_hash, json_schema, markdown_table, show_rows
+from worker.config.show import config_hash, json_schema, markdown_table, meaning, show_rows
 
 __all__ = [
     "Config",
@@ -39,6 +39,7 @@ __all__ = [
     "json_schema",
     "load",
     "markdown_table",
+    "meaning",
     "read_secret",
     "redact_url",
     "show_rows",

@@ -27,15 +27,19 @@ def values(config: Config) -> dict[str, object]:
     }
 
 
-def config_hash(config: Config) -> str:
-    """Return 12 hexadecimal digits of SHA-256 over all settings that change meaning."""
-    meaning = {
+def meaning(config: Config) -> dict[str, object]:
+    """Return the settings that change what a record comes to mean, by `section.field`."""
+    return {
         key: value
         for key, value in values(config).items()
         if (key.partition(".")[0] in _MEANING and key not in _SPEED_ONLY)
         or key == "kafka.partitioner"  # decides which records are dead letters
     }
-    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+
+
+def config_hash(config: Config) -> str:
+    """Return 12 hexadecimal digits of SHA-256 over all settings that change meaning."""
+    text = json.dumps(meaning(config), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARS]
 
 
