@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from tests.evaluation.builders import moment
 from worker.core.rfc3339 import seconds
 from worker.evaluation import bootstrap, metrics
 from worker.evaluation.metrics import Array
+from worker.evaluation.moments import Judged
 
 samples = st.lists(
     st.tuples(st.booleans(), st.floats(1e-9, 1), st.integers(0, 3)), min_size=2, max_size=60
@@ -57,11 +60,17 @@ def test_curves_run_between_the_corners() -> None:
     assert (precision_recall[0], precision_recall[-1]) == ((1, 0.5), (0, 1))
 
 
+def drawn(moments: Sequence[Judged], count: int, seed: int) -> Array:
+    """Return the weights of all resamples with blocks of ten seconds, (count, n)."""
+    resamples = bootstrap.draw(moments, seconds(10), count, seed)
+    return np.array(list(resamples.weights(np.ones(len(moments), dtype=bool))))
+
+
 class TestTheBootstrap:
     moments = tuple(moment(at, source=source) for source in ("/a", "/b") for at in range(30))
 
     def drawn(self, seed: int = 0) -> Array:
-        return bootstrap.draws(self.moments, seconds(10), 40, seed)
+        return drawn(self.moments, 40, seed)
 
     def test_a_block_is_drawn_as_a_whole_and_as_many_as_there_are(self) -> None:
         drawn = self.drawn()
@@ -80,8 +89,7 @@ class TestTheBootstrap:
         for experiment in range(100):
             values = np.repeat(random.normal(size=30), 10)
             many = [moment(at) for at in range(300)]
-            drawn = bootstrap.draws(many, seconds(10), 100, experiment)
-            again = bootstrap.resampled(lambda w, v=values: float(w @ v / w.sum()), drawn)  # type: ignore[misc]
+            again = np.array([w @ values / w.sum() for w in drawn(many, 100, experiment)])
             found = bootstrap.interval(float(values.mean()), again)
             assert found.low is not None
             assert found.high is not None

@@ -190,7 +190,7 @@ def unread_partitions_are_taken_as_read() -> Broken:
 
 def silence_is_not_told() -> Broken:
     """The last Moment before a silence does not say so."""
-    return patch.object(source_pairing, "_last_marked", iter)
+    return patch.object(source_pairing, "last_marked", iter)
 
 
 _ALL: tuple[Callable[[], Broken], ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -111,3 +112,13 @@ class Forgotten:
 
 
 Outcome = Closed | Late | Duplicate | Released | Forgotten
+
+
+def last_marked(outcomes: list[Outcome]) -> Iterator[Outcome]:
+    """Yield what a silence causes, and let the last Moment say that none follows."""
+    last = max((n for n, each in enumerate(outcomes) if isinstance(each, Closed)), default=None)
+    for number, outcome in enumerate(outcomes):
+        if number == last and isinstance(outcome, Closed):
+            yield replace(outcome, moment=replace(outcome.moment, silent_after=True))
+        else:
+            yield outcome

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from worker.core.events import Event, Modality
-from worker.core.moment import Closed, ClosedBy, Late, Moment, Outcome, Released
+from worker.core.moment import Closed, ClosedBy, Late, Moment, Outcome, Released, last_marked
 from worker.core.source_state import Kept, PairingState, Place, place_of
 
 MAX_CLOSED_CORRELATIONS = 1024  # remembered per source, so that their stragglers are late
@@ -102,7 +102,7 @@ class SourcePairing:
 
     def silence(self) -> Iterator[Outcome]:
         """Close everything that is open: nothing has come for too long."""
-        yield from _last_marked(list(self._close_until(None, True, ClosedBy.SILENCE)))
+        yield from last_marked(list(self._close_until(None, True, ClosedBy.SILENCE)))
         for caption in self._pending:
             self._open.discard(caption.identity)
             yield Late(caption, self._reached(caption))
@@ -284,16 +284,6 @@ class SourcePairing:
         held = {event.modality for event in events}
         strict = not self._rules.as_of_captions
         return ClosedBy.COMPLETE if strict and self._rules.awaited <= held else why
-
-
-def _last_marked(outcomes: list[Outcome]) -> Iterator[Outcome]:
-    """Yield what a silence causes, and let the last Moment say that none follows."""
-    last = max((n for n, each in enumerate(outcomes) if isinstance(each, Closed)), default=None)
-    for number, outcome in enumerate(outcomes):
-        if number == last and isinstance(outcome, Closed):
-            yield replace(outcome, moment=replace(outcome.moment, silent_after=True))
-        else:
-            yield outcome
 
 
 def _in_order(events: list[Event]) -> tuple[Event, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,19 +27,28 @@ class Interval:
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
-def draws(moments: Sequence[Judged], block: int, count: int, seed: int) -> Array:
-    """Return how often each Moment is in each resample: (count, n).
+@dataclass(frozen=True, slots=True)
+class Resamples:
+    """How often each block is in each resample, (count, blocks), and each Moment's block, (n,)."""
 
-    Blocks are stretches of `block` microseconds of one source; as many as there are are drawn.
-    """
+    times: Array
+    block: Array
+
+    def weights(self, which: Array) -> Iterator[Array]:
+        """Yield per resample how often it has each of some Moments; `which` is (n,) bool."""
+        block = self.block[which]
+        for times in self.times:
+            yield times[block]
+
+
+def draw(moments: Sequence[Judged], block: int, count: int, seed: int) -> Resamples:
+    """Draw blocks, stretches of `block` microseconds of one source, as many as there are."""
     names = [(moment.source, moment.start // block) for moment in moments]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    member = np.array([numbers[name] for name in names])
     random, size = np.random.default_rng(seed), len(numbers)
     drawn = random.integers(0, size, (count, size))
-    times = np.stack([np.bincount(row, minlength=size) for row in drawn])
-    found: Array = times[:, member].astype(float)
-    return found
+    times = np.stack([np.bincount(row, minlength=size) for row in drawn]).astype(float)
+    return Resamples(times, np.array([numbers[name] for name in names]))
 
 
 def interval(value: float, resampled: Array) -> Interval:
@@ -51,7 +60,7 @@ def interval(value: float, resampled: Array) -> Interval:
     return Interval(value, float(low), float(high))
 
 
-def resampled(measure: Callable[[Array], float | None], weights: Array) -> Array:
-    """Return the measure of each resample (count,); NaN where there is none."""
+def resampled(measure: Callable[[Array], float | None], weights: Iterable[Array]) -> Array:
+    """Return the measure of each resample, (count,); NaN where there is none."""
     values = (measure(row) for row in weights)
     return np.array([np.nan if value is None else value for value in values], dtype=float)

@@ -12,7 +12,7 @@ from worker.core.rfc3339 import MICROSECONDS
 from worker.core.rfc3339 import format as utc
 from worker.errors import OperatorError
 from worker.evaluation import bootstrap, metrics
-from worker.evaluation.bootstrap import Interval
+from worker.evaluation.bootstrap import Interval, Resamples
 from worker.evaluation.labels import EventLabel
 from worker.evaluation.metrics import Array
 from worker.evaluation.moments import Event, Judged, events
@@ -145,9 +145,9 @@ def evaluate(
         raise OperatorError(
             f"all {len(unusual)} judged Moments are {only} by their labels: give some of both."
         )
-    weights = bootstrap.draws(common[0], settings.block, settings.resamples, settings.seed)
+    resamples = bootstrap.draw(common[0], settings.block, settings.resamples, settings.seed)
     results = tuple(
-        _result(name, whole, judged, found, unusual, weights, settings)
+        _result(name, whole, judged, found, unusual, resamples, settings)
         for (name, whole), judged in zip(runs.items(), common, strict=True)
     )
     return Evaluation(
@@ -181,11 +181,11 @@ def _result(
     judged: Sequence[Judged],
     found: Sequence[Event],
     unusual: Array,
-    weights: Array,
+    resamples: Resamples,
     settings: Settings,
 ) -> RunResult:
     alpha = settings.budget.alpha
-    measured = tuple(measure(part, unusual, alpha, weights) for part in slices(judged, found))
+    measured = tuple(measure(part, unusual, alpha, resamples) for part in slices(judged, found))
     p = np.array([each.p_value for each in judged], dtype=float)
     told = [moment for moment in whole if moment.told]
     alerts = {moment.alert_id for moment in told}

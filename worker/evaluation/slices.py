@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from worker.core.events import MODALITIES
 from worker.evaluation import metrics
-from worker.evaluation.bootstrap import Interval, interval, resampled
+from worker.evaluation.bootstrap import Interval, Resamples, interval, resampled
 from worker.evaluation.metrics import Array
 from worker.evaluation.moments import Event, Judged
 
@@ -94,16 +94,19 @@ def labelled(moments: Sequence[Judged], found: Sequence[Event]) -> Array:
     )
 
 
-def measure(part: Slice, unusual: Array, alpha: float, weights: Array) -> Measured:
-    """Return the numbers of a slice; `weights` (count, n) are those of the resamples."""
-    y, p, drawn = unusual[part.which], part.p[part.which], weights[:, part.which]
+def measure(part: Slice, unusual: Array, alpha: float, resamples: Resamples) -> Measured:
+    """Return the numbers of a slice, a Moment being unusual at p <= `alpha`."""
+    y, p = unusual[part.which], part.p[part.which]
     both, normal = metrics.has_both(y), p[~y]
     taken: Mapping[str, Metric] = {
         "auroc": metrics.auroc,
         "average_precision": metrics.average_precision,
         "recall_at_budget": partial(metrics.recall_at, alpha),
     }
-    again = {name: _resampled(of, y, p, drawn) for name, of in (taken.items() if both else ())}
+    again = {
+        name: _resampled(of, y, p, resamples.weights(part.which))
+        for name, of in (taken.items() if both else ())
+    }
     intervals = {name: interval(taken[name](y, p, None), values) for name, values in again.items()}
     return Measured(
         group=part.group,
@@ -122,7 +125,7 @@ def measure(part: Slice, unusual: Array, alpha: float, weights: Array) -> Measur
     )
 
 
-def _resampled(of: Metric, unusual: Array, p: Array, drawn: Array) -> Array:
+def _resampled(of: Metric, unusual: Array, p: Array, drawn: Iterable[Array]) -> Array:
     return resampled(
         lambda weights: of(unusual, p, weights) if metrics.has_both(unusual, weights) else None,
         drawn,
