@@ -9,10 +9,10 @@ from pathlib import Path
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.cli.consoles import table_console
 from worker.cli.observed import from_file
 from worker.config import Config
 from worker.core.rfc3339 import seconds
@@ -68,7 +68,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _print(evaluation: Evaluation, output: Path) -> None:
-    console = Console()
+    console = table_console()
     table = Table(
         *("run", "AUROC", "AP", "recall at budget", "events", "median s", "false alarms"),
         box=box.SIMPLE_HEAD,

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.cli.consoles import table_console
 from worker.config import Config, config_hash
 from worker.core import rfc3339
 from worker.core.messages import Observation
@@ -120,7 +120,7 @@ def run_replay(
 
 def report(compared: Compared, wanted: Wanted) -> None:
     """Print it."""
-    console = Console()
+    console = table_console()
     found = compared.changes(wanted)
     table = Table("opened", "source", "", "before", "after", box=box.SIMPLE_HEAD)
     for each in found:
