@@ -110,6 +110,10 @@ class MeteredLog:
         """Return the bounds."""
         return self._log.bounds(partition)
 
+    def members(self) -> frozenset[str]:
+        """Return the members."""
+        return self._log.members()
+
     def read(self, partition: TopicPartition, start: int) -> Iterator[Record]:
         """Yield the records."""
         read = self.read_of.setdefault(partition.topic, Read())

@@ -143,6 +143,56 @@ def test_what_kubernetes_puts_beside_a_service_is_not_a_setting() -> None:
             r"must not set socket_timeout: only db, ssl_ca_certs",
         ),
         ("limits: {max_record_bytes: 536870912}", {}, r"must hold limits\.max_record_bytes"),
+        (
+            "scoring: {false_alarms_per_day: 10000}\npairing: {window_seconds: 60}",
+            {},
+            r"false_alarms_per_day must be at most 1440, the Moments of a day of one source",
+        ),
+        (
+            "scoring: {sources: [{match: a, false_alarms_per_day: 90}]}\n"
+            "pairing: {window_seconds: 3600}",
+            {},
+            r"false_alarms_per_day of 'a' must be at most 24, ",
+        ),
+        ("scoring: {sources: yes}", {}, r"scoring\.sources \(file .*\) must not be true or false"),
+        ("scoring: {sources: a}", {}, r"must be a list of at most 1000 sections, not 'a'"),
+        ("scoring: {sources: [a]}", {}, r"sources\[0\] \(.*\) must be a section with match, false"),
+        (
+            "scoring: {sources: [{mute: 1.5}]}",
+            {},
+            r"sources\[0\]\.match \(.*\) must be a text such as",
+        ),
+        (
+            "scoring: {sources: [{match: a, muted: true}]}",
+            {},
+            r"sources\[0\]\.muted \(file .*\) is not known: there are match, .*mute, schedule",
+        ),
+        (
+            "scoring: {sources: [{match: a}, {match: b, schedule: 22-6}]}",
+            {},
+            r"sources\[1\]\.schedule \(.*\) must be a text such as 22:00-06:00, not '22-6'",
+        ),
+        (
+            "scoring: {sources: [{match: a, schedule: 22:00-22:00}]}",
+            {},
+            r"must not begin and end at once",
+        ),
+        (
+            "scoring: {sources: [{match: a, time_zone: Mars/Base}]}",
+            {},
+            r"time_zone \(.*\) must be a time zone such as Europe/Berlin, not 'Mars/Base'",
+        ),
+        (
+            "scoring: {sources: [{match: a, maintenance: [{begin: 2026-01-02T00:00:00Z,"
+            " end: 2026-01-01T00:00:00Z}]}]}",
+            {},
+            r"sources\[0\]\.maintenance\[0\] \(.*\) end must be after begin",
+        ),
+        (
+            "scoring: {sources: [{match: a, maintenance: [{begin: 2026-01-02T00:00:00}]}]}",
+            {},
+            r"begin \(.*\) must be a text such as 2026-01-31T22:00:00Z",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_that_says_where_and_what(
@@ -257,6 +307,7 @@ def test_the_hash_does_not_depend_on_order_or_on_where_the_work_is_done(tmp_path
         ("models.frame", "clip"),
         ("models.frames_per_moment", 1),
         ("scoring.seed", 1),
+        ("scoring.sources", [{"match": "/cameras/gate*", "mute": True}]),
         ("limits.max_pixels", 1024),
         ("kafka.partitioner", "any"),
     ],

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from typer.testing import CliRunner
 
+from worker.cli.config import app
 from worker.config import Config, json_schema, load, markdown_table, read_secret, show_rows
 from worker.config.model import known_fields
 from worker.errors import OperatorError
@@ -22,6 +24,16 @@ def test_rows_hide_passwords_and_tell_origins() -> None:
     assert rows["kafka.ssl_cafile"] == ("", "default")
     assert rows["pairing.window_seconds"] == ("1", "default")
     assert rows.keys() == known_fields().keys()
+
+
+def test_what_the_budgets_of_a_fleet_add_up_to_is_shown_where_its_size_is_given(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "worker.yaml"
+    path.write_text("scoring: {sources: [{match: /gates/*, mute: true}]}", encoding="utf-8")
+    shown = CliRunner().invoke(app, ["show", "--config", str(path), "--cameras", "400"]).stdout
+    assert "400 sources x 2 = up to 800 false alarms a day; less or more where" in shown
+    assert "up to" not in CliRunner().invoke(app, ["show"]).stdout
 
 
 def test_the_table_has_a_row_with_a_meaning_for_every_setting() -> None:

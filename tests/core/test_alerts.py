@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.core import rfc3339
+from worker.core.alert_policies import AlertPolicies, SourcePolicy
 from worker.core.alerts import AlertPolicy, AlertState, Decision, Finding
 from worker.core.policy import Budget, Severity, score_of
+from worker.core.quiet import Hours, QuietTimes
 from worker.core.rfc3339 import seconds
 
 ALPHA = 1e-4
@@ -14,11 +21,15 @@ POLICY = AlertPolicy(Budget(ALPHA), cooldown=seconds(30))
 
 
 def play(
-    *p_values: float | None, reasons: tuple[str, ...] = ("visual",), policy: AlertPolicy = POLICY
+    *p_values: float | None,
+    reasons: tuple[str, ...] = ("visual",),
+    policy: AlertPolicy = POLICY,
+    silent_after: frozenset[int] = frozenset(),
 ) -> list[Decision]:
     state, decisions = AlertState(), []
     for place, p_value in enumerate(p_values):
-        finding = Finding(seconds(place), seconds(place + 1), p_value, reasons)
+        start, end = seconds(place), seconds(place + 1)
+        finding = Finding(start, end, p_value, reasons, place in silent_after)
         state, decision = policy.decide(state, finding)
         decisions.append(decision)
     return decisions
@@ -98,6 +109,74 @@ def test_severity_rises_with_each_factor_of_a_hundred() -> None:
     opened = play(1e-9)[0].alert
     assert opened is not None
     assert opened.severity is Severity.HIGH
+
+
+def test_who_stays_unusual_is_worse_after_a_minute_and_after_ten() -> None:
+    decisions = play(*[ALPHA / 2] * 700)
+    said = [(place, one.alert.severity) for place, one in enumerate(decisions) if one.alert]
+    assert said == [(1, Severity.LOW), (59, Severity.MEDIUM), (599, Severity.HIGH)]
+
+
+def test_an_open_alert_is_closed_by_the_silence_of_its_source() -> None:
+    decisions = play(1e-9, 1e-9, 0.5, 0.5, silent_after=frozenset({1}))
+    assert [one.kind for one in decisions] == ["open", "close", "none", "none"]
+    assert decisions[1].closed_for == "silence"
+    assert play(1e-9, 0.5, None, silent_after=frozenset({2}))[2].kind == "close"
+
+
+def test_what_is_unusual_last_before_a_silence_opens_and_closes_at_once() -> None:
+    opened = play(0.5, 1e-9, 1e-9, silent_after=frozenset({1}))
+    assert (opened[1].kind, opened[1].closed_for) == ("open", "silence")
+    assert opened[2].suppressed == "cooldown"
+
+
+@pytest.mark.parametrize(
+    ("quiet", "why"),
+    [
+        (QuietTimes(muted=True), "mute"),
+        (QuietTimes(maintenance=((0, seconds(1)), (seconds(2), seconds(99)))), "maintenance"),
+        (QuietTimes(hours=Hours(22 * 60, 6 * 60, ZoneInfo("Asia/Tokyo"))), "schedule"),
+    ],
+)
+def test_a_quiet_source_opens_no_alert_and_says_why(quiet: QuietTimes, why: str) -> None:
+    decisions = play(0.5, 0.5, 1e-9, 1e-9, policy=replace(POLICY, quiet=quiet))
+    assert [one.kind for one in decisions] == ["none"] * 4
+    assert [one.suppressed for one in decisions[2:]] == [why, why]
+
+
+def test_an_alert_that_is_open_when_the_quiet_begins_is_closed_and_says_why() -> None:
+    policy = replace(POLICY, quiet=QuietTimes(maintenance=((seconds(2), seconds(4)),)))
+    decisions = play(1e-9, 1e-9, 1e-9, 1e-9, 1e-9, policy=policy)
+    assert [one.kind for one in decisions] == ["open", "none", "close", "none", "none"]
+    assert decisions[2].closed_for == "maintenance"
+
+
+def test_an_open_alert_is_closed_where_the_budget_was_taken_away() -> None:
+    state, _ = POLICY.decide(AlertState(), Finding(0, 1, 1e-9, ("visual",)))
+    off = AlertPolicy(Budget.of(0, 1), cooldown=0)
+    after, decision = off.decide(state, Finding(1, 2, 1e-9, ("visual",)))
+    assert (decision.kind, decision.closed_for, after.alert) == ("close", "budget", None)
+
+
+def test_a_schedule_follows_the_clock_of_its_time_zone() -> None:
+    berlin = Hours(22 * 60, 6 * 60, ZoneInfo("Europe/Berlin"))
+
+    def at(text: str) -> bool:
+        return berlin.contains(rfc3339.parse(text))
+
+    assert [at("2026-01-10T20:59:59Z"), at("2026-01-10T21:00:00Z")] == [False, True]
+    assert [at("2026-07-10T19:59:59Z"), at("2026-07-10T20:00:00Z")] == [False, True]
+    assert at("0001-01-01T00:00:00Z")  # a clock that is wrong by ages must not stop the worker
+
+
+def test_the_first_pattern_that_matches_a_source_holds() -> None:
+    night, day = (replace(POLICY, cooldown=number) for number in (1, 2))
+    policies = AlertPolicies(
+        POLICY, (SourcePolicy("/cameras/gate-[12]", night), SourcePolicy("/cameras/*", day))
+    )
+    assert policies.of("/cameras/gate-1") is night
+    assert policies.of("/cameras/gate-3") is day
+    assert policies.of("/doors/1") is POLICY
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=80))

@@ -167,6 +167,15 @@ def test_a_strictly_paired_window_is_complete_only_with_all_that_it_awaits() -> 
     assert first.closed_by is ClosedBy.WATERMARK
 
 
+def test_only_the_last_moment_before_a_silence_says_that_none_follows() -> None:
+    pairing = Pairing(rules())
+    before = moments(play(pairing, stream(0.0, 1.0, 2.0, 3.0, 4.0)))
+    at_silence = moments(pairing.advance(seconds(60)))
+    assert len(at_silence) > 1
+    said = [moment.silent_after for moment in (*before, *at_silence)]
+    assert said == [False] * (len(said) - 1) + [True]
+
+
 def test_silence_is_counted_in_append_time_from_the_last_accepted_event() -> None:
     pairing = Pairing(rules(idle=10))
     play(pairing, stream(0.0, 5.0))

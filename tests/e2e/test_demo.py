@@ -163,6 +163,51 @@ def test_both_backends_observe_and_decide_the_same(demos: dict[str, Demo]) -> No
         assert p_values[name] == pytest.approx(others[name], rel=1e-6)
 
 
+@either
+def test_a_replay_of_what_was_observed_decides_as_the_worker_did(
+    demos: dict[str, Demo], backend: str, tmp_path: Path
+) -> None:
+    demo = demos[backend]
+    same, none = tmp_path / "same.yaml", tmp_path / "none.yaml"
+    same.write_text("scoring: {calibration_moments: 40}")
+    none.write_text("scoring: {calibration_moments: 40, false_alarms_per_day: 0}")
+
+    def replayed(other: Path) -> Document:
+        options = ("--config", same, "--observations", demo.directory / "observations.jsonl")
+        done = mmworker("replay", "--with", other, *options, "--json", seconds=120)
+        assert done.returncode == 0, done.stderr
+        document: Document = json.loads(done.stdout)
+        return document
+
+    opened = sum(line["type"] == "open" for line in demo.lines("alerts"))
+    again, off = replayed(same), replayed(none)
+    assert again["differing_from_record"] == 0
+    assert again["observations"] == len(demo.lines("observations"))
+    assert again["counts"] == {"gained": 0, "lost": 0, "moved": 0, "changed": 0, "same": opened}
+    assert off["counts"]["lost"] == opened > 0
+
+
+def test_an_evaluation_of_both_backends_finds_them_alike(
+    demos: dict[str, Demo], tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(
+        "source,start,end,kind,modality\n"
+        f"{LAWN},{LAWN_START},72.5,people on lawn,frame\n"
+        "/cameras/path-west,58,62,lens covered,frame\n"
+        "/cameras/road-east,61,64,explosion,audio\n"
+    )
+    files = [demos[backend].directory / "observations.jsonl" for backend in BACKENDS]
+    options = ("--labels", labels, "--output", tmp_path / "out", "--resamples", 20, "--json")
+    done = mmworker("evaluate", *files, *options, seconds=120)
+    assert done.returncode == 0, done.stderr
+    runs = json.loads(done.stdout)["runs"]
+    assert [run["name"] for run in runs] == list(BACKENDS)
+    assert runs[0]["events_found"] == runs[1]["events_found"] > 0
+    aurocs = [run["slices"][0]["auroc"]["value"] for run in runs]
+    assert aurocs[0] == pytest.approx(aurocs[1], abs=0.05)
+
+
 def p_value_of(observation: Document) -> float | None:
     p_value: float | None = observation["assessment"]["p_value"]
     return p_value

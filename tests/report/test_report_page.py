@@ -172,6 +172,7 @@ def test_an_alert_is_told_with_its_evidence() -> None:
     for text in ("Two people on the lawn.", "Nobody is on the lawn.", "Sentence 2.", "90 %"):
         assert text in page.words
     assert "labelled: people on lawn" in page.words
+    assert "mmworker feedback id-1 --verdict normal" in page.words
 
 
 def test_what_an_alert_does_not_have_is_said_instead_of_left_blank() -> None:

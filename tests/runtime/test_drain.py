@@ -25,8 +25,9 @@ from worker.adapters.memory_log import Transaction
 from worker.core.partitioner import partition_for
 from worker.core.ports import LogError, Output, TopicPartition
 from worker.core.rfc3339 import seconds
+from worker.core.source_state import SourceState
 from worker.runtime.drain import Drained
-from worker.runtime.state_records import Stored
+from worker.runtime.state_records import read_stored
 
 MakeWorld = Callable[..., World]
 TOPICS = ("frames", "captions", "audio")
@@ -45,20 +46,19 @@ def world() -> Iterator[MakeWorld]:
         each.close()
 
 
-def stored(here: World) -> Stored:
-    states = Stored()
-    for record in here.log.read_all("snapshots"):
-        states.take(record.key or b"", record.value)
-    return states
+def stored(here: World) -> dict[str, SourceState]:
+    snapshots = here.log.read_all("snapshots")
+    known = read_stored((record.key or b"", record.value) for record in snapshots)
+    return {each.state.source: each.state for each in known.sources}
 
 
 def assert_nothing_is_held(here: World) -> None:
     offsets = here.log.group(GROUP).offsets
     for partition in (TopicPartition(t, index) for t in TOPICS for index in range(here.partitions)):
         assert offsets[partition].offset == here.log.end(partition)
-    for each in stored(here).sources.values():
-        assert not each.state.held
-        assert each.state.pairing is None or each.state.pairing.carried is None
+    for state in stored(here).values():
+        assert not state.held
+        assert state.pairing is None or state.pairing.carried is None
 
 
 def test_open_windows_close_as_by_silence_and_the_offsets_stand_at_the_end(
@@ -113,7 +113,7 @@ def test_a_second_drain_finds_nothing_to_do_and_one_after_a_silence_drops_the_ca
     here.fall_silent()
     member.run()
     member.leave()
-    pairing = stored(here).sources["/cameras/a"].state.pairing
+    pairing = stored(here)["/cameras/a"].pairing
     assert pairing is not None
     assert pairing.carried is not None
     before = len(here.observations())

@@ -23,6 +23,7 @@ from tests.runtime.builders import (
 )
 from worker.core.caution import TRIES
 from worker.core.events import Modality
+from worker.core.messages import read_alert
 from worker.core.ports import Committed, LogError, Output, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.errors import StateError
@@ -120,6 +121,9 @@ def test_a_crash_changes_nothing_that_is_written(crashes: set[int], replay: int)
     assert expected["alerts"]
     assert expected["late-events"]
     assert found == expected
+    last = {each.alert_id: each for each in map(read_alert, expected["alerts"])}
+    assert {each.type for each in last.values()} == {"close"}  # all sources are silent by now
+    assert "silence" in {each.closed_for for each in last.values()}
     assert endings_of(faulty) == endings_of(plain)
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from worker.core import rfc3339
+from worker.core.alerts import CLOSED_FOR
 from worker.core.events import MODALITIES
 from worker.core.messages import (
     Alert,
@@ -91,6 +92,7 @@ decisions = st.builds(
     reasons=reasons,
     severity=st.sampled_from(list(Severity)),
     alert_id=ids,
+    closed_for=st.none() | st.sampled_from(CLOSED_FOR),
 ) | st.just(DecisionRecord("none", (), None, None))
 
 finite_halves = st.floats(width=16, allow_nan=False, allow_infinity=False)
@@ -132,6 +134,7 @@ def observations(draw: st.DrawFn) -> Observation:
         number=draw(st.integers(0, 10**12)),
         raw_scores=draw(raw_scores),
         amends=draw(st.none() | ids),
+        silent_after=draw(st.booleans()),
     )
 
 
@@ -160,6 +163,7 @@ def alerts(draw: st.DrawFn) -> Alert:
         inputs=draw(input_lists),
         degraded=draw(flags),
         traceparent=draw(traceparents),
+        closed_for=draw(st.none() | st.sampled_from(CLOSED_FOR)),
     )
 
 
@@ -171,9 +175,10 @@ def feedbacks(draw: st.DrawFn) -> Feedback:
     )
     return Feedback(
         source=draw(names),
-        label=draw(st.sampled_from(["normal", "anomaly"])),
+        label=draw(st.sampled_from(["normal", "anomaly", "unsure"])),
         time=draw(times),
         alert_id=alert_id,
         observation_id=observation_id,
         author=draw(st.none() | names),
+        comment=draw(st.none() | names),
     )

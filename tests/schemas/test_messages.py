@@ -36,7 +36,7 @@ READERS: dict[str, Read] = {
     "observation.v1": read_observation,
     "feedback.v1": read_feedback,
 }
-MESSAGE_EXAMPLES = [name for name in EXAMPLE_NAMES if not name.startswith("headers.")]
+MESSAGE_EXAMPLES = [name for name in EXAMPLE_NAMES if schema_of(name) in READERS]
 FULL_EXAMPLES = ["alert.open", "observation.full", "feedback"]
 
 

@@ -23,7 +23,7 @@ from tests.schemas.files import (
     schema_of,
     undeclared,
 )
-from worker.core.alerts import Kind
+from worker.core.alerts import CLOSED_FOR, Kind
 from worker.core.events import EVENT_TYPES, MODALITIES, Modality
 from worker.core.messages import AlertType, Label
 from worker.core.messages.redrive import RedriveOf
@@ -51,7 +51,8 @@ def asyncapi() -> dict[str, Any]:
 
 def test_all_contracts_have_a_schema() -> None:
     headers = [f"headers.{name}.v1" for name in ("dead-letter", "input", "late-event", "output")]
-    assert sorted(["alert.v1", "feedback.v1", *headers, "observation.v1"]) == SCHEMA_NAMES
+    messages = ["alert.v1", "feedback.v1", "label.v1", "observation.v1"]
+    assert sorted([*messages, *headers]) == SCHEMA_NAMES
 
 
 @pytest.mark.parametrize("name", SCHEMA_NAMES)
@@ -182,6 +183,8 @@ def test_closed_lists_are_those_of_the_code() -> None:
     assert decision["severity"]["enum"] == [*Severity, None]
     assert alert["properties"]["type"]["enum"] == list(get_args(AlertType))
     assert decision["kind"]["enum"] == list(get_args(Kind))
+    assert decision["closed_for"]["enum"] == list(CLOSED_FOR)
+    assert alert["properties"]["closed_for"]["enum"] == list(CLOSED_FOR)
     assert observation["properties"]["closed_by"]["enum"] == list(ClosedBy)
     assert errors["mmworker.error.reason"]["enum"] == list(Reason)
     assert types == list(EVENT_TYPES)

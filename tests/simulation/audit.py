@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.simulation.oracle import misplaced
+from tests.simulation.oracle import left_open, misplaced
 from tests.simulation.plan import Plan
 from tests.simulation.reading import Document, Place, Reading, identity, read
 from tests.simulation.run import Run
@@ -39,6 +39,7 @@ def audit(plan: Plan, run: Run, reference: Run) -> list[Finding]:
         *_observations(found, expected),
         *_alerts(found, expected),
         *(Finding("oracle", text) for text in misplaced(plan, expected, run.drained)),
+        *(Finding("silence", text) for text in left_open(plan, expected)),
     ]
 
 

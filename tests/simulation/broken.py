@@ -14,7 +14,7 @@ from tests.simulation.log import LateFuture
 from worker.adapters.memory_groups import Group
 from worker.adapters.memory_log import MemoryLog
 from worker.adapters.memory_ports import MemoryOutbox
-from worker.core import ledger
+from worker.core import ledger, source_pairing
 from worker.core.events import Event
 from worker.core.moment import Late, Outcome
 from worker.core.pairing import Pairing
@@ -193,6 +193,11 @@ def a_drain_leaves_windows_open() -> Broken:
     return patch.object(Pairing, "flush", lambda _: iter(()))
 
 
+def silence_is_not_told() -> Broken:
+    """The last Moment before a silence does not say so."""
+    return patch.object(source_pairing, "last_marked", iter)
+
+
 _ALL: tuple[Callable[[], Broken], ...] = (
     commits_what_is_still_needed,
     moments_under_way_hold_nothing,
@@ -209,6 +214,7 @@ _ALL: tuple[Callable[[], Broken], ...] = (
     all_sources_share_a_front,
     unread_partitions_are_taken_as_read,
     a_drain_leaves_windows_open,
+    silence_is_not_told,
 )
 VARIANTS = {each.__name__: each for each in _ALL}
 SEEDS = 150  # after which a broken rule counts as not noticed

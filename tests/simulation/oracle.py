@@ -1,4 +1,4 @@
-"""A second, much simpler opinion on lateness, from the inputs alone.
+"""A second, much simpler opinion on lateness and on silence, from the inputs alone.
 
 It follows frames and clips without correlation id, and says which are surely late and which surely
 not. It knows nothing of Moments, outputs, or other sources: so it finds what the worker and its
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.simulation.plan import Plan
-from tests.simulation.reading import Place, Reading
+from tests.simulation.reading import Document, Place, Reading
 from worker.core.envelope import EnvelopeRules, parse
 from worker.core.events import Event, Modality
 from worker.core.ports import TopicPartition
@@ -61,6 +61,51 @@ def misplaced(plan: Plan, reading: Reading, drained: Mapping[TopicPartition, int
                 yield f"{place} is {'late' if is_late else 'not late'}, and should not be"
         if not is_late:
             _accept(plan, source, event, now)
+
+
+def left_open(plan: Plan, reading: Reading) -> Iterator[str]:
+    """Yield the alerts that stay open although their source has fallen silent.
+
+    A silence that ends with a Moment which nothing was decoded of, or with one that was complete,
+    closes no window that could tell.
+    """
+    periods, excused = _periods(plan, reading)
+    by_source: dict[str, list[Document]] = defaultdict(list)
+    for one in reading.observations:
+        by_source[one["source"]].append(one)
+    for source, found in by_source.items():
+        alert = None
+        for one, following in zip(found, [*found[1:], None], strict=True):
+            decision, period = one["decision"], periods[one["observation_id"]]
+            if decision["kind"] != "none":
+                alert = None if "closed_for" in decision else decision["alert_id"]
+            is_last = following is None or periods[following["observation_id"]] != period
+            usual = one["closed_by"] == "silence" and (source, period) not in excused
+            if is_last and usual and alert is not None:
+                yield f"alert {alert} of {source} is open after {one['window_start']}"
+
+
+def _periods(plan: Plan, reading: Reading) -> tuple[dict[str, int], set[tuple[str, int]]]:
+    """Number the stretches between the silences of each source.
+
+    Return that of each Observation, and those with events that could not be decoded.
+    """
+    heard: dict[str, int] = {}
+    current: dict[str, int] = defaultdict(int)
+    periods: dict[str, int] = {}
+    undecoded: set[tuple[str, int]] = set()
+    for place, event, now in _events(plan, reading):
+        ends = reading.ends.get(place)
+        if not ends or ends[0] == "late-events":
+            continue
+        before = heard.get(event.source, now)
+        current[event.source] += now - before >= _seconds(plan, "idle_timeout_seconds")
+        heard[event.source] = now
+        if ends[0] == "dead-letters":
+            undecoded.add((event.source, current[event.source]))
+        else:
+            periods[ends[0].removeprefix("observation ")] = current[event.source]
+    return periods, undecoded
 
 
 def _events(plan: Plan, reading: Reading) -> Iterator[tuple[Place, Event, int]]:

@@ -11,7 +11,7 @@ from tests.simulation.log import GROUP, SimLog
 from tests.simulation.stream import TOPICS
 from worker.core.events import Record
 from worker.core.ports import TopicPartition
-from worker.runtime.state_records import Stored
+from worker.runtime.state_records import read_stored
 
 Place = tuple[str, int, int]  # topic, partition, offset
 Document = dict[str, Any]
@@ -82,13 +82,11 @@ def inputs(log: SimLog) -> list[TopicPartition]:
 def held(log: SimLog) -> list[str]:
     """Return what is not in outputs: not committed to its end, or held or carried by a state."""
     found = _uncommitted(log)
-    states = Stored()
-    for record in log.read_all("snapshots"):
-        states.take(record.key or b"", record.value)
-    for name, each in states.sources.items():
-        pairing = each.state.pairing
-        if each.state.held or (pairing is not None and pairing.carried is not None):
-            found.append(f"{name} holds {each.state.held or pairing}")
+    records = log.read_all("snapshots")
+    for each in read_stored((record.key or b"", record.value) for record in records).sources:
+        state, pairing = each.state, each.state.pairing
+        if state.held or (pairing is not None and pairing.carried is not None):
+            found.append(f"{state.source} holds {state.held or pairing}")
     return found
 
 

@@ -18,6 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from worker.adapters.metric_families import Families
+from worker.core.alerts import SUPPRESSIONS
 from worker.core.events import MODALITIES
 from worker.core.policy import Severity
 from worker.errors import Reason
@@ -47,7 +48,6 @@ CACHE_RESULTS = ("hit", "near", "miss", "error", "bypass")
 CACHE_OPERATIONS = ("get", "put")
 EXPERTS = ("visual_embedding", "visual_grid", "audio", "text", "fused")
 ALERT_TYPES = ("open", "update", "close")
-SUPPRESSIONS = ("debounce", "cooldown")
 COMPONENTS = ("redis", "encoder", "memory")
 BUFFERS = (
     *("merge", "pairing", "moments", "decode", "encode", "outputs", "memory"),

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from worker.cli import analyze, config, dead_letters, demo, produce, run, topics
+from worker.cli import (
+    analyze,
+    config,
+    dead_letters,
+    demo,
+    evaluate,
+    feedback,
+    produce,
+    replay,
+    run,
+    topics,
+)
 from worker.errors import FailedRunError, OperatorError
 
 app = typer.Typer(
@@ -23,6 +34,10 @@ app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("produce")(produce.produce)
 app.command("analyze")(analyze.analyze)
+app.command("replay")(replay.replay)
+app.command("feedback")(feedback.feedback)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(evaluate.labels_app, name="labels")
 app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(config.app, name="config")

@@ -11,14 +11,20 @@ from rich.console import Console
 from rich.table import Table
 
 from worker.cli.options import AsJson, ConfigFile, read_config
-from worker.config import config_hash, json_schema, markdown_table, show_rows
+from worker.config import ScoringSettings, config_hash, json_schema, markdown_table, show_rows
 from worker.core.policy import Budget
 
 app = typer.Typer(help="Show, check and describe the configuration.", no_args_is_help=True)
 
 
 @app.command("show")
-def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
+def show(
+    config: ConfigFile = None,
+    cameras: Annotated[
+        int | None, typer.Option(min=1, max=10_000_000, help="Say what so many sources add up to.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Print every setting, its value, and where the value came from; secrets are hidden."""
     loaded = read_config(config)
     rows = show_rows(loaded)
@@ -31,12 +37,22 @@ def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
         table.add_row(*row)
     Console().print(table)
     scoring, pairing = loaded.config.scoring, loaded.config.pairing
-    budget = Budget.of(scoring.false_alarms_per_day, pairing.window_seconds)
+    per_day = scoring.false_alarms_per_day
+    budget = Budget.of(per_day, pairing.window_seconds)
     typer.echo(
-        f"config hash {config_hash(loaded.config)}; a budget of"
-        f" {scoring.false_alarms_per_day:g} false alarms per source and day: a Moment is unusual"
-        f" at p <= {budget.alpha:.2g}"
+        f"config hash {config_hash(loaded.config)}; a budget of {per_day:g} false alarms per source"
+        f" and day: a Moment is unusual at p <= {budget.alpha:.2g}"
     )
+    if cameras is not None:
+        typer.echo(_fleet(cameras, scoring))
+
+
+def _fleet(cameras: int, scoring: ScoringSettings) -> str:
+    per_day = scoring.false_alarms_per_day
+    total = f"{cameras} sources x {per_day:g} = up to {cameras * per_day:.16g} false alarms a day"
+    if not scoring.sources:
+        return total
+    return f"{total}; less or more where an entry of scoring.sources says so"
 
 
 @app.command("check")

@@ -107,8 +107,8 @@ def scope_of(
     selection = Selection(
         reasons=frozenset(map(_reason, reasons)),
         source=source,
-        since=_time("--since", since),
-        until=_time("--until", until),
+        since=time_option("--since", since),
+        until=time_option("--until", until),
     )
     return Scope(kind, topic, selection, partition, from_offset, to_offset, limit)
 
@@ -134,7 +134,8 @@ def _reason(text: str) -> Reason:
         raise OperatorError(f"--reason: no dead letter has {text!r}: {hint}") from None
 
 
-def _time(option: str, text: str | None) -> int | None:
+def time_option(option: str, text: str | None) -> int | None:
+    """Return microseconds since the epoch, None where nothing was given. Raises OperatorError."""
     try:
         return None if text is None else rfc3339.parse(text)
     except (ValueError, OverflowError):

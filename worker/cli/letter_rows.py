@@ -9,17 +9,16 @@ from hashlib import sha256
 from itertools import islice
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.cli.consoles import table_console
 from worker.core import rfc3339
 from worker.core.redrive import counts_text
 from worker.core.set_aside import SetAside
 from worker.media.recognise import as_text, recognise
 
 _PAGE = 500  # rows of a table, which has to know all of them before it is printed
-_PIPE_WIDTH = 240  # characters of a line where there is no terminal
 _MAX_SHOWN_CHARS = 16_384
 _COLUMNS = ("at", "set aside", "source", "reason", "original", "attempts", "bytes", "message")
 
@@ -31,9 +30,7 @@ def where(found: SetAside) -> str:
 
 def print_tables(found: Iterable[SetAside]) -> None:
     """Print tables of bounded length to stdout."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PIPE_WIDTH)
+    console = table_console()
     rows = iter(found)
     while page := list(islice((_cells(each) for each in rows), _PAGE)):
         table = Table(*_COLUMNS, box=box.SIMPLE_HEAD)

@@ -1,5 +1,6 @@
 """The configuration: read once, validated, frozen; each module receives only its section."""
 
+from worker.config.alerting import MaintenanceSettings, SourceSettings
 from worker.config.analysis import (
     LimitSettings,
     ModalityName,
@@ -17,7 +18,7 @@ from worker.config.services import (
     RedisSettings,
     TopicSettings,
 )
-from worker.config.show import config_hash, json_schema, markdown_table, show_rows
+from worker.config.show import config_hash, json_schema, markdown_table, meaning, show_rows
 
 __all__ = [
     "Config",
@@ -26,16 +27,19 @@ __all__ = [
     "LimitSettings",
     "Loaded",
     "LogSettings",
+    "MaintenanceSettings",
     "ModalityName",
     "ModelSettings",
     "PairingSettings",
     "RedisSettings",
     "ScoringSettings",
+    "SourceSettings",
     "TopicSettings",
     "config_hash",
     "json_schema",
     "load",
     "markdown_table",
+    "meaning",
     "read_secret",
     "redact_url",
     "show_rows",

@@ -2,46 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from worker.config.model import Config
 
+Within = tuple[int | str, ...]  # where in a setting that is a list of sections
 
-def allowed(key: str) -> str:
+
+def allowed(key: str, within: Within = ()) -> str:
     """Return what a value of this key must be, as the words after "must be".
 
     >>> allowed("scoring.calibration_moments")
     'a whole number from 20 to 100000'
+    >>> allowed("scoring.sources", (0, "schedule"))
+    'a text such as 22:00-06:00'
     """
-    schema = Config.model_json_schema(by_alias=True)
-    if "." not in key:
-        return "a section of fields"
-    section, field = key.split(".")
-    definition = schema["properties"][section]["$ref"].rpartition("/")[2]
-    return _words(schema["$defs"][definition]["properties"][field])
+    return "a section of fields" if "." not in key else _words(_schema_of(key, within))
+
+
+def fields_of(key: str, within: Within) -> list[str]:
+    """Return the fields that a section within a setting has.
+
+    >>> fields_of("scoring.sources", (0, "maintenance", 0))
+    ['begin', 'end']
+    """
+    return list(_schema_of(key, within)["properties"])
+
+
+def path_text(within: Within) -> str:
+    """Return where it is as text.
+
+    >>> path_text((0, "maintenance", 1, "begin"))
+    '[0].maintenance[1].begin'
+    """
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in within)
+
+
+def _schema_of(key: str, within: Within) -> Mapping[str, Any]:
+    whole = Config.model_json_schema(by_alias=True)
+
+    def resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        reference = schema.get("$ref")
+        return schema if reference is None else whole["$defs"][reference.rpartition("/")[2]]
+
+    found: Mapping[str, Any] = whole
+    for part in (*key.split("."), *within):
+        inner = found["items"] if isinstance(part, int) else found["properties"][part]
+        found = resolved(inner)
+    return found
 
 
 def _words(schema: Mapping[str, Any]) -> str:
     if "anyOf" in schema:
-        words = [_words(each) for each in schema["anyOf"] if each.get("type") != "null"]
+        shown = {name: schema[name] for name in ("examples",) if name in schema}
+        words = [_words(each | shown) for each in schema["anyOf"] if each.get("type") != "null"]
         return " or ".join(words)
     if "const" in schema or "enum" in schema:
         return _choice(schema)
-    match schema["type"]:
-        case "integer":
-            return "a whole number" + _bounds(schema)
-        case "number":
-            return "a number" + _bounds(schema)
-        case "array":
-            return "a list of at least one of " + ", ".join(schema["items"]["enum"])
-    return "a text" + _form(schema)
+    return _WORDS[schema["type"]](schema)
 
 
 def _choice(schema: Mapping[str, Any]) -> str:
     if "const" in schema:
         return str(schema["const"])
     return "one of " + ", ".join(value or "''" for value in schema["enum"])
+
+
+def _list(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema["items"]:
+        return "a list of at least one of " + ", ".join(schema["items"]["enum"])
+    return f"a list of at most {schema['maxItems']} sections"
 
 
 def _bounds(schema: Mapping[str, Any]) -> str:
@@ -56,3 +87,13 @@ def _form(schema: Mapping[str, Any]) -> str:
     if "maxLength" in schema:
         return f" of {schema.get('minLength', 0)} to {schema['maxLength']} characters"
     return ""
+
+
+_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "integer": lambda schema: "a whole number" + _bounds(schema),
+    "number": lambda schema: "a number" + _bounds(schema),
+    "string": lambda schema: "a text" + _form(schema),
+    "boolean": lambda _: "true or false",
+    "array": _list,
+    "object": lambda schema: "a section with " + ", ".join(schema["properties"]),
+}

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from worker.config.alerting import SourceSettings
 from worker.config.base import DAY, MIB, AutoCount, Section
 
 ModalityName = Literal["frame", "caption", "audio"]
@@ -102,6 +103,11 @@ class ScoringSettings(Section):
     )
     seed: int = Field(
         default=0, ge=0, le=2**32 - 1, description="seed of all that is drawn at random"
+    )
+    sources: tuple[SourceSettings, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="what is otherwise for some sources; the first entry that matches one holds",
     )
 
 

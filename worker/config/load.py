@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from worker.config.allowed import allowed
+from worker.config.allowed import Within, allowed, fields_of, path_text
 from worker.config.model import Config, Loaded, known_fields
 from worker.config.sources import Setting, from_command_line, from_environment, from_file
 from worker.errors import OperatorError
@@ -62,19 +62,28 @@ def _sentence(errors: list[ErrorDetails], settings: Mapping[str, Setting]) -> st
     """One problem per key: a union reports one for each of its members."""
     problems: dict[str, str] = {}
     for error in errors:
-        key = ".".join(str(part) for part in error["loc"][:2])
-        problems.setdefault(key, _problem(key, error, settings))
+        key, within = ".".join(str(part) for part in error["loc"][:2]), _within(error)
+        problems.setdefault(key + path_text(within), _problem(key, within, error, settings))
     told = list(problems.values())[:_MAX_PROBLEMS]
     more = len(problems) - len(told)
     return "; ".join(told) + (f"; and {more} more" if more else "")
 
 
-def _problem(key: str, error: ErrorDetails, settings: Mapping[str, Setting]) -> str:
-    origin = _origin(key, settings)
-    prefix = f"{key} ({origin}) " if key in settings else f"{key or 'settings'} ({origin}): "
+def _problem(key: str, within: Within, error: ErrorDetails, settings: Mapping[str, Setting]) -> str:
+    place, origin = key + path_text(within), _origin(key, settings)
+    prefix = f"{place} ({origin}) " if key in settings else f"{place or 'settings'} ({origin}): "
     if error["type"] == "value_error":
         return prefix + str(error["ctx"]["error"])
-    return f"{prefix}must be {allowed(key)}{_quoted(key, settings)}"
+    if error["type"] == "extra_forbidden" and within:
+        return f"{prefix}is not known: there are {', '.join(fields_of(key, within[:-1]))}"
+    value = error["input"] if within else settings[key].value
+    return f"{prefix}must be {allowed(key, within)}{_quoted(key, value)}"
+
+
+def _within(error: ErrorDetails) -> Within:
+    """Return where in a list of sections the problem is; unions have names of their own there."""
+    rest = error["loc"][2:]
+    return rest if rest and isinstance(rest[0], int) else ()
 
 
 def _origin(key: str, settings: Mapping[str, Setting]) -> str:
@@ -85,9 +94,8 @@ def _origin(key: str, settings: Mapping[str, Setting]) -> str:
     return ", ".join(dict.fromkeys(within))
 
 
-def _quoted(key: str, settings: Mapping[str, Setting]) -> str:
+def _quoted(key: str, value: Any) -> str:
     if key in _SECRET_KEYS:
         return ""
-    value: Any = settings[key].value
     text = repr(value)
     return f", not {text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + '...'}"

@@ -10,7 +10,7 @@ from pydantic import model_validator
 from pydantic.fields import FieldInfo
 
 from worker.config.analysis import LimitSettings, ModelSettings, PairingSettings, ScoringSettings
-from worker.config.base import Section
+from worker.config.base import DAY, Section
 from worker.config.services import (
     HttpSettings,
     KafkaSettings,
@@ -39,7 +39,22 @@ class Config(Section):
             raise ValueError(
                 "pairing.max_buffered_bytes must hold limits.max_record_bytes at least"
             )
+        self._check_budgets()
         return self
+
+    def _check_budgets(self) -> None:
+        moments = DAY / self.pairing.window_seconds
+        budgets = {"scoring.false_alarms_per_day": self.scoring.false_alarms_per_day} | {
+            f"scoring.sources: false_alarms_per_day of {each.match!r}": each.false_alarms_per_day
+            for each in self.scoring.sources
+            if each.false_alarms_per_day is not None
+        }
+        for key, budget in budgets.items():
+            if budget > moments:
+                raise ValueError(
+                    f"{key} must be at most {moments:.16g}, the Moments of a day of one source"
+                    f" with pairing.window_seconds {self.pairing.window_seconds:g}"
+                )
 
 
 @dataclass(frozen=True, slots=True)

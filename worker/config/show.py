@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from worker.config.model import Config, Loaded, known_fields
@@ -26,15 +27,19 @@ def values(config: Config) -> dict[str, object]:
     }
 
 
-def config_hash(config: Config) -> str:
-    """Return 12 hexadecimal digits of SHA-256 over all settings that change meaning."""
-    meaning = {
+def meaning(config: Config) -> dict[str, object]:
+    """Return the settings that change what a record comes to mean, by `section.field`."""
+    return {
         key: value
         for key, value in values(config).items()
         if (key.partition(".")[0] in _MEANING and key not in _SPEED_ONLY)
         or key == "kafka.partitioner"  # decides which records are dead letters
     }
-    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+
+
+def config_hash(config: Config) -> str:
+    """Return 12 hexadecimal digits of SHA-256 over all settings that change meaning."""
+    text = json.dumps(meaning(config), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARS]
 
 
@@ -64,8 +69,15 @@ def _text(key: str, value: object) -> str:
     if value is None:
         return "auto" if key in {"models.batch_size", "models.threads"} else ""
     if isinstance(value, list):
-        return f"[{', '.join(value)}]"
+        return f"[{', '.join(_item(each) for each in value)}]"
     return f"{value:.16g}" if isinstance(value, float) else str(value)
+
+
+def _item(item: object) -> str:
+    """Return an item of a list; of a section what is set in it."""
+    if isinstance(item, Mapping):
+        return json.dumps({key: value for key, value in item.items() if value is not None})
+    return str(item)
 
 
 def _cell(text: str) -> str:

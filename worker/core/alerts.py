@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 from worker.core.policy import Budget, Severity
+from worker.core.quiet import QuietTimes, Rest
 
 DEBOUNCE_OF = 3  # an alert opens when two of so many Moments in a row are unusual
 DEBOUNCE_NEEDS = 2
@@ -14,17 +15,25 @@ NEAR = 10.0  # times alpha: an open alert stays open below it,
 CALM = 0.5  # but not above this p-value, where a large alpha would never let one close
 
 Kind = Literal["none", "open", "update", "close"]
+ClosedFor = Literal["calm", "silence", "budget", "mute", "maintenance", "schedule"]
+Suppression = Literal["debounce", "cooldown", "mute", "maintenance", "schedule"]
+CLOSED_FOR: tuple[ClosedFor, ...] = get_args(ClosedFor)
+SUPPRESSIONS: tuple[Suppression, ...] = get_args(Suppression)
 RULE = "anomaly"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What an alert decision looks at. `p_value` is None where the source is still warming up."""
+    """What an alert decision looks at. `p_value` is None where the source is still warming up.
+
+    `silent_after`: the source falls silent with this Moment, the last one until it speaks again.
+    """
 
     start: int
     end: int
     p_value: float | None
     reasons: tuple[str, ...]
+    silent_after: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,11 @@ class OpenAlert:
     p_value: float
     calm: int = 0  # Moments in a row that were not near the threshold
 
+    @property
+    def following(self) -> OpenAlert:
+        """The same alert, as its next message has it."""
+        return replace(self, sequence=self.sequence + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
@@ -50,11 +64,16 @@ class AlertState:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Nothing, or what to say about the alert; `suppressed` names why none was opened."""
+    """Nothing, or what to say about the alert; `suppressed` names why none was opened.
+
+    `closed_for` is why the alert ends with this Moment, with `close`, or with `open` where the
+    Moment is the source's last: then an opening and a close are said at once.
+    """
 
     kind: Kind
     alert: OpenAlert | None = None
-    suppressed: str | None = None
+    suppressed: Suppression | None = None
+    closed_for: ClosedFor | None = None
 
 
 NOTHING = Decision("none")
@@ -62,21 +81,37 @@ NOTHING = Decision("none")
 
 @dataclass(frozen=True, slots=True)
 class AlertPolicy:
-    """The rules of all sources; `cooldown` in microseconds after a close."""
+    """The rules of a source; `cooldown` in microseconds after a close."""
 
     budget: Budget
     cooldown: int
+    quiet: QuietTimes = field(default_factory=QuietTimes)
 
     def decide(self, state: AlertState, finding: Finding) -> tuple[AlertState, Decision]:
         """Return the next state and what to say. Moments of a source come in time order."""
+        rest = self.quiet.why(finding.start)
+        if state.alert is not None and (closed_for := rest or self._without_budget()):
+            return self._close(state.alert, finding, closed_for)
+        after, decision = self._judge(state, finding, rest)
+        if after.alert is None or not finding.silent_after:
+            return after, decision
+        quiet, close = self._close(after.alert, finding, "silence")
+        return quiet, replace(decision, closed_for="silence") if decision.kind == "open" else close
+
+    def _judge(
+        self, state: AlertState, finding: Finding, rest: Rest | None
+    ) -> tuple[AlertState, Decision]:
         if finding.p_value is None:
             return state, NOTHING
         if state.alert is not None:
             return self._follow(state, state.alert, finding, finding.p_value)
-        return self._watch(state, finding, finding.p_value)
+        return self._watch(state, finding, finding.p_value, rest)
+
+    def _without_budget(self) -> ClosedFor | None:
+        return None if self.budget.alpha else "budget"
 
     def _watch(
-        self, state: AlertState, finding: Finding, p_value: float
+        self, state: AlertState, finding: Finding, p_value: float, rest: Rest | None
     ) -> tuple[AlertState, Decision]:
         recent = (*state.recent, finding)[-DEBOUNCE_OF:]
         watching = replace(state, recent=recent)
@@ -85,6 +120,8 @@ class AlertPolicy:
         unusual = [f for f in recent if f.p_value is not None and self.budget.exceeds(f.p_value)]
         if len(unusual) < DEBOUNCE_NEEDS and not self.budget.is_certain(p_value):
             return watching, Decision("none", suppressed="debounce")
+        if rest is not None:
+            return watching, Decision("none", suppressed=rest)
         if finding.start < state.quiet_until:
             return watching, Decision("none", suppressed="cooldown")
         strongest = min(f.p_value for f in unusual if f.p_value is not None)
@@ -105,19 +142,29 @@ class AlertPolicy:
             calm = replace(alert, calm=alert.calm + 1)
             if calm.calm < CLOSE_AFTER:
                 return replace(state, alert=calm), NOTHING
-            closed = replace(calm, sequence=alert.sequence + 1)
-            quiet_until = finding.end + self.cooldown
-            return AlertState(quiet_until=quiet_until), Decision("close", closed)
-        reasons = alert.reasons
+            return self._close(calm, finding, "calm")
+        stronger = replace(alert, p_value=min(alert.p_value, p_value), calm=0)
         if self.budget.exceeds(p_value):
-            reasons = _union(alert.reasons, finding.reasons)
-        severity = max(alert.severity, self.budget.severity(p_value), key=lambda s: s.rank)
-        strongest = min(alert.p_value, p_value)
-        stronger = replace(alert, severity=severity, reasons=reasons, p_value=strongest, calm=0)
-        if (severity, reasons) == (alert.severity, alert.reasons):
+            stronger = self._grown(stronger, finding)
+        if (stronger.severity, stronger.reasons) == (alert.severity, alert.reasons):
             return replace(state, alert=stronger), NOTHING
-        updated = replace(stronger, sequence=alert.sequence + 1)
+        updated = stronger.following
         return replace(state, alert=updated), Decision("update", updated)
+
+    def _grown(self, alert: OpenAlert, finding: Finding) -> OpenAlert:
+        """Return the alert after one more unusual Moment; its severity never falls."""
+        severity = self.budget.severity(alert.p_value, finding.end - alert.start)
+        return replace(
+            alert,
+            severity=max(alert.severity, severity, key=lambda each: each.rank),
+            reasons=_union(alert.reasons, finding.reasons),
+        )
+
+    def _close(
+        self, alert: OpenAlert, finding: Finding, why: ClosedFor
+    ) -> tuple[AlertState, Decision]:
+        quiet = AlertState(quiet_until=finding.end + self.cooldown)
+        return quiet, Decision("close", alert.following, closed_for=why)
 
 
 def _union(*groups: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -21,7 +22,8 @@ class Moment:
     """The events of one source in one window `[start, end)`, or with one correlation id.
 
     `events` are in event-time order; `carried` is an earlier caption that still holds. One that
-    `amends` an earlier Moment is an event that was set aside and sent again.
+    `amends` an earlier Moment is an event that was set aside and sent again. `silent_after`: the
+    source fell silent with it, so it is the last one until the source speaks again.
     """
 
     source: str
@@ -32,6 +34,7 @@ class Moment:
     carried: Event | None = None
     correlation_id: str | None = None
     amends: bool = False
+    silent_after: bool = False
 
     def of(self, modality: Modality) -> tuple[Event, ...]:
         """Return the events of one modality that fell into this Moment, oldest first."""
@@ -114,3 +117,13 @@ class Forgotten:
 
 
 Outcome = Closed | Late | Duplicate | Released | Forgotten
+
+
+def last_marked(outcomes: list[Outcome]) -> Iterator[Outcome]:
+    """Yield what a silence causes, and let the last Moment say that none follows."""
+    last = max((n for n, each in enumerate(outcomes) if isinstance(each, Closed)), default=None)
+    for number, outcome in enumerate(outcomes):
+        if number == last and isinstance(outcome, Closed):
+            yield replace(outcome, moment=replace(outcome.moment, silent_after=True))
+        else:
+            yield outcome

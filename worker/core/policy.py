@@ -9,6 +9,7 @@ from enum import StrEnum
 DAY_SECONDS = 86_400
 SCORE_DECADES = 10  # score 1 stands for p <= 1e-10
 CERTAIN = 1e-2  # of alpha: so unlikely that an alert does not wait for a second Moment
+PERSISTENT = (60_000_000, 600_000_000)  # microseconds: who stays unusual for so long is worse
 
 
 class Severity(StrEnum):
@@ -60,6 +61,14 @@ class Budget:
         """The threshold on the scale of the score."""
         return score_of(self.alpha)
 
+    def allowance(self, moments: int) -> float:
+        """Return the false alarms that so many Moments may give: what `of` spread over a day.
+
+        >>> round(Budget.of(2, 1).allowance(DAY_SECONDS), 6)
+        2.0
+        """
+        return self.alpha * moments * (0.5 + CERTAIN)
+
     def exceeds(self, p_value: float) -> bool:
         """Tell whether the Moment is unusual."""
         return self.alpha > 0 and p_value <= self.alpha
@@ -68,14 +77,18 @@ class Budget:
         """Tell whether one Moment alone is enough for an alert."""
         return self.exceeds(p_value) and p_value <= self.alpha * CERTAIN
 
-    def severity(self, p_value: float) -> Severity:
-        """Return the severity: one step for each factor of 100 below alpha.
+    def severity(self, p_value: float, lasted: int = 0) -> Severity:
+        """Return the severity: a step for each factor of 100 below alpha, and for persistence.
+
+        `lasted` is how long an alert has been unusual, in microseconds of event time.
 
         >>> [str(Budget(1e-4).severity(p)) for p in (1e-4, 1e-6, 1e-8, 0)]
         ['low', 'medium', 'high', 'critical']
+        >>> [str(Budget(1e-4).severity(1e-4, lasted)) for lasted in PERSISTENT]
+        ['medium', 'high']
         """
         if p_value <= 0:
             return Severity.CRITICAL
         decades = math.log10(self.alpha) - math.log10(p_value)
-        steps = math.floor(decades / 2 + 1e-9)
-        return list(Severity)[min(max(steps, 0), len(Severity) - 1)]
+        steps = max(0, math.floor(decades / 2 + 1e-9)) + sum(lasted >= each for each in PERSISTENT)
+        return list(Severity)[min(steps, len(Severity) - 1)]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from worker.core.events import Event, Modality
-from worker.core.moment import Closed, ClosedBy, Late, Moment, Outcome, Released
+from worker.core.moment import Closed, ClosedBy, Late, Moment, Outcome, Released, last_marked
 from worker.core.source_state import Kept, PairingState, Place, place_of
 
 MAX_CLOSED_CORRELATIONS = 1024  # remembered per source, so that their stragglers are late
@@ -107,7 +107,7 @@ class SourcePairing:
 
     def silence(self) -> Iterator[Outcome]:
         """Close everything that is open: nothing has come for too long."""
-        yield from self._close_until(None, True, ClosedBy.SILENCE)
+        yield from last_marked(list(self._close_until(None, True, ClosedBy.SILENCE)))
         for caption in self._pending:
             self._open.discard(caption.identity)
             yield Late(caption, self._reached(caption))

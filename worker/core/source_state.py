@@ -63,6 +63,7 @@ class UnsettledMoment:
     carried: Kept | None
     correlation_id: str | None
     amends: bool
+    silent_after: bool = False  # which records of before this field do not have
 
 
 @dataclass(frozen=True, slots=True)

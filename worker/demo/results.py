@@ -28,7 +28,7 @@ from worker.report.build import (
 )
 from worker.report.model import LabelSpan, Report
 from worker.report.write import write_report
-from worker.runtime.assemble import budget
+from worker.runtime.policies import alert_policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def _run(config: Config, played: Played, story: Story) -> Run:
     return Run(
         observations=observations,
         alerts=alerts,
-        threshold=budget(config).threshold,
+        policies=alert_policies(config),
         window_seconds=config.pairing.window_seconds,
         counts=tally.counts(),
         rates={

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.core.alert_policies import AlertPolicies
 from worker.core.events import Modality
 from worker.core.messages import Alert, InputRef, Observation
 from worker.core.rfc3339 import MICROSECONDS
@@ -31,12 +32,16 @@ class Run:
 
     observations: tuple[Observation, ...]
     alerts: tuple[Alert, ...]
-    threshold: float
+    policies: AlertPolicies
     window_seconds: float
     counts: Mapping[str, int]
     rates: Mapping[str, float]
     stage_seconds: Mapping[str, float]
     labels: Mapping[str, tuple[LabelSpan, ...]] | None = None  # by source; None: nobody labelled
+
+    def threshold(self, source: str) -> float:
+        """Return the score from which a Moment of the source is unusual."""
+        return self.policies.of(source).budget.threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,9 @@ def _camera_line(
         for life in found
         if life.opening.source == source
     ]
-    return CameraLine(source, tuple(map(_point, windows)), run.threshold, tuple(spans), labels)
+    return CameraLine(
+        source, tuple(map(_point, windows)), run.threshold(source), tuple(spans), labels
+    )
 
 
 def _point(row: Observation) -> Point:
@@ -172,7 +179,7 @@ def _story(
         reasons=life.reasons,
         score=assessment.score or 0.0,
         p_value=p_value,
-        threshold=run.threshold,
+        threshold=life.opening.threshold,
         contributions=assessment.contributions,
         experts=experts,
         sentence=explain(

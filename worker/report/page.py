@@ -6,6 +6,7 @@ import base64
 import hashlib
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
@@ -24,7 +25,7 @@ def render(report: Report) -> str:
     """Return the page. All text of the report is escaped; the page's policy refuses any request."""
     stories = stories_of(report)
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -32,8 +33,8 @@ def render(report: Report) -> str:
             scene=scene_of(report, stories),
             stories=stories,
             names=words.cameras(camera.source for camera in report.cameras),
-            css=Markup(_asset("report.css")),  # noqa: S704 - our own files, not input
-            js=Markup(_asset("report.js")),  # noqa: S704
+            css=stylesheet(),
+            js=Markup(_asset("report.js")),  # noqa: S704 - our own file, not input
             policy=policy(),
         )
     )
@@ -49,6 +50,11 @@ def policy() -> str:
     )
 
 
+def stylesheet() -> Markup:
+    """Return the style of all pages, which `policy` allows."""
+    return Markup(_asset("report.css"))  # noqa: S704 - our own file, not input
+
+
 @cache
 def _asset(name: str) -> str:
     return (_TEMPLATES / name).read_text("utf-8")
@@ -60,9 +66,10 @@ def _digest(content: str) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment(templates: Path = Path(str(_TEMPLATES))) -> jinja2.Environment:
+    """Return what renders the templates of a directory, with the filters of all pages."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("worker.report", "templates"),
+        loader=jinja2.FileSystemLoader(templates),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -24,8 +24,8 @@ def write_report(report: Report, directory: Path) -> None:
     timeline = timeline_png(report)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _replace(directory / REPORT, page)
-        _replace(directory / TIMELINE, timeline)
+        replace_file(directory / REPORT, page)
+        replace_file(directory / TIMELINE, timeline)
     except OSError as error:
         raise OperatorError(
             f"The report cannot be written to {directory} ({error.strerror}): "
@@ -33,7 +33,8 @@ def write_report(report: Report, directory: Path) -> None:
         ) from error
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file of which readers see all or nothing. Raises OSError."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         aside.write_bytes(content)

@@ -7,12 +7,10 @@ import socket
 from collections.abc import Mapping
 
 from worker.config import Config, config_hash
-from worker.core.alerts import AlertPolicy
 from worker.core.checkpoint import Meaning
 from worker.core.dead_letter_limit import DeadLetterRules
 from worker.core.envelope import EnvelopeRules
 from worker.core.events import Modality
-from worker.core.policy import Budget
 from worker.core.rfc3339 import seconds
 from worker.core.source_pairing import PairingRules
 from worker.errors import OperatorError
@@ -22,10 +20,10 @@ from worker.models.base import Encoder
 from worker.models.settings import ModelSettings
 from worker.pipeline import Pipeline
 from worker.runtime.compose import Composer, OutputTopics
+from worker.runtime.policies import alert_policies, scoring_rules
 from worker.runtime.recovery import RecoveryRules
 from worker.runtime.rules import ShardRules, WorkerRules
 from worker.runtime.topics import topic_of_modality
-from worker.scoring.scorer import ScoringRules
 
 
 def build_encoders(config: Config) -> dict[Modality, Encoder]:
@@ -65,15 +63,11 @@ def decode_threads(config: Config) -> int:
     return config.models.threads or os.cpu_count() or 1
 
 
-def budget(config: Config) -> Budget:
-    """Return the threshold that follows from the false-alarm budget."""
-    return Budget.of(config.scoring.false_alarms_per_day, config.pairing.window_seconds)
-
-
 def worker_rules(
     config: Config, pipeline: Pipeline, partitions: int, topic_ids: Mapping[str, str]
 ) -> WorkerRules:
     """Return what a worker is set to; the input topics have `partitions` and these ids."""
+    policies = alert_policies(config)
     topics = OutputTopics(
         alerts=config.topics.alerts,
         observations=config.topics.observations,
@@ -84,7 +78,7 @@ def worker_rules(
     shard = ShardRules(
         envelope=_envelope(config, partitions),
         pairing=_pairing(config),
-        alerts=AlertPolicy(budget(config), seconds(config.scoring.cooldown_seconds)),
+        alerts=policies,
         topics=topics,
         max_dead_letter_bytes=config.limits.max_record_bytes,
         worker=f"{socket.gethostname()}-{os.getpid()}",
@@ -95,11 +89,11 @@ def worker_rules(
         group=config.kafka.group_id,
         snapshots=topics.snapshots,
         observations=topics.observations,
-        scoring=_scoring(config, pipeline),
+        scoring=scoring_rules(config, pipeline.encoders[Modality.CAPTION].dim),
         meaning=shard.meaning,
         topic_ids=topic_ids,
     )
-    composer = Composer(topics, pipeline.digest, config_hash(config), budget(config))
+    composer = Composer(topics, pipeline.digest, config_hash(config), policies)
     limits = config.limits
     return WorkerRules(
         shard=shard,
@@ -110,15 +104,6 @@ def worker_rules(
         dead_letters=DeadLetterRules(
             limits.max_dead_letters_in_a_row, limits.max_dead_letter_ratio
         ),
-    )
-
-
-def _scoring(config: Config, pipeline: Pipeline) -> ScoringRules:
-    return ScoringRules(
-        calibration_moments=config.scoring.calibration_moments,
-        seed=config.scoring.seed,
-        alpha=budget(config).alpha,
-        text_dim=pipeline.encoders[Modality.CAPTION].dim,
     )
 
 

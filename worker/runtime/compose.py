@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from worker.core.alerts import RULE, Decision, OpenAlert
+from worker.core.alert_policies import AlertPolicies
+from worker.core.alerts import RULE, ClosedFor, Decision, OpenAlert
 from worker.core.events import Event
 from worker.core.messages import (
     Alert,
-    DecisionRecord,
+    AlertType,
     Evidence,
     InputRef,
     Modalities,
@@ -23,9 +25,9 @@ from worker.core.messages import (
 )
 from worker.core.messages.vectors import Float16Array
 from worker.core.moment import Moment
-from worker.core.policy import Budget
 from worker.core.ports import Output
 from worker.pipeline import Embedded
+from worker.runtime.decider import decision_record
 from worker.scoring.scorer import Scored
 
 
@@ -47,12 +49,12 @@ class Composer:
     topics: OutputTopics
     model: str
     config_hash: str
-    budget: Budget
+    policies: AlertPolicies
 
     def compose(
         self, embedded: Embedded, scored: Scored, decision: Decision, number: int
-    ) -> tuple[list[Output], Alert | None]:
-        """Return the records to append, the observation first, and the alert message if any.
+    ) -> tuple[list[Output], tuple[Alert, ...]]:
+        """Return the records to append, the observation first, and the alert messages if any.
 
         The observation goes where its inputs are: whoever owns them looks for it there.
         """
@@ -68,13 +70,13 @@ class Composer:
         index = observation.inputs[0].partition
         value = to_json(observation)
         outputs = [Output(self.topics.observations, key, value, headers, index)]
-        alert = self._alert(observation, decision)
-        if alert is not None:
+        alerts = tuple(self._alert(observation, *said) for said in _messages(decision))
+        for alert in alerts:
             headers = output_headers(
                 "alert", alert.message_id, alert.source, alert.window_end, alert.traceparent
             )
             outputs.append(Output(self.topics.alerts, key, to_json(alert), headers))
-        return outputs, alert
+        return outputs, alerts
 
     def _observation(
         self, embedded: Embedded, scored: Scored, decision: Decision, number: int
@@ -90,7 +92,7 @@ class Composer:
             embedding=_finite(embedded.fused),
             features={n: v for n, v in embedded.features.items() if n not in scored.skipped},
             assessment=scored.assessment,
-            decision=_decision_record(moment.source, decision),
+            decision=decision_record(moment.source, decision),
             inputs=_inputs(moment),
             model=self.model,
             closed_by=moment.closed_by,
@@ -100,24 +102,29 @@ class Composer:
             number=number,
             raw_scores=scored.raw,
             amends=usual if moment.amends else None,
+            silent_after=moment.silent_after,
         )
 
-    def _alert(self, observation: Observation, decision: Decision) -> Alert | None:
-        if decision.alert is None or decision.kind == "none":
-            return None
+    def _alert(
+        self,
+        observation: Observation,
+        kind: AlertType,
+        alert: OpenAlert,
+        closed_for: ClosedFor | None,
+    ) -> Alert:
         assessment = observation.assessment
         return Alert(
-            alert_id=_alert_id(observation.source, decision.alert),
-            sequence=decision.alert.sequence,
-            type=decision.kind,
+            alert_id=alert_id(observation.source, RULE, alert.start),
+            sequence=alert.sequence,
+            type=kind,
             source=observation.source,
             window_start=observation.window_start,
             window_end=observation.window_end,
-            severity=decision.alert.severity,
-            reasons=decision.alert.reasons,
+            severity=alert.severity,
+            reasons=alert.reasons,
             score=assessment.score or 0.0,
             p_value=assessment.p_value,
-            threshold=self.budget.threshold,
+            threshold=self.policies.of(observation.source).budget.threshold,
             modalities=observation.modalities,
             contributions=assessment.contributions,
             consistency=assessment.consistency,
@@ -130,7 +137,20 @@ class Composer:
             inputs=observation.inputs,
             degraded=observation.degraded,
             traceparent=observation.traceparent,
+            closed_for=closed_for,
         )
+
+
+def _messages(decision: Decision) -> Iterator[tuple[AlertType, OpenAlert, ClosedFor | None]]:
+    """Yield what is said about the alert: one message, or an opening and a close at once."""
+    alert = decision.alert
+    match decision.kind:
+        case "open" | "update" if alert is not None:
+            yield decision.kind, alert, None
+            if decision.closed_for is not None:
+                yield "close", alert.following, decision.closed_for
+        case "close" if alert is not None:
+            yield "close", alert, decision.closed_for
 
 
 def _amendment_id(amended: str, moment: Moment) -> str:
@@ -142,17 +162,6 @@ def _amendment_id(amended: str, moment: Moment) -> str:
 def _finite(vector: Float16Array) -> Float16Array:
     """Return the vector, or one without elements where it is no vector."""
     return vector if np.isfinite(vector).all() else np.zeros(0, np.float16)
-
-
-def _decision_record(source: str, decision: Decision) -> DecisionRecord:
-    alert = decision.alert
-    if alert is None:
-        return DecisionRecord("none", (), None, None)
-    return DecisionRecord(decision.kind, alert.reasons, alert.severity, _alert_id(source, alert))
-
-
-def _alert_id(source: str, alert: OpenAlert) -> str:
-    return alert_id(source, RULE, alert.start)
 
 
 def _inputs(moment: Moment) -> tuple[InputRef, ...]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from worker.core.alerts import NOTHING, AlertPolicy, AlertState, Decision, Finding
+from worker.core.alert_policies import AlertPolicies
+from worker.core.alerts import AlertState, Decision
 from worker.core.messages import Alert
 from worker.core.moment import Moment
 from worker.core.ports import Output
 from worker.core.source_state import LearnedFrom, SourceState
 from worker.pipeline import Embedded
 from worker.runtime.compose import Composer
+from worker.runtime.decider import Decider, Seen
 from worker.scoring.scorer import Scored, Scorer, ScorerState
 from worker.scoring.state import State
-
-MAX_ALERT_STATES = 10_000  # sources whose alerts are remembered, the last ones decided about
-CALM = AlertState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Settled:
     moment: Moment
     scored: Scored
     decision: Decision
-    alert: Alert | None
+    alerts: tuple[Alert, ...]
     outputs: tuple[Output, ...]
 
 
@@ -36,30 +34,33 @@ class Judge:
 
     def __init__(
         self,
-        policy: AlertPolicy,
+        policies: AlertPolicies,
         composer: Composer,
         scorer: Scorer,
         states: Iterable[SourceState],
     ) -> None:
-        self._policy = policy
         self._composer = composer
         self._scorer = scorer
         known = [state for state in states if state.alert is not None]
         by_age = sorted(known, key=lambda state: 0 if state.learned is None else state.learned.last)
-        self._alerts = OrderedDict((state.source, state.alert or CALM) for state in by_age)
+        alerts = {state.source: state.alert for state in by_age if state.alert is not None}
+        self._decider = Decider(policies, scorer, alerts)
 
     def judge(self, embedded: Embedded) -> Settled:
         """Judge one Moment, after all that closed before it."""
-        moment, carried = embedded.moment, bool(embedded.moment.carried_modalities)
-        scored = self._scorer.score(moment.source, embedded.features, moment.start, carried=carried)
-        decision = NOTHING
-        if not moment.amends:
-            decision = self._decide(moment, scored)
-            self._scorer.learn(
-                moment.source, embedded.features, moment.start, scored, carried=carried
-            )
-        outputs, alert = self._composer.compose(embedded, scored, decision, self.moments)
-        return Settled(moment, scored, decision, alert, tuple(outputs))
+        moment = embedded.moment
+        seen = Seen(
+            source=moment.source,
+            start=moment.start,
+            end=moment.end,
+            features=embedded.features,
+            has_carried=bool(moment.carried_modalities),
+            amends=moment.amends,
+            silent_after=moment.silent_after,
+        )
+        scored, decision = self._decider.decide(seen)
+        outputs, alerts = self._composer.compose(embedded, scored, decision, self.moments)
+        return Settled(moment, scored, decision, alerts, tuple(outputs))
 
     def due(self) -> Iterator[tuple[str, State]]:
         """Yield the sources whose learned numbers are to be stored now."""
@@ -71,7 +72,7 @@ class Judge:
 
     def alert_of(self, source: str) -> AlertState | None:
         """Return what is remembered for the alerts of a source."""
-        return self._alerts.get(source)
+        return self._decider.alert_of(source)
 
     def learned_from(self, source: str) -> LearnedFrom | None:
         """Return what is remembered for the scores of a source."""
@@ -79,8 +80,7 @@ class Judge:
 
     def fill(self) -> dict[str, float]:
         """Return the share of its bound that each memory of sources holds."""
-        alerts = len(self._alerts) / MAX_ALERT_STATES
-        return {"alert_states": alerts, "scorers": self._scorer.fill}
+        return {"alert_states": self._decider.fill, "scorers": self._scorer.fill}
 
     @property
     def moments(self) -> int:
@@ -91,13 +91,3 @@ class Judge:
     def scorer_state(self) -> ScorerState:
         """What the scorer knows beside its sources."""
         return self._scorer.state
-
-    def _decide(self, moment: Moment, scored: Scored) -> Decision:
-        finding = Finding(moment.start, moment.end, scored.assessment.p_value, scored.reasons)
-        before = self._alerts.pop(moment.source, CALM)
-        after, decision = self._policy.decide(before, finding)
-        if after != CALM:
-            self._alerts[moment.source] = after
-            if len(self._alerts) > MAX_ALERT_STATES:
-                self._alerts.popitem(last=False)
-        return decision

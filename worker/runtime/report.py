@@ -55,8 +55,8 @@ class Reporter:
         self._telemetry.moments(_outcome(settled), 1)
         for name, expert in settled.scored.assessment.experts.items():
             self._telemetry.scored(name, expert.score)
-        if settled.alert is not None:
-            self._telemetry.alert(settled.alert.severity, settled.alert.type)
+        for alert in settled.alerts:
+            self._telemetry.alert(alert.severity, alert.type)
         if settled.decision.suppressed is not None:
             self._telemetry.suppressed(settled.decision.suppressed)
 

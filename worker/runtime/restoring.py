@@ -74,4 +74,5 @@ class Restoring:
             carried=None if stored.carried is None else self.events.get(stored.carried.place),
             correlation_id=stored.correlation_id,
             amends=stored.amends,
+            silent_after=stored.silent_after,
         )

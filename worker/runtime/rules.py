@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from worker.core.alerts import AlertPolicy
+from worker.core.alert_policies import AlertPolicies
 from worker.core.checkpoint import Meaning
 from worker.core.dead_letter_limit import DeadLetterRules
 from worker.core.envelope import EnvelopeRules
@@ -21,7 +21,7 @@ class ShardRules:
 
     envelope: EnvelopeRules
     pairing: PairingRules
-    alerts: AlertPolicy
+    alerts: AlertPolicies
     topics: OutputTopics
     max_dead_letter_bytes: int
     worker: str

@@ -78,4 +78,5 @@ def _stored(number: int, moment: Moment, keep: Keep) -> UnsettledMoment:
         carried=None if moment.carried is None else keep(moment.carried),
         correlation_id=moment.correlation_id,
         amends=moment.amends,
+        silent_after=moment.silent_after,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from worker.core import rfc3339
+from worker.core.alerts import CLOSED_FOR, ClosedFor
 from worker.core.messages.assessment import (
     ExpertScore,
     check_unit,
@@ -51,7 +52,8 @@ class Alert:
 
     The window is that of the Moment which caused the message; times in microseconds since the
     epoch. `score` and `threshold` are in [0, 1], on one scale, higher is more abnormal; `p_value`
-    in [0, 1] is None where the alert rests on a trigger and not on statistics.
+    in [0, 1] is None where the alert rests on a trigger and not on statistics. `closed_for` says
+    why it closes, None with other messages.
     """
 
     alert_id: str
@@ -74,6 +76,7 @@ class Alert:
     inputs: tuple[InputRef, ...]
     degraded: tuple[str, ...]
     traceparent: str | None = None
+    closed_for: ClosedFor | None = None
 
     def __post_init__(self) -> None:
         check_window(self.window_start, self.window_end)
@@ -92,6 +95,7 @@ class Alert:
             "alert_id": self.alert_id,
             "sequence": self.sequence,
             "type": self.type,
+            "closed_for": self.closed_for,
             "source": self.source,
             "window_start": rfc3339.format(self.window_start),
             "window_end": rfc3339.format(self.window_end),
@@ -110,7 +114,7 @@ class Alert:
             "degraded": self.degraded,
             "traceparent": self.traceparent,
         }
-        return without_none(document, "traceparent")
+        return without_none(document, "closed_for", "traceparent")
 
 
 def read_alert(value: bytes) -> Alert:
@@ -137,6 +141,7 @@ def read_alert(value: bytes) -> Alert:
         inputs=read_inputs(fields),
         degraded=fields.texts("degraded"),
         traceparent=fields.optional("traceparent", fields.text),
+        closed_for=fields.optional("closed_for", lambda name: fields.choice(name, CLOSED_FOR)),
     )
 
 

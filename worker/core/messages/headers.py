@@ -17,7 +17,7 @@ RawHeaders = tuple[tuple[str, bytes | None], ...]
 
 
 def output_headers(
-    kind: Literal["alert", "observation"],
+    kind: Literal["alert", "observation", "feedback"],
     id: str,  # noqa: A002 - the name of the CloudEvents attribute
     source: str,
     time: int,
@@ -25,8 +25,8 @@ def output_headers(
 ) -> Headers:
     """Return the CloudEvents 1.0 envelope (Kafka binary content mode) of an output.
 
-    `id` is unique per source: an Observation's id, an Alert's `message_id`. `time` is event time in
-    microseconds since the epoch, so that a replay writes the same bytes.
+    `id` is unique per source: an Observation's id, the `message_id` of others. `time` is event time
+    in microseconds since the epoch, so that a replay writes the same bytes; of feedback its own.
     """
     headers = {
         "ce_specversion": "1.0",

@@ -24,6 +24,18 @@ def alert_id(source: str, rule: str, window_start: int) -> str:
     return _digest("alert", source, rule, str(window_start))
 
 
+def feedback_id(
+    source: str,
+    label: str,
+    time: int,
+    alert: str | None,
+    observation: str | None,
+    author: str | None,
+) -> str:
+    """Return the id of what somebody said at a `time` in microseconds since the epoch."""
+    return _digest("feedback", source, label, str(time), alert, observation, author)
+
+
 def _digest(*fields: str | None) -> str:
     """Hash the fields, each after its length: different tuples are never the same bytes."""
     hashed = sha256()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from worker.core import rfc3339
-from worker.core.alerts import Kind
+from worker.core.alerts import CLOSED_FOR, ClosedFor, Kind
 from worker.core.messages import vectors
 from worker.core.messages.assessment import Assessment, read_assessment
 from worker.core.messages.parts import (
@@ -28,21 +28,27 @@ _KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """What was decided about alerts. `severity` and `alert_id` are None where `kind` is `none`."""
+    """What was decided about alerts. `severity` and `alert_id` are None where `kind` is `none`.
+
+    `closed_for` is why the alert ends with this Moment, None where it does not.
+    """
 
     kind: Kind
     reasons: tuple[str, ...]
     severity: Severity | None
     alert_id: str | None
+    closed_for: ClosedFor | None = None
 
     def document(self) -> Document:
         """Return the JSON object."""
-        return {
+        document: Document = {
             "kind": self.kind,
             "reasons": self.reasons,
             "severity": self.severity,
             "alert_id": self.alert_id,
+            "closed_for": self.closed_for,
         }
+        return without_none(document, "closed_for")
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # arrays have no single truth value to compare by
@@ -54,7 +60,8 @@ class Observation:
     embedded; `features` are the float16 inputs of the experts by name, of any shape, `raw_scores`
     what these said: learning from both again gives the live state. `number` counts the Moments that
     were learned in the source's partition. One that `amends` an earlier Observation, by its id, is
-    about an event that was set aside and sent again; such a one is not learned.
+    about an event that was set aside and sent again; such a one is not learned. `silent_after`: the
+    source fell silent with it.
     """
 
     observation_id: str
@@ -75,6 +82,7 @@ class Observation:
     number: int = 0
     raw_scores: Mapping[str, float] = field(default_factory=dict)
     amends: str | None = None
+    silent_after: bool = False
 
     def __post_init__(self) -> None:
         check_window(self.window_start, self.window_end)
@@ -92,6 +100,7 @@ class Observation:
             "amends": self.amends,
             "number": self.number,
             "closed_by": self.closed_by,
+            "silent_after": self.silent_after or None,
             "modalities": self.modalities.document(),
             "assessment": self.assessment.document(),
             "raw_scores": in_order(self.raw_scores),
@@ -103,7 +112,7 @@ class Observation:
             "embedding": {"dim": self.embedding.size, "data": vectors.encode(self.embedding)},
             "features": {name: _feature(self.features[name]) for name in sorted(self.features)},
         }
-        return without_none(document, "correlation_id", "amends", "traceparent")
+        return without_none(document, "correlation_id", "amends", "silent_after", "traceparent")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,6 +176,7 @@ def read_observation(value: bytes) -> Observation:
         number=_number(fields),
         raw_scores=_read_scores(fields),
         amends=fields.optional("amends", fields.text),
+        silent_after=fields.optional("silent_after", fields.flag) or False,
     )
 
 
@@ -201,4 +211,5 @@ def _read_decision(fields: Fields) -> DecisionRecord:
         reasons=fields.texts("reasons"),
         severity=fields.nullable("severity", lambda name: fields.choice(name, tuple(Severity))),
         alert_id=fields.nullable("alert_id", fields.text),
+        closed_for=fields.optional("closed_for", lambda name: fields.choice(name, CLOSED_FOR)),
     )

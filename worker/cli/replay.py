@@ -1,0 +1,86 @@
+"""`mmworker replay`: what other settings would have decided about what was seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.cli.letter_options import time_option
+from worker.cli.observed import from_file, from_topic, kafka_failures
+from worker.cli.options import AsJson, Bootstrap, ConfigFile, config_of
+from worker.config import Config, meaning
+from worker.core.messages import Observation
+from worker.errors import OperatorError
+
+Observed = Callable[[], Iterator[Observation]]
+
+
+def replay(
+    other: Annotated[
+        Path, typer.Option("--with", help="Configuration to decide by; YAML or TOML file.")
+    ],
+    observations: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON lines that demo or analyze wrote; none: the topic.", dir_okay=False
+        ),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Print the alerts of this source only.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Alerts that opened at this event time or after it, RFC 3339."),
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Alerts that opened before this time.")] = None,
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide anew from stored Observations under two configurations, and print the difference.
+
+    All Observations are read, since what is usual is learned from the beginning.
+    """
+    running = config_of(config, {"kafka.bootstrap_servers": bootstrap})
+    changed = config_of(other, {"kafka.bootstrap_servers": bootstrap})
+    _refuse_other_meaning(running, changed)
+    begin, end = time_option("--since", since), time_option("--until", until)
+    from worker.cli.replay_run import Wanted, report, run_replay
+
+    with kafka_failures(), _observed(running, observations) as observed:
+        compared = run_replay(observed, running, changed)
+    wanted = Wanted(source, begin, end)
+    if as_json:
+        typer.echo(json.dumps(compared.document(wanted), indent=2, ensure_ascii=False))
+    else:
+        report(compared, wanted)
+
+
+@contextmanager
+def _observed(config: Config, path: Path | None) -> Iterator[Observed]:
+    if path is not None:
+        yield lambda: from_file(path)
+        return
+    from worker.adapters.kafka.reading import TopicReader
+
+    with TopicReader(config.kafka) as reader:
+        yield lambda: from_topic(reader, config)
+
+
+def _refuse_other_meaning(running: Config, changed: Config) -> None:
+    before, after = meaning(running), meaning(changed)
+    differing = [
+        key
+        for key, value in before.items()
+        if not key.startswith("scoring.") and after[key] != value
+    ]
+    if differing:
+        raise OperatorError(
+            f"a replay decides about what was seen, which {', '.join(differing)} would change:"
+            " only scoring may differ between the two configurations."
+        )

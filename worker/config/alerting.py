@@ -1,0 +1,72 @@
+"""What may be set otherwise for some sources: entries of `scoring.sources`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AwareDatetime, Field, field_validator, model_validator
+
+from worker.config.base import DAY, Section
+
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
+Time = Annotated[AwareDatetime, Field(examples=["2026-01-31T22:00:00Z"])]
+
+
+class MaintenanceSettings(Section):
+    """A span of event time `[begin, end)` in which a source does not alert."""
+
+    begin: Time = Field(description="its first moment, with a zone")
+    end: Time = Field(description="the first moment after it, with a zone")
+
+    @model_validator(mode="after")
+    def _forward(self) -> Self:
+        if self.end <= self.begin:
+            raise ValueError("end must be after begin")
+        return self
+
+
+class SourceSettings(Section):
+    """What holds for the sources that `match` names; what is left out is as for all sources."""
+
+    match: str = Field(
+        min_length=1,
+        max_length=512,
+        examples=["/cameras/gate*"],
+        description="source ids, with `*`, `?` and `[...]` as in a shell",
+    )
+    false_alarms_per_day: float | None = Field(
+        default=None, ge=0, le=DAY, description="their budget; 0: no alerts"
+    )
+    cooldown_seconds: float | None = Field(
+        default=None, ge=0, le=DAY, description="their quiet time after an alert has closed"
+    )
+    mute: bool = Field(default=False, description="no alerts, but Observations as ever")
+    schedule: str | None = Field(
+        default=None,
+        pattern=f"^{_CLOCK}-{_CLOCK}$",
+        examples=["22:00-06:00"],
+        description="alerts in this part of the day only",
+    )
+    time_zone: str = Field(
+        default="UTC", max_length=64, examples=["Europe/Berlin"], description="of `schedule`"
+    )
+    maintenance: tuple[MaintenanceSettings, ...] = Field(
+        default=(), max_length=100, description="spans `{begin, end}` without alerts"
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"must be a time zone such as Europe/Berlin, not {name!r}") from None
+        return name
+
+    @field_validator("schedule")
+    @classmethod
+    def _not_empty(cls, schedule: str | None) -> str | None:
+        if schedule is not None and len(set(schedule.split("-"))) == 1:
+            raise ValueError("must not begin and end at once: leave it out for the whole day")
+        return schedule

@@ -1,0 +1,1 @@
+"""How good decisions are: stored Observations against labelled events."""

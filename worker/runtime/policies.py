@@ -1,0 +1,69 @@
+"""From the configuration to budgets, scoring rules and alert policies."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from worker.config import Config, SourceSettings
+from worker.core import rfc3339
+from worker.core.alert_policies import AlertPolicies, SourcePolicy
+from worker.core.alerts import AlertPolicy
+from worker.core.policy import Budget
+from worker.core.quiet import Hours, QuietTimes
+from worker.core.rfc3339 import seconds
+from worker.scoring.scorer import ScoringRules
+
+
+def budget(config: Config) -> Budget:
+    """Return the threshold that follows from the false-alarm budget of all sources."""
+    return Budget.of(config.scoring.false_alarms_per_day, config.pairing.window_seconds)
+
+
+def alert_policies(config: Config) -> AlertPolicies:
+    """Return the policy of every source."""
+    usual = AlertPolicy(budget(config), seconds(config.scoring.cooldown_seconds))
+    special = (
+        SourcePolicy(each.match, _policy(config, each, usual)) for each in config.scoring.sources
+    )
+    return AlertPolicies(usual, tuple(special))
+
+
+def scoring_rules(config: Config, text_dim: int) -> ScoringRules:
+    """Return what scoring needs to know; `text_dim` is the caption encoder's dimension."""
+    return ScoringRules(
+        calibration_moments=config.scoring.calibration_moments,
+        seed=config.scoring.seed,
+        alpha=budget(config).alpha,
+        text_dim=text_dim,
+    )
+
+
+def _policy(config: Config, source: SourceSettings, usual: AlertPolicy) -> AlertPolicy:
+    per_day, cooldown = source.false_alarms_per_day, source.cooldown_seconds
+    window = config.pairing.window_seconds
+    return AlertPolicy(
+        budget=usual.budget if per_day is None else Budget.of(per_day, window),
+        cooldown=usual.cooldown if cooldown is None else seconds(cooldown),
+        quiet=QuietTimes(
+            muted=source.mute,
+            maintenance=tuple(
+                (_micros(each.begin), _micros(each.end)) for each in source.maintenance
+            ),
+            hours=_hours(source),
+        ),
+    )
+
+
+def _hours(source: SourceSettings) -> Hours | None:
+    if source.schedule is None:
+        return None
+    begin, end = (
+        int(hour) * 60 + int(minute)
+        for hour, _, minute in (clock.partition(":") for clock in source.schedule.split("-"))
+    )
+    return Hours(begin, end, ZoneInfo(source.time_zone))
+
+
+def _micros(time: datetime) -> int:
+    return rfc3339.parse(time.isoformat())

@@ -1,0 +1,96 @@
+"""Decides anew from stored Observations, without encoders.
+
+Observations carry the features that were scored, in the order in which they were learned: under the
+settings of then, scores and decisions are those of then, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from worker.core.alert_policies import AlertPolicies
+from worker.core.messages import DecisionRecord, Observation
+from worker.errors import OperatorError
+from worker.runtime.decider import Decider, Seen, decision_record
+from worker.scoring.scorer import Scorer, ScoringRules
+
+TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What one side of a replay decides by."""
+
+    scoring: ScoringRules
+    policies: AlertPolicies
+
+
+@dataclass(frozen=True, slots=True)
+class Redecided:
+    """An Observation's p-value and decision under other rules, or under the same ones again."""
+
+    p_value: float | None
+    decision: DecisionRecord
+
+
+class Replay:
+    """Decides anew, each partition index by itself. Give the Observations of each in order."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._deciders: dict[int, Decider] = {}
+
+    def decide(self, observation: Observation) -> Redecided:
+        """Return what the rules make of the next Observation."""
+        scored, decision = self._decider(partition_of(observation)).decide(_seen(observation))
+        record = decision_record(observation.source, decision)
+        return Redecided(scored.assessment.p_value, record)
+
+    def _decider(self, partition: int) -> Decider:
+        if partition not in self._deciders:
+            scorer = Scorer(self._rules.scoring)
+            self._deciders[partition] = Decider(self._rules.policies, scorer, {})
+        return self._deciders[partition]
+
+
+def partition_of(observation: Observation) -> int:
+    """Return the partition index of its inputs, which is the one that it was learned in."""
+    return observation.inputs[0].partition if observation.inputs else 0
+
+
+def in_order(observations: Iterable[Observation]) -> Iterator[Observation]:
+    """Pass Observations on that stand in the order in which they were learned.
+
+    Raises OperatorError at the first that does not.
+    """
+    last: dict[int, int] = {}
+    for one in observations:
+        partition = partition_of(one)
+        before = last.get(partition, -1)
+        if one.number < before or (one.number == before and one.amends is None):
+            raise OperatorError(
+                f"Observation {one.observation_id} is number {one.number} of partition {partition}"
+                f" and comes after number {before}: give those of one run, in their order."
+            )
+        last[partition] = one.number
+        yield one
+
+
+def text_dim(observations: Iterable[Observation]) -> int:
+    """Return the dimension of the caption embeddings; 1 where there are none, as none is needed."""
+    return next(
+        (each.features[TEXT].shape[-1] for each in observations if TEXT in each.features), 1
+    )
+
+
+def _seen(observation: Observation) -> Seen:
+    return Seen(
+        source=observation.source,
+        start=observation.window_start,
+        end=observation.window_end,
+        features=observation.features,
+        has_carried=bool(observation.modalities.carried),
+        amends=observation.amends is not None,
+        silent_after=observation.silent_after,
+    )
