@@ -44,6 +44,7 @@ def build_service(
     encoders = build_encoders(config)
     device = resolve_device(config.models.device)
     metrics.build(version("multimodal-worker"), _revision(), torch.__version__, device)
+    metrics.limits(config.scoring.false_alarms_per_day, config.pairing.max_buffered_bytes)
     for modality, encoder in encoders.items():
         metrics.model(modality, encoder.name, encoder.digest)
     pipeline = build_pipeline(config, encoders)
@@ -66,7 +67,12 @@ def _open_ports(config: Config, metrics: Metrics) -> Ports:
     largest = config.limits.max_record_bytes
     transactional_id = f"{transactional_prefix(config.kafka.group_id)}{uuid.uuid4()}"
     with ExitStack() as opened:
-        outbox = KafkaOutbox(config.kafka, transactional_id, max_record_bytes=largest)
+        outbox = KafkaOutbox(
+            config.kafka,
+            transactional_id,
+            max_record_bytes=largest,
+            on_published=lambda taken: metrics.stage("publish", taken),
+        )
         opened.callback(outbox.close, timeout=0)
         state = KafkaStateLog(config.kafka)
         opened.callback(state.close)

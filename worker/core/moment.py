@@ -62,6 +62,11 @@ class Moment:
         own = self.of(Modality.CAPTION)
         return own[-1] if own else self.carried
 
+    @property
+    def traceparent(self) -> str | None:
+        """The `traceparent` of its first event that has one."""
+        return next((event.traceparent for event in self.events if event.traceparent), None)
+
     def without(self, rejected: frozenset[tuple[Modality, str]]) -> Moment:
         """Return the Moment less the events whose identity is in `rejected`."""
         carried = self.carried

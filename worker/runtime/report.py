@@ -7,11 +7,13 @@ whenever somebody looks.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from worker.core.events import MODALITIES, Record
+from worker.core.events import MODALITIES, Modality, Record
+from worker.core.moment import Moment
 from worker.core.ports import Polled, Telemetry, TopicPartition
 from worker.core.rfc3339 import MICROSECONDS
+from worker.core.tracing import Traced
 from worker.runtime.judge import Settled
 from worker.runtime.shard import Shard
 
@@ -44,28 +46,32 @@ class Reporter:
     def ingested(self, shards: Iterable[Shard], now: int) -> None:
         """Report how old the events are that were taken in since the last call."""
         for shard in shards:
-            for time in shard.ingested:
-                self._telemetry.delay("ingest", (now - time) / MICROSECONDS)
+            for begun in shard.ingested:
+                self._delayed("ingest", begun, now)
             shard.ingested.clear()
 
     def settled(self, settled: Settled, now: int) -> None:
         """Report one judged Moment."""
-        moment = settled.moment
-        self._telemetry.delay("scored", (now - moment.end) / MICROSECONDS)
+        self._delayed("scored", settled.ended, now)
         self._telemetry.moments(_outcome(settled), 1)
-        for name, expert in settled.scored.assessment.experts.items():
+        for modality, state in _states(settled.moment):
+            self._telemetry.modality(modality, state)
+        assessment = settled.scored.assessment
+        for name, expert in assessment.experts.items():
             self._telemetry.scored(name, expert.score)
+        if assessment.p_value is not None:
+            self._telemetry.p_value(assessment.p_value)
         if settled.alert is not None:
             self._telemetry.alert(settled.alert.severity, settled.alert.type)
         if settled.decision.suppressed is not None:
             self._telemetry.suppressed(settled.decision.suppressed)
 
-    def committed(self, ends: Iterable[int], seconds: float, now: int) -> None:
+    def committed(self, ends: Iterable[Traced], seconds: float, now: int) -> None:
         """Report a commit of `seconds`, with observations of the windows that end at `ends`."""
         self._telemetry.committed(now / MICROSECONDS)
         self._telemetry.stage("commit", seconds)
         for end in ends:
-            self._telemetry.delay("published", (now - end) / MICROSECONDS)
+            self._delayed("published", end, now)
 
     def stage(self, stage: str, seconds: float) -> None:
         """Report the time of one batch in a stage of the poll loop."""
@@ -100,6 +106,9 @@ class Reporter:
         if oldest is not None:
             self._telemetry.watermark_delay((now - oldest) / MICROSECONDS)
 
+    def _delayed(self, stage: str, since: Traced, now: int) -> None:
+        self._telemetry.delay(stage, (now - since.time) / MICROSECONDS, since.trace_id)
+
     def _collect(self, shard: Shard) -> None:
         self._outcomes.update(shard.outputs.outcomes)
         self._rejections.update(shard.outputs.rejections)
@@ -127,6 +136,13 @@ class Reporter:
         counts = Counter(partition.topic for partition in after)
         topics = {partition.topic for partition in before | after}
         self._telemetry.assigned({topic: counts[topic] for topic in topics})
+
+
+def _states(moment: Moment) -> Iterator[tuple[Modality, str]]:
+    named = {"present": moment.present, "carried": moment.carried_modalities}
+    for state, modalities in {**named, "missing": moment.missing}.items():
+        for modality in modalities:
+            yield modality, state
 
 
 def _outcome(settled: Settled) -> str:

@@ -20,6 +20,7 @@ from worker.core.moment import Closed, Duplicate, Forgotten, Late, Moment, Outco
 from worker.core.pairing import Pairing
 from worker.core.ports import Committed, CommitUnit, Output, TopicPartition
 from worker.core.source_state import Kept, Place, place_of
+from worker.core.tracing import Traced
 from worker.errors import InvalidEventError
 from worker.pipeline import Embedded
 from worker.runtime.compose import Composer
@@ -55,7 +56,7 @@ class Shard:
         self._number = recovered.index.number
         self._committed: Mapping[TopicPartition, int] = {}
         self._touched = set(recovered.outdated)
-        self.ingested: list[int] = []  # times of the events taken in; taken by the telemetry
+        self.ingested: list[Traced] = []  # when events taken in began; taken by the telemetry
         restoring = Restoring(recovered.states)
         for state in recovered.states:
             for place, record in state.records.items():
@@ -182,7 +183,7 @@ class Shard:
         if event is None:
             self._release(record)
             return
-        self.ingested.append(event.time)
+        self.ingested.append(Traced(event.time, event.traceparent))
         self._touched.add(event.source)
         self._follow(self._pairing.add(event))
 
