@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench soak chaos tables requirements clean
+.PHONY: demo test check bench soak chaos tables monitoring requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -38,6 +38,9 @@ chaos: $(READY) ## More than 100 kills and every other fault on a real Kafka; re
 
 tables: $(READY) ## Renew the generated tables in README.md
 	$(BIN)/python -m tests.tables
+
+monitoring: $(READY) ## Renew the Prometheus rules and the Grafana dashboard in deploy/helm/files
+	$(BIN)/python -m deploy.monitoring
 
 requirements: ## Pin all dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
