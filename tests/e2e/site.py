@@ -63,6 +63,11 @@ class Site:
         """The input topics by modality."""
         return {str(name): topic for name, topic in topic_of_modality(self.config).items()}
 
+    @property
+    def target(self) -> str:
+        """Where the worker answers, host:port."""
+        return f"{self.config.http.host}:{self.config.http.port}"
+
     def outputs_of(self, events: Iterable[FeedEvent]) -> list[Output]:
         """Return the records of events."""
         topics = topic_of_modality(self.config)
@@ -158,15 +163,16 @@ class WorkerProcess:
 
     def get(self, path: str) -> str | None:
         """Return what it answers, or None where that is not 200."""
-        http = self._site.config.http
         try:
-            with urllib.request.urlopen(
-                f"http://{http.host}:{http.port}{path}", timeout=5
-            ) as reply:
+            with urllib.request.urlopen(f"http://{self._site.target}{path}", timeout=5) as reply:
                 body: bytes = reply.read()
                 return body.decode()
         except OSError:
             return None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
 
     def terminate(self) -> int:
         """Send SIGTERM and return the exit code."""
