@@ -128,9 +128,9 @@ class WorkerProcess:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._log = site.directory / "worker.log"
+        self._log_file = site.directory / "worker.log"
         command = [*COMMAND, "run", "--config", str(site.directory / "mmworker.yaml")]
-        with self._log.open("ab") as log:
+        with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def await_ready(self) -> None:
@@ -148,7 +148,7 @@ class WorkerProcess:
         while not condition():
             running = self._process.poll() is None
             if not running or time.monotonic() > deadline:
-                log = self._log.read_text(errors="replace")[-3000:]
+                log = self.log[-3000:]
                 tally = self.tally() if running else None
                 raise AssertionError(f"running: {running}, {tally}, log:\n{log}")
             time.sleep(0.1)
@@ -173,6 +173,11 @@ class WorkerProcess:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
         self._process.send_signal(number)
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return self._log_file.read_text(errors="replace")
 
     def terminate(self) -> int:
         """Send SIGTERM and return the exit code."""

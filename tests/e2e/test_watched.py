@@ -31,6 +31,7 @@ from worker.config import Config
 from worker.core.events import Modality
 from worker.demo import scene
 from worker.demo.services import LocalKafka, LocalRedis, local_redis
+from worker.feed.captions import read as read_captions
 from worker.feed.events import to_output
 from worker.feed.pace import paced
 from worker.runtime.topics import topic_of_modality
@@ -190,6 +191,17 @@ def test_what_fired_says_what_it_is_and_where_to_read_on(watched: Watched) -> No
     assert watched.seen["MmworkerDegraded"]["annotations"]["summary"] == (
         f"{JOB} goes on without redis"
     )
+
+
+def test_the_log_is_json_and_names_no_source_and_no_text(watched: Watched) -> None:
+    lines = [json.loads(line) for line in watched.worker.log.splitlines()]
+    assert {"partitions changed", "redis_left_alone", "redis_back", "dead letters"} <= {
+        line["event"] for line in lines
+    }
+    plaza = scene.load()
+    captions = {caption.text for caption in read_captions(plaza.directory / plaza.captions)}
+    for secret in (*(camera.source for camera in plaza.cameras), *captions, TRACE):
+        assert secret not in watched.worker.log
 
 
 def with_values(expr: str) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from worker.cli import analyze, config, dead_letters, demo, produce, run, topics
 from worker.errors import FailedRunError, OperatorError
+from worker.runtime.logs import configure as configure_logs
 
 app = typer.Typer(
     name="mmworker",
@@ -45,6 +46,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; exit 1 for a failed run or a finding, 2 for wrong use."""
+    configure_logs("warning", "console")  # results alone go to stdout; `run` has its own settings
     try:
         app()
     except OperatorError as error:

@@ -1,4 +1,4 @@
-"""Turns what happened into telemetry, in one place.
+"""Turns what happened into telemetry, in one place, and the decisions of note into log lines.
 
 What was read, how it ended and what waits is told in one go, now and then: so the counts reconcile
 whenever somebody looks.
@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+import structlog
+
 from worker.core.events import MODALITIES, Modality, Record
+from worker.core.messages import Alert
 from worker.core.moment import Moment
 from worker.core.ports import Polled, Telemetry, TopicPartition
 from worker.core.rfc3339 import MICROSECONDS
 from worker.core.tracing import Traced
 from worker.runtime.judge import Settled
+from worker.runtime.logs import source_hash
 from worker.runtime.shard import Shard
+
+log = structlog.get_logger(__name__)
 
 
 class Reporter:
@@ -63,6 +69,7 @@ class Reporter:
             self._telemetry.p_value(assessment.p_value)
         if settled.alert is not None:
             self._telemetry.alert(settled.alert.severity, settled.alert.type)
+            _log_alert(settled.alert)
         if settled.decision.suppressed is not None:
             self._telemetry.suppressed(settled.decision.suppressed)
 
@@ -122,6 +129,7 @@ class Reporter:
             self._telemetry.events(modality, outcome, count)
         for (topic, reason), count in self._rejections.items():
             self._telemetry.dead_lettered(topic, reason, count)
+            log.warning("dead letters", topic=topic, reason=reason, count=count)
         for counter in (self._consumed, self._consumed_bytes):
             counter.clear()
         for pairs in (self._outcomes, self._rejections):
@@ -133,9 +141,21 @@ class Reporter:
             self._telemetry.rebalanced("assigned")
         if before - after:
             self._telemetry.rebalanced("revoked" if polled.ownership is not None else "lost")
+        got, gone = len(after - before), len(before - after)
+        log.info("partitions changed", got=got, gone=gone, owned=len(after))
         counts = Counter(partition.topic for partition in after)
         topics = {partition.topic for partition in before | after}
         self._telemetry.assigned({topic: counts[topic] for topic in topics})
+
+
+def _log_alert(alert: Alert) -> None:
+    log.info(
+        "alert",
+        kind=alert.type,
+        severity=alert.severity,
+        reasons=alert.reasons,
+        source=source_hash(alert.source),
+    )
 
 
 def _states(moment: Moment) -> Iterator[tuple[Modality, str]]:
