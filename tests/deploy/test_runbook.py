@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
 from deploy.monitoring import runbook
 from deploy.monitoring.__main__ import FILES
+from worker.cli.app import app
 
 TEXT = (Path(__file__).parents[2] / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8")
 PARTS = ("Means", "Look", "Do", "Over when")
@@ -60,6 +63,17 @@ def test_each_link_from_alerts_panels_and_within_leads_somewhere() -> None:
     links += re.findall(r"\]\((#[^)]+)\)", TEXT)
     assert len(links) > len(ALERTS) + 20
     assert {link.rpartition("#")[2] for link in links} <= anchors()
+
+
+def test_the_commands_that_it_names_exist_with_their_options() -> None:
+    named = [line.split() for line in re.findall(r"mmworker ([a-z-]+[^`|#\n]*)", TEXT)]
+    groups: dict[str, Any] = vars(get_command(app))["commands"]
+    assert len(named) > 20
+    for first, *rest in named:
+        commands = getattr(groups[first], "commands", None)
+        if commands is not None:
+            known = {option for each in commands[rest[0]].params for option in each.opts}
+            assert {word for word in rest if word.startswith("--")} <= known | {"--help"}, rest
 
 
 def test_only_what_is_recorded_and_exported_is_asked_for() -> None:

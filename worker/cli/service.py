@@ -20,6 +20,7 @@ from worker.adapters.kafka.state_log import KafkaStateLog
 from worker.adapters.kafka.topic_checks import inputs
 from worker.adapters.prometheus import Metrics
 from worker.adapters.redis_cache import RedisCache
+from worker.adapters.spans import tracer_from_environment
 from worker.config import Config
 from worker.models.settings import resolve_device
 from worker.runtime.assemble import (
@@ -49,10 +50,13 @@ def build_service(
         metrics.model(modality, encoder.name, encoder.digest)
     pipeline = build_pipeline(config, encoders)
     cache = RedisCache.connect(config.redis, metrics) if config.redis.url else None
+    tracer = tracer_from_environment()
     health.started()
     return Service(
         open_ports=lambda: _open_ports(config, metrics),
-        open_inference=lambda: Inference(pipeline, cache, metrics, decode_threads(config), device),
+        open_inference=lambda: Inference(
+            pipeline, cache, metrics, decode_threads(config), device, tracer
+        ),
         rules=worker_rules(
             config,
             pipeline,

@@ -59,8 +59,8 @@ def plan(
     )
     needed = sized(load, figures)
     if as_json:
-        told = {"plan": needed, "workload": load, "figures": figures}
-        typer.echo(json.dumps({name: asdict(each) for name, each in told.items()}, indent=2))
+        told = {"plan": asdict(needed), "workload": asdict(load), "figures": asdict(figures)}
+        typer.echo(json.dumps(told, indent=2))
     else:
         Console().print(_table(needed, load))
 

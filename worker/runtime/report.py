@@ -141,8 +141,9 @@ class Reporter:
             self._telemetry.rebalanced("assigned")
         if before - after:
             self._telemetry.rebalanced("revoked" if polled.ownership is not None else "lost")
-        got, gone = len(after - before), len(before - after)
-        log.info("partitions changed", got=got, gone=gone, owned=len(after))
+        if after != before:  # at first it joins with nothing
+            got, gone = len(after - before), len(before - after)
+            log.info("partitions changed", got=got, gone=gone, owned=len(after))
         counts = Counter(partition.topic for partition in after)
         topics = {partition.topic for partition in before | after}
         self._telemetry.assigned({topic: counts[topic] for topic in topics})
