@@ -53,8 +53,13 @@ def traced(output: Output, flags: str = "01") -> Output:
 def test_ten_thousand_sources_have_no_more_series_than_a_few(world: World) -> None:
     world.append(in_time_order(*(footage(3, f"/cameras/{number}") for number in range(12))))
     few = exposed(through(world))
-    world.append(event("caption", 60 + n / 1000, f"/cameras/crowd-{n}") for n in range(MANY))
-    member = through(world)
+    member = world.join()
+    for part in range(0, MANY, 1000):
+        numbers = range(part, part + 1000)
+        world.append(event("caption", 60 + n / 1000, f"/cameras/crowd-{n}") for n in numbers)
+        world.fall_silent()
+        member.run()
+    member.leave()
     assert member.metric("moments_total", outcome="idle_closed") == MANY
     assert exposed(member) == few
     assert "crowd" not in member.metrics.render("text/plain")[0].decode()
