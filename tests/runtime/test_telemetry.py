@@ -57,6 +57,7 @@ def test_ten_thousand_sources_have_no_more_series_than_a_few(world: World) -> No
     for part in range(0, MANY, 1000):
         numbers = range(part, part + 1000)
         world.append(event("caption", 60 + n / 1000, f"/cameras/crowd-{n}") for n in numbers)
+        member.run()
         world.fall_silent()
         member.run()
     member.leave()
