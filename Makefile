@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-delivery soak chaos bounds tables requirements clean
+.PHONY: demo test check bench bench-delivery soak chaos bounds tables monitoring requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -44,6 +44,9 @@ bounds: $(READY) ## Memory and waits with 1 GB of backlog and slow or blocked se
 
 tables: $(READY) ## Renew the generated tables in README.md
 	$(BIN)/python -m tests.tables
+
+monitoring: $(READY) ## Renew the Prometheus rules and the Grafana dashboard in deploy/helm/files
+	$(BIN)/python -m deploy.monitoring
 
 requirements: ## Pin all dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

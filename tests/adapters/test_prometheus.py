@@ -12,8 +12,8 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.services.require import require_program
-from worker.adapters import prometheus
-from worker.adapters.prometheus import Metrics, metrics_table
+from worker.adapters.metric_values import EVENT_OUTCOMES
+from worker.adapters.prometheus import RECONCILIATION, Metrics, metrics_table
 from worker.core.ports import Telemetry
 from worker.errors import Reason
 
@@ -43,6 +43,7 @@ def used(metrics: Metrics) -> Metrics:
     """Every method called at least once, with listed values."""
     metrics.build("0.1.0", "abc", "2.15", "cpu")
     metrics.model("frame", "efficientnet_lite0", "sha256:12")
+    metrics.limits(2, 1024)
     telemetry: Telemetry = metrics
     telemetry.consumed("frames", 3, 3000)
     telemetry.assigned({"frames": 2, "captions": 2, "audio": 2})
@@ -62,6 +63,8 @@ def used(metrics: Metrics) -> Metrics:
     telemetry.cache("hit", 2)
     telemetry.cache_time("get", 0.002)
     telemetry.scored("fused", 0.4)
+    telemetry.p_value(0.3)
+    telemetry.modality("audio", "missing")
     telemetry.alert("high", "open")
     telemetry.suppressed("debounce")
     telemetry.delay("scored", 2.5)
@@ -88,6 +91,10 @@ def test_what_is_reported_is_what_is_scraped() -> None:
     assert value(metrics, "degraded", component="redis") == 1
     assert value(metrics, "sources_stale") == 1
     assert value(metrics, "commit_failures_total", reason="producer_fenced") == 1
+    assert value(metrics, "p_value_bucket", le="0.5") == 1
+    assert value(metrics, "moment_modalities_total", modality="audio", state="missing") == 1
+    assert value(metrics, "false_alarm_budget_per_day") == 2
+    assert value(metrics, "pairing_buffer_limit_bytes") == 1024
     model = {"modality": "frame", "model": "efficientnet_lite0", "digest": "sha256:12"}
     assert value(metrics, "model_info", **model) == 1
 
@@ -147,6 +154,7 @@ def test_every_series_with_closed_labels_is_there_before_the_first_event() -> No
         lambda m, text: m.cache(text, 1),
         lambda m, text: m.cache_time(text, 1),
         lambda m, text: m.scored(text, 0.5),
+        lambda m, text: m.modality(text, text),
         lambda m, text: m.alert(text, text),
         lambda m, text: m.suppressed(text),
         lambda m, text: m.delay(text, 1),
@@ -191,6 +199,18 @@ def test_an_event_from_the_future_does_not_lower_the_sum_of_delays() -> None:
     assert value(metrics, "event_delay_seconds_count", stage="ingest") == 2
 
 
+def test_a_delay_points_to_its_trace_in_openmetrics_only() -> None:
+    metrics = made()
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    metrics.delay("scored", 2.5, trace_id)
+    metrics.delay("ingest", 2.5)
+    openmetrics = metrics.render("application/openmetrics-text")[0].decode()
+    (line,) = [line for line in openmetrics.splitlines() if " # {" in line]
+    assert line.startswith('mmworker_event_delay_seconds_bucket{le="3.0",stage="scored"} 1.0')
+    assert f'# {{trace_id="{trace_id}"}} 2.5' in line
+    assert trace_id not in metrics.render("text/plain")[0].decode()
+
+
 def test_a_bound_of_a_bucket_belongs_to_it_and_the_last_reaches_past_the_alert_limits() -> None:
     metrics = made()
     metrics.delay("scored", 300.0)
@@ -204,12 +224,12 @@ def test_every_record_consumed_is_accounted_for() -> None:
     metrics = made()
     metrics.consumed("frames", 8, 0)
     metrics.consumed("captions", 4, 0)
-    for outcome in prometheus.EVENT_OUTCOMES:
+    for outcome in EVENT_OUTCOMES:
         metrics.events("frame", outcome, 1)
     metrics.events("caption", "paired", 3)
     metrics.buffered("frame", 2, 0)
     metrics.buffered("caption", 1, 0)
-    left, right = prometheus.RECONCILIATION.split(" == ")
+    left, right = RECONCILIATION.split(" == ")
     assert _evaluated(metrics, left) == _evaluated(metrics, right) == 12
 
 

@@ -30,6 +30,7 @@ from worker.core.ports import TopicPartition
 from worker.demo.services import kafka_available, redis_available
 from worker.errors import FailedRunError, OperatorError
 from worker.pipeline import Pipeline
+from worker.runtime import logs
 from worker.runtime.assemble import build_encoders, build_pipeline, worker_rules
 from worker.runtime.recovery import cold_state
 from worker.runtime.shard import Shard
@@ -51,6 +52,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json.")] = False,
 ) -> None:
     """Replay a backlog through the bare loop, the embedded log, and Kafka with Redis."""
+    logs.configure("warning", "console")
     console = Console(stderr=True)
     output.mkdir(parents=True, exist_ok=True)
     config = config_of(None)

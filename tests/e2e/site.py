@@ -63,6 +63,11 @@ class Site:
         """The input topics by modality."""
         return {str(name): topic for name, topic in topic_of_modality(self.config).items()}
 
+    @property
+    def target(self) -> str:
+        """Where the worker answers, host:port."""
+        return f"{self.config.http.host}:{self.config.http.port}"
+
     def outputs_of(self, events: Iterable[FeedEvent]) -> list[Output]:
         """Return the records of events."""
         topics = topic_of_modality(self.config)
@@ -123,10 +128,10 @@ class WorkerProcess:
 
     def __init__(self, site: Site, program: Sequence[str] = ("worker", "run")) -> None:
         self._site = site
-        self._log = site.directory / "worker.log"
+        self._log_file = site.directory / "worker.log"
         configuration = ("--config", str(site.directory / "mmworker.yaml"))
         command = [sys.executable, "-m", *program, *configuration]
-        with self._log.open("ab") as log:
+        with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def await_ready(self) -> None:
@@ -144,7 +149,7 @@ class WorkerProcess:
         while not condition():
             running = self._process.poll() is None
             if not running or time.monotonic() > deadline:
-                log = self._log.read_text(errors="replace")[-3000:]
+                log = self.log[-3000:]
                 tally = self.tally() if running else None
                 raise AssertionError(f"running: {running}, {tally}, log:\n{log}")
             time.sleep(0.1)
@@ -159,11 +164,8 @@ class WorkerProcess:
 
     def get(self, path: str) -> str | None:
         """Return what it answers, or None where that is not 200."""
-        http = self._site.config.http
         try:
-            with urllib.request.urlopen(
-                f"http://{http.host}:{http.port}{path}", timeout=5
-            ) as reply:
+            with urllib.request.urlopen(f"http://{self._site.target}{path}", timeout=5) as reply:
                 body: bytes = reply.read()
                 return body.decode()
         except OSError:
@@ -173,6 +175,15 @@ class WorkerProcess:
     def exit_code(self) -> int | None:
         """How it ended; None while it runs."""
         return self._process.poll()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return self._log_file.read_text(errors="replace")
 
     def terminate(self) -> int:
         """Send SIGTERM and return the exit code."""

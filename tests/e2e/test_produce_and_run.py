@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from tests.e2e.site import Site, WorkerProcess, mmworker, running, total
 from tests.feed.media import write_video
 from tests.schemas.files import faults, load_schema
+from tests.services.prometheus import prometheus
 from tests.services.require import require_program
 from worker.adapters.prometheus import RECONCILIATION
-from worker.demo.processes import Process, free_ports, listening
 from worker.demo.services import LocalKafka, LocalRedis
 from worker.demo.tally import Tally
 
@@ -32,7 +25,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 SOURCE = "/cameras/kitchen"
 SECONDS, FPS = 40, 2
 TEXTS = ("A kettle stands on the stove.", "Somebody opens the window.", "The room is empty.")
-SCRAPES_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -116,15 +108,12 @@ def test_prometheus_scrapes_the_worker_and_sees_it_reconcile(
     recording: Recording, tmp_path: Path
 ) -> None:
     require_program("prometheus")
-    with prometheus(recording.site, tmp_path) as url:
-        deadline = time.monotonic() + SCRAPES_SECONDS
-        while not value_of(url, "up{job='mmworker'} == 1"):
-            assert time.monotonic() < deadline, "Prometheus has not scraped the worker"
-            time.sleep(0.2)
+    with prometheus(recording.site.target, tmp_path) as server:
+        server.await_up()
         moments = len(recording.site.observations())
-        assert value_of(url, "sum(mmworker_moments_total)") == [float(moments)]
-        assert value_of(url, RECONCILIATION) == [float(recording.tally.consumed)]
-        assert value_of(url, "count(mmworker_build_info)") == [1.0]
+        assert server.values("sum(mmworker_moments_total)") == [float(moments)]
+        assert server.values(RECONCILIATION) == [float(recording.tally.consumed)]
+        assert server.values("count(mmworker_build_info)") == [1.0]
 
 
 def test_analyze_tells_the_same_recording_without_any_service(
@@ -144,39 +133,3 @@ def test_analyze_tells_the_same_recording_without_any_service(
     assert any(json.loads(line)["assessment"]["p_value"] is not None for line in lines)
     for name in ("alerts.jsonl", "summary.json", "report.html", "timeline.png"):
         assert (tmp_path / name).exists()
-
-
-@contextmanager
-def prometheus(site: Site, directory: Path) -> Iterator[str]:
-    """Run a Prometheus that scrapes the site's worker every half second; yields its address."""
-    (port,) = free_ports(1)
-    target = f"{site.config.http.host}:{site.config.http.port}"
-    job = {"job_name": "mmworker", "static_configs": [{"targets": [target]}]}
-    intervals = {"scrape_interval": "500ms", "scrape_timeout": "500ms"}
-    file = directory / "prometheus.yml"
-    file.write_text(yaml.safe_dump({"global": intervals, "scrape_configs": [job]}))
-    options = {
-        "config.file": file,
-        "storage.tsdb.path": directory / "data",
-        "web.listen-address": f"127.0.0.1:{port}",
-    }
-    command = ["prometheus", *(f"--{name}={value}" for name, value in options.items())]
-    process = Process(command, directory / "prometheus.log")
-    try:
-        process.wait_until(lambda: listening(port), SCRAPES_SECONDS, "Prometheus")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.stop()
-
-
-def value_of(url: str, expression: str) -> list[float]:
-    """Return what an expression is now; empty where it is false or unknown."""
-    query = urllib.parse.urlencode({"query": expression})
-    try:
-        with urllib.request.urlopen(f"{url}/api/v1/query?{query}", timeout=5) as answer:
-            document: dict[str, Any] = json.load(answer)
-    except urllib.error.HTTPError as error:
-        if error.code != 503:  # it is still starting
-            raise
-        return []
-    return [float(series["value"][1]) for series in document["data"]["result"]]

@@ -27,7 +27,7 @@ from worker.core.ports import LogError, Output, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.core.source_state import SourceState
 from worker.runtime.drain import Drained
-from worker.runtime.state_records import read_stored
+from worker.runtime.state_records import Stored, read_stored
 
 MakeWorld = Callable[..., World]
 TOPICS = ("frames", "captions", "audio")
@@ -46,17 +46,20 @@ def world() -> Iterator[MakeWorld]:
         each.close()
 
 
-def stored(here: World) -> dict[str, SourceState]:
+def stored(here: World) -> Stored:
     snapshots = here.log.read_all("snapshots")
-    known = read_stored((record.key or b"", record.value) for record in snapshots)
-    return {each.state.source: each.state for each in known.sources}
+    return read_stored((record.key or b"", record.value) for record in snapshots)
+
+
+def states(here: World) -> dict[str, SourceState]:
+    return {each.state.source: each.state for each in stored(here).sources}
 
 
 def assert_nothing_is_held(here: World) -> None:
     offsets = here.log.group(GROUP).offsets
     for partition in (TopicPartition(t, index) for t in TOPICS for index in range(here.partitions)):
         assert offsets[partition].offset == here.log.end(partition)
-    for state in stored(here).values():
+    for state in states(here).values():
         assert not state.held
         assert state.pairing is None or state.pairing.carried is None
 
@@ -113,7 +116,7 @@ def test_a_second_drain_finds_nothing_to_do_and_one_after_a_silence_drops_the_ca
     here.fall_silent()
     member.run()
     member.leave()
-    pairing = stored(here)["/cameras/a"].pairing
+    pairing = states(here)["/cameras/a"].pairing
     assert pairing is not None
     assert pairing.carried is not None
     before = len(here.observations())

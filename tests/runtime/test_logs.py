@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.runtime import logs
+from worker.runtime.log_limits import BURST, MAX_KINDS, PERIOD_SECONDS, RepeatFilter
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +120,41 @@ def test_a_traceback_shows_no_local_variables_and_no_line_looks_new(
     assert "ValueError" in text and "\x1b" not in text
     assert not any(line.startswith("2026-01-01") for line in text.splitlines())
     assert len(text.splitlines()) == 1 or form == "console"
+
+
+def test_lines_that_repeat_are_bounded_and_the_next_period_tells_how_many_were_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    monkeypatch.setattr(time, "time_ns", lambda: int(clock[0] * 1e9))
+    stream = configured()
+    ours, theirs = structlog.get_logger("worker.x"), logging.getLogger("some_library")
+    for number in range(50):
+        ours.warning("redis_left_alone", reason="slow", number=number)
+        theirs.warning("lost %s", number)
+    ours.warning("redis_left_alone", reason="other")
+    assert len(lines(stream)) == 2 * BURST + 1
+    clock[0] += PERIOD_SECONDS
+    ours.warning("redis_left_alone", reason="slow")
+    theirs.warning("lost %s", 50)
+    assert [line["left_out"] for line in lines(stream)[-2:]] == [50 - BURST, 50 - BURST]
+    assert not any("left_out" in line for line in lines(stream)[:-2])
+
+
+def test_at_debug_every_line_is_there() -> None:
+    stream = configured(level="debug")
+    for _ in range(50):
+        structlog.get_logger("worker.x").warning("again")
+    assert len(lines(stream)) == 50
+
+
+def test_the_kinds_of_lines_that_are_remembered_are_bounded() -> None:
+    limit = RepeatFilter(burst=1)
+    for number in range(2 * MAX_KINDS):
+        assert limit.filter(logging.makeLogRecord({"name": "x", "msg": f"kind {number}"}))
+    assert not limit.filter(logging.makeLogRecord({"name": "x", "msg": f"kind {number}"}))
+    assert limit.filter(logging.makeLogRecord({"name": "x", "msg": "kind 0"}))  # forgotten
 
 
 @given(st.text())

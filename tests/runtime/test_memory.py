@@ -20,7 +20,8 @@ from tests.runtime.builders import (
     hum,
 )
 from worker.adapters import memory_ports
-from worker.adapters.prometheus import BUFFERS, Metrics
+from worker.adapters.metric_values import BUFFERS
+from worker.adapters.prometheus import Metrics
 from worker.core.events import Modality
 from worker.core.merge import MAX_RECORDS
 from worker.core.pairing import MAX_SILENT_SOURCES

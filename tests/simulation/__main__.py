@@ -8,6 +8,7 @@ import sys
 from tests.simulation.check import check
 from tests.simulation.many import run_many
 from tests.simulation.plan import Fault
+from worker.runtime import logs
 
 
 def main() -> int:
@@ -16,6 +17,7 @@ def main() -> int:
     parser.add_argument("--calm", action="store_true", help="without faults")
     parser.add_argument("--seeds", type=int, default=0, help="run so many, from 0 on")
     options = parser.parse_args()
+    logs.configure("error", "json")
     if options.seed is not None:
         checked = check(options.seed, () if options.calm else tuple(Fault))
         sys.stdout.write(checked.story + "\n")

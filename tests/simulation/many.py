@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from tests.simulation.check import Checked, check
+from worker.runtime import logs
 
 
 @dataclass
@@ -36,7 +37,12 @@ class Total:
 
 def processes() -> ProcessPoolExecutor:
     """Return processes of their own, since a simulation makes much of the worker smaller."""
-    return ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(
+        os.cpu_count(),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=logs.configure,
+        initargs=("error", "json"),  # else millions of lines are written that nobody reads
+    )
 
 
 def run_many(seeds: Iterable[int], progress: Callable[[str], None] = lambda _: None) -> Total:

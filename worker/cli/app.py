@@ -21,6 +21,7 @@ from worker.cli import (
     topics,
 )
 from worker.errors import FailedRunError, OperatorError
+from worker.runtime.logs import configure as configure_logs
 
 app = typer.Typer(
     name="mmworker",
@@ -60,6 +61,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; exit 1 for a failed run or a finding, 2 for wrong use."""
+    configure_logs("warning", "console")  # results alone go to stdout; `run` has its own settings
     try:
         app()
     except OperatorError as error:

@@ -21,6 +21,7 @@ from worker.adapters.kafka.topic_checks import inputs
 from worker.adapters.process_memory import LinuxMemory
 from worker.adapters.prometheus import Metrics
 from worker.adapters.redis_cache import RedisCache
+from worker.adapters.spans import tracer_from_environment
 from worker.config import Config
 from worker.models.settings import resolve_device
 from worker.runtime.assemble import (
@@ -50,14 +51,18 @@ def build_service(
     encoders = build_encoders(config)
     device = resolve_device(config.models.device)
     metrics.build(version("multimodal-worker"), _revision(), torch.__version__, device)
+    metrics.limits(config.scoring.false_alarms_per_day, config.pairing.max_buffered_bytes)
     for modality, encoder in encoders.items():
         metrics.model(modality, encoder.name, encoder.digest)
     pipeline = build_pipeline(config, encoders)
     cache = RedisCache.connect(config.redis, metrics) if config.redis.url else None
+    tracer = tracer_from_environment()
     health.started()
     return Service(
         open_ports=lambda: open_ports(config, metrics),
-        open_inference=lambda: Inference(pipeline, cache, metrics, decode_threads(config), device),
+        open_inference=lambda: Inference(
+            pipeline, cache, metrics, decode_threads(config), device, tracer
+        ),
         rules=worker_rules(
             config,
             pipeline,
@@ -74,7 +79,12 @@ def open_ports(config: Config, metrics: Metrics) -> Ports:
     largest = config.limits.max_record_bytes
     transactional_id = f"{transactional_prefix(config.kafka.group_id)}{uuid.uuid4()}"
     with ExitStack() as opened:
-        outbox = KafkaOutbox(config.kafka, transactional_id, max_record_bytes=largest)
+        outbox = KafkaOutbox(
+            config.kafka,
+            transactional_id,
+            max_record_bytes=largest,
+            on_published=lambda taken: metrics.stage("publish", taken),
+        )
         opened.callback(outbox.close, timeout=0)
         state = KafkaStateLog(config.kafka)
         opened.callback(state.close)

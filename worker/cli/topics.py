@@ -1,4 +1,4 @@
-"""`mmworker topics`: make the topics as the worker needs them, and check them."""
+"""`mmworker topics`: plan, make the topics as the worker needs them, and check them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from worker.adapters.kafka.admin import KafkaAdmin
 from worker.adapters.kafka.offsets import Target, move_offsets
 from worker.adapters.kafka.topic_checks import check_topics, inputs, specs
 from worker.cli.options import AsJson, Bootstrap, ConfigFile, config_of
+from worker.cli.topics_plan import plan
 from worker.core.ports import TopicPartition
 
-app = typer.Typer(help="Create and check the Kafka topics.", no_args_is_help=True)
+app = typer.Typer(help="Plan, create and check the Kafka topics.", no_args_is_help=True)
+app.command("plan")(plan)
 
 
 @app.command("create")

@@ -70,6 +70,11 @@ class Moment:
         """The bytes of its own events' records."""
         return sum(event.record.size for event in self.events)
 
+    @property
+    def traceparent(self) -> str | None:
+        """The `traceparent` of its first event that has one."""
+        return next((event.traceparent for event in self.events if event.traceparent), None)
+
     def without(self, rejected: frozenset[tuple[Modality, str]]) -> Moment:
         """Return the Moment less the events whose identity is in `rejected`."""
         carried = self.carried

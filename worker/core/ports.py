@@ -236,7 +236,7 @@ class Telemetry(Protocol):
         """An encoder failed."""
 
     def cache(self, result: str, count: int) -> None:
-        """The cache answered: `hit`, `near`, `miss`, `error` or `bypass`."""
+        """The cache answered: `hit`, `miss`, `error` or `bypass`."""
 
     def cache_time(self, operation: str, seconds: float) -> None:
         """A cache operation took so long."""
@@ -244,14 +244,23 @@ class Telemetry(Protocol):
     def scored(self, expert: str, score: float) -> None:
         """An expert scored a Moment, in 0..1."""
 
+    def p_value(self, p_value: float) -> None:
+        """A Moment was judged; those of sources that warm up have no p-value."""
+
+    def modality(self, modality: str, state: str) -> None:
+        """A Moment has a modality `present`, `carried` or `missing`."""
+
     def alert(self, severity: str, kind: str) -> None:
         """An alert message of a kind was written."""
 
     def suppressed(self, reason: str) -> None:
         """An alert was not opened."""
 
-    def delay(self, stage: str, seconds: float) -> None:
-        """Event time was so long ago at a stage: `ingest`, `scored`, `published`."""
+    def delay(self, stage: str, seconds: float, trace_id: str | None = None) -> None:
+        """Event time was so long ago at a stage: `ingest`, `scored`, `published`.
+
+        `trace_id` names the trace of the event, 32 hexadecimal digits.
+        """
 
     def watermark_delay(self, seconds: float) -> None:
         """The slowest active source is closed up to so long ago."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from worker.core.ports import CommitUnit, LogError, Outbox, Ownership
 from worker.core.rfc3339 import seconds
+from worker.core.tracing import Traced
 from worker.errors import FailedRunError
 from worker.runtime.report import Reporter
 from worker.runtime.shard import Shard
@@ -23,7 +24,7 @@ COMMIT_INTERVAL = seconds(1)  # while it is quiet, unless there is an alert
 class _Submitted:
     future: Future[None]
     shards: tuple[Shard, ...]
-    ends: list[int]  # of the windows whose observations are in the unit
+    ends: list[Traced]  # of the windows whose observations are in the unit
     since: float
 
 
@@ -35,10 +36,10 @@ class Commits:
         self._reporter = reporter
         self._submitted: _Submitted | None = None
         self._last = 0
-        self._settled: list[tuple[Shard, int]] = []
+        self._settled: list[tuple[Shard, Traced]] = []
 
-    def settled(self, shard: Shard, end: int) -> None:
-        """Note that the shard has an observation of the window that ends at `end`, microseconds."""
+    def settled(self, shard: Shard, end: Traced) -> None:
+        """Note that the shard has an observation of the window that ends so."""
         self._settled.append((shard, end))
 
     def step(self, shards: Collection[Shard], ownership: Ownership | None, now: int) -> None:

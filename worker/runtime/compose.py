@@ -98,7 +98,7 @@ class Composer:
             closed_by=moment.closed_by,
             degraded=tuple(f"non_finite:{name}" for name in scored.skipped),
             correlation_id=moment.correlation_id,
-            traceparent=_traceparent(moment),
+            traceparent=moment.traceparent,
             number=number,
             raw_scores=scored.raw,
             amends=usual if moment.amends else None,
@@ -182,7 +182,3 @@ def _input(event: Event, *, carried: bool) -> InputRef:
         time=event.time,
         carried=carried,
     )
-
-
-def _traceparent(moment: Moment) -> str | None:
-    return next((event.traceparent for event in moment.events if event.traceparent), None)

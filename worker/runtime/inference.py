@@ -20,6 +20,7 @@ import numpy as np
 from worker.core.events import MODALITIES, Modality
 from worker.core.moment import Moment
 from worker.core.ports import EmbeddingCache, Telemetry
+from worker.core.tracing import BatchSpan, Tracer, Untraced
 from worker.models.base import EncoderError
 from worker.pipeline import Embedded, Pipeline, Prepared, Vectors
 
@@ -49,6 +50,7 @@ class _Queued:
     label: Any
     content: Sequence[Any]
     since: float
+    span: BatchSpan
 
 
 class Inference:
@@ -61,11 +63,13 @@ class Inference:
         telemetry: Telemetry,
         decode_threads: int,
         device: str = "cpu",
+        tracer: Tracer | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._device = device
         self._cache = cache
         self._telemetry = telemetry
+        self._tracer = tracer or Untraced()
         self._pool = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._to_decode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
         self._to_encode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
@@ -83,7 +87,10 @@ class Inference:
 
     def submit(self, batch: Batch) -> None:
         """Begin to work on a batch. Raises queue.Full where `has_room` is false."""
-        self._to_decode.put_nowait(_Queued(batch.label, batch.moments, time.monotonic()))
+        events = [event for moment in batch.moments for event in moment.events]
+        traceparents = {event.traceparent for event in events if event.traceparent}
+        span = self._tracer.batch(len(batch.moments), len(events), traceparents)
+        self._to_decode.put_nowait(_Queued(batch.label, batch.moments, time.monotonic(), span))
         self._in_flight += 1
 
     @property
@@ -138,6 +145,7 @@ class Inference:
             try:
                 work(queued)
             except BaseException as error:
+                queued.span.end(type(error).__name__)
                 self._done.put(error)
         if inbox is self._to_decode:
             self._to_encode.put(None)
@@ -145,13 +153,14 @@ class Inference:
     def _decode(self, queued: _Queued) -> None:
         with self._timed("decode"):
             prepared = list(self._pool.map(self._pipeline.prepare, queued.content))
-        self._to_encode.put(_Queued(queued.label, prepared, time.monotonic()))
+        self._to_encode.put(_Queued(queued.label, prepared, time.monotonic(), queued.span))
 
     def _encode(self, queued: _Queued) -> None:
         prepared: Sequence[Prepared] = queued.content
         vectors = self._vectors(prepared)
         with self._timed("fuse"):
             embedded = self._pipeline.fuse(prepared, vectors)
+        queued.span.end()
         self._done.put(Result(queued.label, tuple(embedded)))
 
     def _vectors(self, prepared: Sequence[Prepared]) -> Vectors:

@@ -11,6 +11,7 @@ from worker.core.messages import Alert
 from worker.core.moment import Moment
 from worker.core.ports import Output
 from worker.core.source_state import LearnedFrom, SourceState
+from worker.core.tracing import Traced
 from worker.pipeline import Embedded
 from worker.runtime.compose import Composer
 from worker.runtime.decider import Decider, Seen
@@ -27,6 +28,11 @@ class Settled:
     decision: Decision
     alerts: tuple[Alert, ...]
     outputs: tuple[Output, ...]
+
+    @property
+    def ended(self) -> Traced:
+        """When its window ended, and the trace that it belongs to."""
+        return Traced(self.moment.end, self.moment.traceparent)
 
 
 class Judge:

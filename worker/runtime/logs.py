@@ -15,6 +15,8 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from worker.runtime.log_limits import RepeatFilter
+
 _PROCESS_KEY = secrets.token_bytes(32)
 _HASH_BYTES = 6
 
@@ -26,7 +28,8 @@ def configure(
 ) -> None:
     """Send the logs of the worker and of its libraries to `stream` (stderr where None).
 
-    Libraries are heard from warnings up, unless the level is debug.
+    Libraries are heard from warnings up, and lines that repeat are bounded, unless the level is
+    debug.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     target = sys.stderr if stream is None else stream
@@ -55,6 +58,8 @@ def configure(
             ],
         )
     )
+    if level != "debug":
+        handler.addFilter(RepeatFilter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(number if level == "debug" else max(number, logging.WARNING))

@@ -1,4 +1,4 @@
-"""Turns what happened into telemetry, in one place.
+"""Turns what happened into telemetry, in one place, and the decisions of note into log lines.
 
 What was read, how it ended and what waits is told in one go, now and then: so the counts reconcile
 whenever somebody looks.
@@ -7,13 +7,21 @@ whenever somebody looks.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from worker.core.events import MODALITIES, Record
+import structlog
+
+from worker.core.events import MODALITIES, Modality, Record
+from worker.core.messages import Alert
+from worker.core.moment import Moment
 from worker.core.ports import Polled, Telemetry, TopicPartition
 from worker.core.rfc3339 import MICROSECONDS
+from worker.core.tracing import Traced
 from worker.runtime.judge import Settled
+from worker.runtime.logs import source_hash
 from worker.runtime.shard import INDEX_BUFFERS, Shard
+
+log = structlog.get_logger(__name__)
 
 
 class Reporter:
@@ -44,28 +52,33 @@ class Reporter:
     def ingested(self, shards: Iterable[Shard], now: int) -> None:
         """Report how old the events are that were taken in since the last call."""
         for shard in shards:
-            for time in shard.ingested:
-                self._telemetry.delay("ingest", (now - time) / MICROSECONDS)
+            for begun in shard.ingested:
+                self._delayed("ingest", begun, now)
             shard.ingested.clear()
 
     def settled(self, settled: Settled, now: int) -> None:
         """Report one judged Moment."""
-        moment = settled.moment
-        self._telemetry.delay("scored", (now - moment.end) / MICROSECONDS)
+        self._delayed("scored", settled.ended, now)
         self._telemetry.moments(_outcome(settled), 1)
-        for name, expert in settled.scored.assessment.experts.items():
+        for modality, state in _states(settled.moment):
+            self._telemetry.modality(modality, state)
+        assessment = settled.scored.assessment
+        for name, expert in assessment.experts.items():
             self._telemetry.scored(name, expert.score)
+        if assessment.p_value is not None:
+            self._telemetry.p_value(assessment.p_value)
         for alert in settled.alerts:
             self._telemetry.alert(alert.severity, alert.type)
+            _log_alert(alert)
         if settled.decision.suppressed is not None:
             self._telemetry.suppressed(settled.decision.suppressed)
 
-    def committed(self, ends: Iterable[int], seconds: float, now: int) -> None:
+    def committed(self, ends: Iterable[Traced], seconds: float, now: int) -> None:
         """Report a commit of `seconds`, with observations of the windows that end at `ends`."""
         self._telemetry.committed(now / MICROSECONDS)
         self._telemetry.stage("commit", seconds)
         for end in ends:
-            self._telemetry.delay("published", (now - end) / MICROSECONDS)
+            self._delayed("published", end, now)
 
     def stage(self, stage: str, seconds: float) -> None:
         """Report the time of one batch in a stage of the poll loop."""
@@ -109,6 +122,9 @@ class Reporter:
         if oldest is not None:
             self._telemetry.watermark_delay((now - oldest) / MICROSECONDS)
 
+    def _delayed(self, stage: str, since: Traced, now: int) -> None:
+        self._telemetry.delay(stage, (now - since.time) / MICROSECONDS, since.trace_id)
+
     def _collect(self, shard: Shard) -> None:
         self._outcomes.update(shard.outputs.outcomes)
         self._rejections.update(shard.outputs.rejections)
@@ -122,6 +138,7 @@ class Reporter:
             self._telemetry.events(modality, outcome, count)
         for (topic, reason), count in self._rejections.items():
             self._telemetry.dead_lettered(topic, reason, count)
+            log.warning("dead letters", topic=topic, reason=reason, count=count)
         for counter in (self._consumed, self._consumed_bytes):
             counter.clear()
         for pairs in (self._outcomes, self._rejections):
@@ -133,9 +150,29 @@ class Reporter:
             self._telemetry.rebalanced("assigned")
         if before - after:
             self._telemetry.rebalanced("revoked" if polled.ownership is not None else "lost")
+        if after != before:  # at first it joins with nothing
+            got, gone = len(after - before), len(before - after)
+            log.info("partitions changed", got=got, gone=gone, owned=len(after))
         counts = Counter(partition.topic for partition in after)
         topics = {partition.topic for partition in before | after}
         self._telemetry.assigned({topic: counts[topic] for topic in topics})
+
+
+def _log_alert(alert: Alert) -> None:
+    log.info(
+        "alert",
+        kind=alert.type,
+        severity=alert.severity,
+        reasons=alert.reasons,
+        source=source_hash(alert.source),
+    )
+
+
+def _states(moment: Moment) -> Iterator[tuple[Modality, str]]:
+    named = {"present": moment.present, "carried": moment.carried_modalities}
+    for state, modalities in {**named, "missing": moment.missing}.items():
+        for modality in modalities:
+            yield modality, state
 
 
 def _outcome(settled: Settled) -> str:

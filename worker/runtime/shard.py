@@ -20,6 +20,7 @@ from worker.core.moment import Closed, Duplicate, Forgotten, Late, Moment, Outco
 from worker.core.pairing import Pairing
 from worker.core.ports import Committed, CommitUnit, Output, TopicPartition
 from worker.core.source_state import Kept, Place, place_of
+from worker.core.tracing import Traced
 from worker.errors import InvalidEventError
 from worker.pipeline import Embedded
 from worker.runtime.compose import Composer
@@ -66,7 +67,7 @@ class Shard:
         self._saying = recovered.index.attempts  # in the last commit that was taken
         self._touched = set(recovered.outdated)
         self.flushed, self.is_drained = 0, False  # Moments that draining closed
-        self.ingested: list[int] = []  # times of the events taken in; taken by the telemetry
+        self.ingested: list[Traced] = []  # when events taken in began; taken by the telemetry
         restoring = Restoring(recovered.states)
         for state in recovered.states:
             for place, record in state.records.items():
@@ -222,7 +223,7 @@ class Shard:
         if event is None:
             self._release(record)
             return
-        self.ingested.append(event.time)
+        self.ingested.append(Traced(event.time, event.traceparent))
         self._touched.add(event.source)
         self._follow(self.pairing.add(event))
 

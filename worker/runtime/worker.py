@@ -312,7 +312,7 @@ class Worker:
         live = set(map(id, self._shards.values()))
         for shard, embedded in zip(result.label, result.embedded, strict=True):
             if id(shard) in live and (settled := shard.settle(embedded)) is not None:
-                self._commits.settled(shard, settled.moment.end)
+                self._commits.settled(shard, settled.ended)
                 self._reporter.settled(settled, now)
         self._reporter.stage("score", time.monotonic() - began)
 

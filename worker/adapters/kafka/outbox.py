@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 
@@ -26,7 +28,8 @@ class KafkaOutbox:
 
     `transactional_id` belongs to one live outbox: a second one with the same id fences the first.
     `commit_timeout` is in seconds, from submission to the end of the commit. The future of a unit
-    that was given up may hide a commit that succeeded.
+    that was given up may hide a commit that succeeded. `on_published` is told, in seconds, how long
+    it took until brokers had the outputs of a unit.
     """
 
     def __init__(
@@ -37,8 +40,10 @@ class KafkaOutbox:
         max_record_bytes: int = 8 * _MIB,
         commit_timeout: float = 30.0,
         connect_timeout: float = CONNECT_SECONDS,
+        on_published: Callable[[float], None] | None = None,
     ) -> None:
         self._commit_timeout = commit_timeout
+        self._on_published = on_published or (lambda _: None)
         self._transactional_id = transactional_id
         self._producer = transactional_producer(
             settings,
@@ -119,7 +124,9 @@ class KafkaOutbox:
         if ownership.generation < 0:  # brokers take it for a client without a group
             raise LogError("not_a_member", "the group has no such member", retriable=True)
         self._producer.begin_transaction()
+        began = time.monotonic()
         append_all(self._producer, unit.outputs, self._commit_timeout)
+        self._on_published(time.monotonic() - began)
         offsets = {
             ClientPartition(*partition): OffsetAndMetadata(offset, metadata, -1)
             for partition, (offset, metadata) in unit.offsets.items()
