@@ -1,0 +1,1 @@
+"""How the worker is deployed: a chart, a container image, a compose file."""
