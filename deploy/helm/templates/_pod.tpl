@@ -230,7 +230,7 @@ failureThreshold: {{ $probe.failureThreshold }}
 {{- define "worker.resources" -}}
 {{- $resources := deepCopy .Values.resources -}}
 {{- if .Values.gpu.enabled -}}
-{{- $_ := set $resources.limits .Values.gpu.resourceName (int .Values.gpu.count) -}}
+{{- $_ := set $resources.limits .Values.gpu.resourceName (toString .Values.gpu.count) -}}
 {{- end -}}
 {{- toYaml $resources -}}
 {{- end -}}
