@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench soak chaos tables requirements clean
+.PHONY: demo test check bench soak chaos k8s image sbom tables requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -36,7 +36,18 @@ soak: $(READY) ## Simulated runs by seed, e.g. SEEDS=20000; one again with pytho
 chaos: $(READY) ## More than 100 kills and every other fault on a real Kafka; results in out/chaos.json
 	$(BIN)/python -m tests.chaos.run --json out/chaos.json $(ARGS)
 
-tables: $(READY) ## Renew the generated tables in README.md
+k8s: $(READY) ## The chart on the cluster of KUBECONFIG, which may be thrown away; KEDA on a real Kafka
+	$(BIN)/python -m tests.deploy.cluster $(ARGS)
+
+image: $(READY) ## Build and try the image: BASE=python:...@sha256:..., VARIANT=cpu or cuda
+	$(BIN)/python -m tests.deploy.image --base "$(BASE)" --variant $(or $(VARIANT),cpu) $(ARGS)
+
+sbom: $(READY) ## What is in the image, as CycloneDX; in out/sbom.json
+	mkdir -p out
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-file out/sbom.json deploy/requirements.txt
+
+tables: $(READY) ## Renew the generated tables and the chart's generated files
 	$(BIN)/python -m tests.tables
 
 requirements: ## Pin all dependencies anew

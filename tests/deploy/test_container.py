@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -46,6 +47,18 @@ def test_every_requirement_of_the_image_has_a_hash() -> None:
     text = (ROOT / "deploy" / "requirements.txt").read_text(encoding="utf-8")
     blocks = re.split(r"\n(?=[a-z0-9])", text.strip())
     assert all("--hash=sha256:" in block for block in blocks)
+
+
+def test_the_bill_of_materials_names_every_package_of_the_image(tmp_path: Path) -> None:
+    recipe = re.search(r"cyclonedx-py ([^\n]+)\\\n([^\n]+)", (ROOT / "Makefile").read_text())
+    assert recipe is not None
+    arguments = " ".join(recipe.groups()).replace("out/sbom.json", str(tmp_path / "sbom.json"))
+    subprocess.run([BIN / "cyclonedx-py", *arguments.split()], cwd=ROOT, check=True)
+    document = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
+    listed: dict[str, set[str]] = {}
+    for each in document["components"]:
+        listed.setdefault(each["name"], set()).add(each["version"])
+    assert listed == pins(ROOT / "deploy" / "requirements.txt")
 
 
 def test_the_compose_file_is_one_by_its_specification() -> None:
