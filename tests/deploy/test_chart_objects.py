@@ -54,7 +54,7 @@ def test_keda_decides_on_the_replicas_where_it_is_switched_on() -> None:
 
 def test_a_gpu_is_asked_for_by_its_name_and_used() -> None:
     found = example_objects("mig")
-    assert worker(found)["resources"]["limits"]["nvidia.com/mig-1g.10gb"] == 1
+    assert worker(found)["resources"]["limits"]["nvidia.com/mig-1g.10gb"] == "1"
     assert yaml.safe_load(config_text(found))["models"]["device"] == "cuda"
     assert worker(found)["image"].endswith("-cuda")
     assert workload(found)["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0
@@ -73,8 +73,11 @@ def test_a_stateful_set_has_the_service_that_it_names() -> None:
 
 
 def test_the_topics_are_made_before_the_worker_with_its_configuration() -> None:
-    found = example_objects("oauth")
+    account = {"create": False, "name": "camera-workers"}
+    values = example("oauth") | {"topics": {"create": "job"}, "serviceAccount": account}
+    found = objects(values | {"keda": {}})
     job = one(found, "Job")
+    assert pod(job)["serviceAccountName"] == "camera-workers"
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     [container] = pod(job)["containers"]
     assert container["args"][:2] == ["topics", "create"]

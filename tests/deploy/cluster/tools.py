@@ -53,7 +53,8 @@ def helm(*arguments: str) -> str:
 def apply(*documents: dict[str, Any]) -> None:
     """Make or change the objects, as the server sees them."""
     items = {"apiVersion": "v1", "kind": "List", "items": list(documents)}
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=json.dumps(items))
+    flags = ("--server-side", "--force-conflicts", "--validate=false", "-f", "-")
+    kubectl("apply", *flags, given=json.dumps(items))
 
 
 def get(*arguments: str) -> dict[str, Any]:
