@@ -119,11 +119,7 @@ class Release:
 
 
 def difference(wanted: Any, live: Any) -> str | None:
-    """Return where a live object lacks what was wanted, or None; it may have more.
-
-    >>> difference({"spec": {"replicas": 2}}, {"spec": {"replicas": 3, "paused": False}})
-    'spec.replicas'
-    """
+    """Return where a live object lacks what was wanted, or None; it may have more."""
     if isinstance(wanted, dict) and isinstance(live, dict):
         pairs = [(str(key), value, live.get(key)) for key, value in wanted.items()]
     elif isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
