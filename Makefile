@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-delivery soak chaos bounds tables monitoring requirements clean
+.PHONY: demo test check bench bench-delivery soak chaos bounds k8s image sbom tables monitoring requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -42,7 +42,18 @@ chaos: $(READY) ## More than 100 kills and every other fault on a real Kafka; re
 bounds: $(READY) ## Memory and waits with 1 GB of backlog and slow or blocked services; results in out/bounds.json
 	$(BIN)/python -m tests.bounds.run --json out/bounds.json $(ARGS)
 
-tables: $(READY) ## Renew the generated tables in README.md
+k8s: $(READY) ## The chart on the cluster of KUBECONFIG, which may be thrown away; KEDA on a real Kafka
+	$(BIN)/python -m tests.deploy.cluster $(ARGS)
+
+image: $(READY) ## Build and try the image: BASE=python:...@sha256:..., VARIANT=cpu or cuda
+	$(BIN)/python -m tests.deploy.image --base "$(BASE)" --variant $(or $(VARIANT),cpu) $(ARGS)
+
+sbom: $(READY) ## What is in the image, as CycloneDX; in out/sbom.json
+	mkdir -p out
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-file out/sbom.json deploy/requirements.txt
+
+tables: $(READY) ## Renew the generated tables and the chart's generated files
 	$(BIN)/python -m tests.tables
 
 monitoring: $(READY) ## Renew the Prometheus rules and the Grafana dashboard in deploy/helm/files
@@ -51,6 +62,9 @@ monitoring: $(READY) ## Renew the Prometheus rules and the Grafana dashboard in 
 requirements: ## Pin all dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --group dev --output-file requirements.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --group image --constraint requirements.txt \
+	  --output-file deploy/requirements.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

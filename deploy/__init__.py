@@ -1,1 +1,1 @@
-"""What is needed to run the worker somewhere."""
+"""How the worker is deployed: a chart, a container image, a compose file."""

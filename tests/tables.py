@@ -1,10 +1,12 @@
-"""Renews the generated tables in README.md: `make tables`."""
+"""Renews the generated tables in README.md, and the chart's files: `make tables`."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from deploy.chart import write as chart_files
+from tests.deploy import chart
 from worker.adapters.prometheus import metrics_table
 from worker.config import markdown_table
 
@@ -19,6 +21,8 @@ def main() -> None:
         escaped = table.strip().replace("\\", r"\\")
         text = re.sub(marks, rf"\g<1>{escaped}\n\g<2>", text, flags=re.DOTALL)
     README.write_text(text, encoding="utf-8")
+    chart_files.write()
+    chart.keep()
 
 
 if __name__ == "__main__":

@@ -132,6 +132,11 @@ def test_what_kubernetes_puts_beside_a_service_is_not_a_setting() -> None:
         ),
         ("kafka: {security_protocol: SASL_SSL}", {}, r"needs sasl_mechanism, sasl_username and"),
         ("kafka: {sasl_mechanism: PLAIN}", {}, r"needs security_protocol SASL_SSL"),
+        (
+            "kafka: {security_protocol: SASL_SSL, sasl_mechanism: OAUTHBEARER}",
+            {},
+            r"OAUTHBEARER needs sasl_token_file",
+        ),
         ("kafka: {ssl_certfile: a.pem}", {}, r"ssl_certfile and ssl_keyfile must be set together"),
         ("kafka: {session_timeout_seconds: 400}", {}, r"must not exceed max_poll_interval_seconds"),
         ("topics: {audio: frames}", {}, r"audio and frames must be different topics"),

@@ -49,13 +49,17 @@ class KafkaSettings(Section):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`"
     )
-    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
         default="",
-        description="`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`, with a `SASL_` protocol",
+        description="`PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`, with a `SASL_`"
+        " protocol",
     )
     sasl_username: str = Field(default="", max_length=256, description="user name for SASL")
     sasl_password_file: OptionalFile = Field(
         default=None, description="file that holds the SASL password"
+    )
+    sasl_token_file: OptionalFile = Field(
+        default=None, description="file that holds the token of OAUTHBEARER, read at each login"
     )
     ssl_cafile: OptionalFile = Field(default=None, description="certificates to trust, PEM")
     ssl_certfile: OptionalFile = Field(
@@ -80,11 +84,7 @@ class KafkaSettings(Section):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.security_protocol.startswith("SASL_"):
-            if not (self.sasl_mechanism and self.sasl_username and self.sasl_password_file):
-                raise ValueError(
-                    f"security_protocol {self.security_protocol} needs sasl_mechanism,"
-                    " sasl_username and sasl_password_file"
-                )
+            self._check_login()
         elif self.sasl_mechanism:
             raise ValueError("sasl_mechanism needs security_protocol SASL_SSL or SASL_PLAINTEXT")
         if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
@@ -94,6 +94,16 @@ class KafkaSettings(Section):
         if self.session_timeout_seconds > self.max_poll_interval_seconds:
             raise ValueError("session_timeout_seconds must not exceed max_poll_interval_seconds")
         return self
+
+    def _check_login(self) -> None:
+        if self.sasl_mechanism == "OAUTHBEARER":
+            if not self.sasl_token_file:
+                raise ValueError("sasl_mechanism OAUTHBEARER needs sasl_token_file")
+        elif not (self.sasl_mechanism and self.sasl_username and self.sasl_password_file):
+            raise ValueError(
+                f"security_protocol {self.security_protocol} needs sasl_mechanism,"
+                " sasl_username and sasl_password_file"
+            )
 
 
 class TopicSettings(Section):

@@ -18,8 +18,9 @@ from worker.config.model import known_fields
 from worker.errors import OperatorError
 
 PREFIX = "MMWORKER_"
-# Read by tests and scripts, which start workers with the environment that they have.
-_NOT_SETTINGS = frozenset({"MMWORKER_K8S", "MMWORKER_REQUIRE_SERVICES"})
+# Read by tests and scripts, which start workers with the environment that they have; and what a
+# container image says about itself.
+_NOT_SETTINGS = frozenset({"MMWORKER_K8S", "MMWORKER_REQUIRE_SERVICES", "MMWORKER_REVISION"})
 # What Kubernetes puts into every pod beside a Service of the name `mmworker` or `mmworker-...`.
 _SERVICE_LINK = re.compile(
     r"MMWORKER(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?"

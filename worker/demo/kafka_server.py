@@ -81,10 +81,11 @@ class Listener:
     """Where clients connect: a security protocol and, with SASL, the passwords by user name.
 
     Users of a SCRAM mechanism are written into the storage, those of PLAIN into the configuration.
+    With OAUTHBEARER the first user is the broker; it takes tokens of anybody, unsigned.
     """
 
     protocol: Literal["PLAINTEXT", "SASL_PLAINTEXT"] = "PLAINTEXT"
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "PLAIN"
     users: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -141,7 +142,7 @@ def write_files(
 def format_storage(properties: Path, listener: Listener) -> None:
     """Make the broker's data directory. Raises OperatorError."""
     arguments = ["format", "-t", _CLUSTER_ID, "-c", str(properties)]
-    if listener.mechanism != "PLAIN":
+    if listener.mechanism.startswith("SCRAM-"):
         for user, password in listener.users.items():
             arguments += ["-S", f"{listener.mechanism}=[name={user},password={password}]"]
     _run(command("kafka.tools.StorageTool", *arguments), "formatting Kafka's storage")
@@ -150,18 +151,26 @@ def format_storage(properties: Path, listener: Listener) -> None:
 def _sasl(listener: Listener) -> dict[str, str]:
     if listener.protocol == "PLAINTEXT":
         return {}
-    module = "plain.PlainLoginModule" if listener.mechanism == "PLAIN" else "scram.ScramLoginModule"
-    user, password = next(iter(listener.users.items()))  # the broker's own
-    login = [f'username="{user}" password="{password}"']
-    if listener.mechanism == "PLAIN":
-        login += [f'user_{name}="{word}"' for name, word in listener.users.items()]
-    jaas = f"org.apache.kafka.common.security.{module} required {' '.join(login)};"
+    jaas = f"org.apache.kafka.common.security.{_module(listener)};"
     prefix = f"listener.name.client.{listener.mechanism.lower()}"
     return {
         "sasl.enabled.mechanisms": listener.mechanism,
         "sasl.mechanism.inter.broker.protocol": listener.mechanism,
         f"{prefix}.sasl.jaas.config": jaas,
     }
+
+
+def _module(listener: Listener) -> str:
+    """Return the login module and its options, the broker's own login first among them."""
+    user, password = next(iter(listener.users.items()))
+    if listener.mechanism == "OAUTHBEARER":
+        claim = f'unsecuredLoginStringClaim_sub="{user}"'
+        return f"oauthbearer.OAuthBearerLoginModule required {claim}"
+    login = f'username="{user}" password="{password}"'
+    if listener.mechanism != "PLAIN":
+        return f"scram.ScramLoginModule required {login}"
+    known = " ".join(f'user_{name}="{word}"' for name, word in listener.users.items())
+    return f"plain.PlainLoginModule required {login} {known}"
 
 
 def _jars() -> Path:

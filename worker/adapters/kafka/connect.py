@@ -25,6 +25,7 @@ from kafka.errors import (
 from kafka.net.compat import KafkaNetClient
 
 from worker.adapters.kafka import client_logs
+from worker.adapters.kafka.tokens import FileTokens
 from worker.config import KafkaSettings, read_secret
 from worker.core.ports import LogError
 from worker.errors import OperatorError
@@ -56,7 +57,7 @@ Client = TypeVar("Client")
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """Return the options that consumers, producers and the admin client share.
 
-    Raises OperatorError where the password's file cannot be read.
+    Raises OperatorError where the file of the password or the token cannot be read.
     """
     options: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap_servers.split(","),
@@ -68,13 +69,23 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
     for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
         if (file := getattr(settings, name)) is not None:
             options[name] = str(file)
-    if settings.sasl_password_file is not None and settings.sasl_mechanism:
-        options["sasl_mechanism"] = settings.sasl_mechanism
-        options["sasl_plain_username"] = settings.sasl_username
-        options["sasl_plain_password"] = read_secret(
-            "kafka.sasl_password_file", settings.sasl_password_file
-        )
-    return options
+    return options | _login(settings)
+
+
+def _login(settings: KafkaSettings) -> dict[str, Any]:
+    if settings.sasl_mechanism == "OAUTHBEARER" and settings.sasl_token_file is not None:
+        tokens = FileTokens(settings.sasl_token_file)
+        tokens.token()  # a file that is of no use is told now, not by the client's threads
+        return {"sasl_mechanism": "OAUTHBEARER", "sasl_oauth_token_provider": tokens}
+    if settings.sasl_mechanism and settings.sasl_password_file is not None:
+        return {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": read_secret(
+                "kafka.sasl_password_file", settings.sasl_password_file
+            ),
+        }
+    return {}
 
 
 def connect(
@@ -100,10 +111,7 @@ def connect(
 def _advice(settings: KafkaSettings, failures: list[BaseException]) -> str:
     where = f"at {settings.bootstrap_servers}"
     if any(isinstance(each, SaslAuthenticationFailedError) for each in failures):
-        return (
-            f"Kafka {where} refuses the credentials:"
-            " check kafka.sasl_username and kafka.sasl_password_file"
-        )
+        return f"Kafka {where} refuses the credentials: check {_credentials(settings)}"
     if any(isinstance(each, _MECHANISM_ERRORS) for each in failures):
         return (
             f"Kafka {where} does not offer this login:"
@@ -112,13 +120,19 @@ def _advice(settings: KafkaSettings, failures: list[BaseException]) -> str:
     if settings.sasl_mechanism and any(_DISCONNECTED in str(each) for each in failures):
         # the client throws a refusal away that arrives together with the end of the connection
         return (
-            f"Kafka {where} closes the connection at the login: check kafka.sasl_username and"
-            " kafka.sasl_password_file, or kafka.security_protocol"
+            f"Kafka {where} closes the connection at the login: check {_credentials(settings)},"
+            " or kafka.security_protocol"
         )
     return (
         f"no Kafka broker answers {where}: check that it runs, kafka.bootstrap_servers"
         f" and kafka.security_protocol ({failures[-1]})"
     )
+
+
+def _credentials(settings: KafkaSettings) -> str:
+    if settings.sasl_mechanism == "OAUTHBEARER":
+        return "kafka.sasl_token_file, and whether its token has expired"
+    return "kafka.sasl_username and kafka.sasl_password_file"
 
 
 def log_error(error: BaseException, what: str) -> LogError:

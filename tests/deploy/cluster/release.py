@@ -1,0 +1,132 @@
+"""The life of a release of one example: dry run, install, upgrade, rollback, uninstall."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from tests.deploy.chart import CHART, workload
+from tests.deploy.cluster.surroundings import namespace
+from tests.deploy.cluster.tools import CheckError, Report, apply, get, helm, kubectl
+
+_RELEASE = "mm"
+_WAIT = ("--wait", "--timeout", "120s")
+# of what an uninstalled release may leave nothing; its hooks stay until the next release
+_KINDS = (
+    "deployments,statefulsets,services,serviceaccounts,poddisruptionbudgets,networkpolicies,"
+    "horizontalpodautoscalers"
+)
+
+
+class Release:
+    """One example in a namespace of its own. Its checks raise CheckError."""
+
+    def __init__(self, name: str, flags: tuple[str, ...] = ()) -> None:
+        self.namespace = f"mmworker-check-{name}"
+        self._chart = [str(CHART), "-n", self.namespace, *flags]
+        self._chart += ["-f", str(CHART / "ci" / f"{name}-values.yaml")]
+
+    def life(self, report: Report) -> None:
+        """Go through all of it; the later steps need the earlier ones."""
+        apply(namespace(self.namespace))
+        steps = [
+            ("server dry run, strict, no warning", self.dry_run),
+            ("install", self.install),
+            ("pods admitted, ready, as many as asked for", self.pods),
+            ("live objects hold what is rendered", self.drift),
+            ("upgrade starts new pods", self.upgrade),
+            ("rollback brings the old configuration back", self.rollback),
+            ("uninstall leaves nothing", self.uninstall),
+        ]
+        for name, step in steps:
+            if not report.check(f"{self.namespace.removeprefix('mmworker-check-')}: {name}", step):
+                break
+        kubectl("delete", "namespace", self.namespace, "--wait=false")
+
+    def dry_run(self) -> None:
+        """Let the server judge each object, fields it does not know included."""
+        flags = ("--dry-run=server", "--validate=strict", "-n", self.namespace, "-f", "-")
+        told = kubectl("apply", *flags, given=self._rendered())
+        if "warning" in told.lower():
+            raise CheckError(told)
+
+    def install(self) -> None:
+        """Install, and wait for the pods."""
+        told = helm("install", _RELEASE, *self._chart, *_WAIT)
+        if "Warning" in told:
+            raise CheckError(told)
+
+    def pods(self) -> str:
+        """See that nothing kept a pod from being made and that all are ready."""
+        live = self._workload()
+        status, wanted = live["status"], live["spec"]["replicas"]
+        for each in get("replicasets", "-n", self.namespace)["items"]:
+            for condition in each["status"].get("conditions", []):
+                raise CheckError(condition["message"])
+        if status.get("readyReplicas", 0) != wanted:
+            raise CheckError(f"{status.get('readyReplicas', 0)} of {wanted} pods are ready")
+        return f"{wanted} pods"
+
+    def drift(self) -> None:
+        """See that the live objects hold what the chart renders."""
+        for document in yaml.safe_load_all(self._rendered()):
+            if document:
+                kind, name = document["kind"], document["metadata"]["name"]
+                place = document["metadata"].get("namespace", self.namespace)
+                if path := difference(document, get(kind, name, "-n", place)):
+                    raise CheckError(f"{kind} {name} has another {path}")
+
+    def upgrade(self) -> None:
+        """Change the configuration."""
+        before = self._checksum()
+        helm("upgrade", _RELEASE, *self._chart, "--set", "config.log.level=debug", *_WAIT)
+        if self._checksum() == before or not self._configured("level: debug"):
+            raise CheckError("the configuration has not changed")
+        self.pods()
+
+    def rollback(self) -> None:
+        """Undo that."""
+        helm("rollback", _RELEASE, "1", "-n", self.namespace, *_WAIT)
+        if self._configured("level: debug"):
+            raise CheckError("the configuration is still the new one")
+        self.pods()
+
+    def uninstall(self) -> None:
+        """Remove the release."""
+        helm("uninstall", _RELEASE, "-n", self.namespace, *_WAIT)
+        left = [
+            f"{each['kind']} {each['metadata']['name']}"
+            for each in get(_KINDS, "-n", self.namespace)["items"]
+            if each["metadata"]["name"] != "default"  # the namespace's own service account
+        ]
+        if left:
+            raise CheckError(", ".join(left))
+
+    def _rendered(self) -> str:
+        return helm("template", _RELEASE, *self._chart)
+
+    def _workload(self) -> dict[str, Any]:
+        return workload(get("deployments,statefulsets", "-n", self.namespace)["items"])
+
+    def _checksum(self) -> str:
+        annotations = self._workload()["spec"]["template"]["metadata"]["annotations"]
+        return str(annotations["checksum/config"])
+
+    def _configured(self, words: str) -> bool:
+        name = self._workload()["metadata"]["name"]
+        return words in get("configmap", name, "-n", self.namespace)["data"]["config.yaml"]
+
+
+def difference(wanted: Any, live: Any) -> str | None:
+    """Return where a live object lacks what was wanted, or None; it may have more."""
+    if isinstance(wanted, dict) and isinstance(live, dict):
+        pairs = [(str(key), value, live.get(key)) for key, value in wanted.items()]
+    elif isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
+        pairs = [(str(place), *pair) for place, pair in enumerate(zip(wanted, live, strict=True))]
+    else:
+        return None if wanted == live else ""
+    for key, below, other in pairs:
+        if (path := difference(below, other)) is not None:
+            return f"{key}.{path}" if path else key
+    return None

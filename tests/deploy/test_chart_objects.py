@@ -1,0 +1,155 @@
+"""What the values come to mean in the objects of a release."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.chart import (
+    MINIMAL,
+    Object,
+    config_text,
+    example,
+    example_objects,
+    objects,
+    of_kind,
+    one,
+    pod,
+    texts,
+    worker,
+    workload,
+)
+from worker.adapters.kafka.fencing import transactional_prefix
+from worker.adapters.kafka.topic_checks import inputs, specs
+from worker.config import LimitSettings, TopicSettings
+from worker.runtime.service import CLOSE_SECONDS, FINISH_SECONDS
+
+CHECKSUM = "checksum/config"
+
+
+def test_the_grace_period_is_longer_than_the_worker_takes_to_leave() -> None:
+    grace = pod(workload(objects(MINIMAL)))["terminationGracePeriodSeconds"]
+    assert grace >= FINISH_SECONDS + CLOSE_SECONDS + 10
+
+
+def test_a_changed_configuration_starts_new_pods_and_an_equal_one_does_not() -> None:
+    before, again = objects(MINIMAL), objects(MINIMAL)
+    after = objects(with_config({"log": {"level": "debug"}}))
+    assert pod_annotations(before)[CHECKSUM] == pod_annotations(again)[CHECKSUM]
+    assert pod_annotations(before)[CHECKSUM] != pod_annotations(after)[CHECKSUM]
+
+
+def test_large_numbers_arrive_as_they_are() -> None:
+    text = config_text(objects(with_config({"pairing": {"max_buffered_bytes": 268_435_456}})))
+    assert "max_buffered_bytes: 268435456\n" in text
+
+
+def test_keda_decides_on_the_replicas_where_it_is_switched_on() -> None:
+    values = MINIMAL | {"keda": {"enabled": True}}
+    assert "replicas" not in workload(objects(values))["spec"]
+    assert workload(objects(MINIMAL))["spec"]["replicas"] == 2
+
+
+def test_a_gpu_is_asked_for_by_its_name_and_used() -> None:
+    found = example_objects("mig")
+    assert worker(found)["resources"]["limits"]["nvidia.com/mig-1g.10gb"] == "1"
+    assert yaml.safe_load(config_text(found))["models"]["device"] == "cuda"
+    assert worker(found)["image"].endswith("-cuda")
+    assert workload(found)["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0
+
+
+def test_a_digest_wins_over_a_tag() -> None:
+    digest = "sha256:" + "a" * 64
+    found = objects(MINIMAL | {"image": {"tag": "1", "digest": digest}})
+    assert worker(found)["image"] == f"multimodal-worker@{digest}"
+
+
+def test_a_stateful_set_has_the_service_that_it_names() -> None:
+    found = example_objects("static")
+    assert one(found, "Service")["metadata"]["name"] == workload(found)["spec"]["serviceName"]
+    assert one(found, "Service")["spec"]["clusterIP"] == "None"
+
+
+def test_the_topics_are_made_before_the_worker_with_its_configuration() -> None:
+    account = {"create": False, "name": "camera-workers"}
+    values = example("oauth") | {"topics": {"create": "job"}, "serviceAccount": account}
+    found = objects(values | {"keda": {}})
+    job = one(found, "Job")
+    assert pod(job)["serviceAccountName"] == "camera-workers"
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    [container] = pod(job)["containers"]
+    assert container["args"][:2] == ["topics", "create"]
+    [name] = [each["configMap"]["name"] for each in pod(job)["volumes"] if "configMap" in each]
+    [hook] = [each for each in of_kind(found, "ConfigMap") if each["metadata"]["name"] == name]
+    assert hook["data"]["config.yaml"] == config_text(found)
+    mounts = {each["mountPath"] for each in container["volumeMounts"]}
+    assert mounts < {each["mountPath"] for each in worker(found)["volumeMounts"]}
+
+
+def test_strimzi_makes_the_topics_that_the_worker_would_make() -> None:
+    topics, found = TopicSettings(late_events="stragglers"), objects(strimzi())
+    wanted = specs(topics, 12, LimitSettings().max_record_bytes, 3)
+    assert {
+        each["spec"]["topicName"]: (
+            each["spec"]["partitions"],
+            each["spec"]["replicas"],
+            {key: str(value) for key, value in each["spec"]["config"].items()},
+        )
+        for each in of_kind(found, "KafkaTopic")
+    } == {spec.name: (spec.partitions, spec.replication_factor, spec.config) for spec in wanted}
+
+
+def test_the_strimzi_user_may_read_inputs_write_outputs_and_take_part_in_its_group() -> None:
+    topics, rights = TopicSettings(late_events="stragglers"), {}
+    for acl in one(objects(strimzi()), "KafkaUser")["spec"]["authorization"]["acls"]:
+        resource = acl["resource"]
+        rights[resource["type"], resource["name"], resource["patternType"]] = acl["operations"]
+    reads = {name for (kind, name, _), may in rights.items() if kind == "topic" and "Read" in may}
+    writes = {name for (kind, name, _), may in rights.items() if kind == "topic" and "Write" in may}
+    state = {topics.observations, topics.snapshots}
+    assert reads == {*inputs(topics), topics.feedback} | state
+    assert writes == {topics.alerts, topics.dead_letters, topics.late_events} | state
+    assert "Read" in rights["group", "mmworker", "literal"]
+    assert "Write" in rights["transactionalId", transactional_prefix("mmworker"), "prefix"]
+
+
+@pytest.mark.parametrize(
+    ("url", "ports"),
+    [("", [9092]), ("redis://cache", [9092, 6379]), ("rediss://cache:6390/2", [9092, 6390])],
+)
+def test_the_network_policy_lets_out_what_the_configuration_names(
+    url: str, ports: list[int]
+) -> None:
+    policy = one(objects(with_config({"redis": {"url": url}})), "NetworkPolicy")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    dns, *others = policy["egress"]
+    assert {each["port"] for each in dns["ports"]} == {53}
+    assert [each["port"] for rule in others for each in rule["ports"]] == ports
+
+
+def test_the_notes_say_how_to_go_on_and_name_the_secrets_to_make() -> None:
+    [notes] = [text for path, text in texts(example("scram")).items() if path.endswith("NOTES.txt")]
+    assert "rollout status deployment/mm-multimodal-worker" in notes
+    assert "these Secrets are there: kafka-login, redis-ca, redis-login." in notes
+    assert "{{" not in notes
+
+
+def test_two_releases_in_one_namespace_do_not_share_a_pod() -> None:
+    selector = workload(objects(MINIMAL))["spec"]["selector"]["matchLabels"]
+    assert selector["app.kubernetes.io/instance"] == "mm"
+
+
+def with_config(sections: dict[str, Any]) -> dict[str, Any]:
+    return {"config": MINIMAL["config"] | sections}
+
+
+def strimzi() -> dict[str, Any]:
+    values = example("strimzi")
+    return values | {"config": values["config"] | {"topics": {"late_events": "stragglers"}}}
+
+
+def pod_annotations(found: list[Object]) -> dict[str, str]:
+    annotated: dict[str, str] = workload(found)["spec"]["template"]["metadata"]["annotations"]
+    return annotated
