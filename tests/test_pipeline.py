@@ -142,7 +142,10 @@ def test_features_are_float16_and_named_by_what_is_there() -> None:
         for key, vector in one.encode(modality, contents).items()
     }
     (embedded,) = one.fuse(prepared, vectors)
-    assert set(embedded.features) == {"luminance", "audio_windows", "visual", "text", "fused"}
+    assert set(embedded.features) == {
+        *("luminance", "sharpness", "motion", "visual", "audio_windows"),
+        *("text", "text_danger", "fused"),
+    }
     assert {value.dtype for value in embedded.features.values()} == {np.dtype(np.float16)}
     assert sum(embedded.weights.values()) == pytest.approx(1)
 

@@ -21,6 +21,7 @@ from worker.adapters.metric_families import Families
 from worker.core.events import MODALITIES
 from worker.core.policy import Severity
 from worker.errors import Reason
+from worker.scoring.experts import VOTES
 
 RECONCILIATION = (
     "sum(mmworker_records_consumed_total)"
@@ -45,7 +46,7 @@ DEVICES = ("cpu", "cuda")
 ENCODER_FAILURES = ("not_finite", "zero", "out_of_memory", "error")
 CACHE_RESULTS = ("hit", "near", "miss", "error", "bypass")
 CACHE_OPERATIONS = ("get", "put")
-EXPERTS = ("visual_embedding", "visual_grid", "audio", "text", "fused")
+EXPERTS = tuple(name for experts in VOTES.values() for name in experts)
 ALERT_TYPES = ("open", "update", "close")
 SUPPRESSIONS = ("debounce", "cooldown")
 COMPONENTS = ("redis", "encoder")
