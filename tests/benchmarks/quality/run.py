@@ -42,7 +42,7 @@ def main(
     ] = True,
 ) -> None:
     """Judge streams with known anomalies and nuisances, and compare with a common baseline."""
-    console = Console()
+    console = Console(width=150)
     config = config_of(None)
     pipeline = build_pipeline(config, build_encoders(config))
     store = FeatureStore(output / "features", pipeline, frames=frames)
