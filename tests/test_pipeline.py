@@ -142,9 +142,21 @@ def test_features_are_float16_and_named_by_what_is_there() -> None:
         for key, vector in one.encode(modality, contents).items()
     }
     (embedded,) = one.fuse(prepared, vectors)
-    assert set(embedded.features) == {"luminance", "audio_windows", "visual", "text", "fused"}
+    assert set(embedded.features) == {
+        *("luminance", "sharpness", "visual", "audio_windows"),
+        *("text", "text_danger", "fused"),
+    }
     assert {value.dtype for value in embedded.features.values()} == {np.dtype(np.float16)}
     assert sum(embedded.weights.values()) == pytest.approx(1)
+
+
+def test_frames_are_seen_as_their_mean_and_by_how_they_differ() -> None:
+    one, two = (pipeline().prepare(moment_of(*frames(count))) for count in (1, 2))
+    assert "motion" not in one.features
+    assert two.features["motion"].shape == (1,)
+    assert two.features["luminance"].mean() == pytest.approx(
+        one.features["luminance"].mean() + 0.5, abs=0.5
+    )
 
 
 def test_equal_content_has_an_equal_key_only_for_the_same_encoder_and_type() -> None:

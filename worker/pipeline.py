@@ -27,7 +27,10 @@ from worker.media.audio import SAMPLE_RATE
 from worker.media.decode import check, decode
 from worker.media.images import resize_square, thumbnail
 from worker.media.limits import Limits
+from worker.media.motion import motion
+from worker.media.sharpness import sharpness
 from worker.models.base import Encoder
+from worker.models.danger import DangerScale
 from worker.models.fusion import Fusion, orthonormal_rows
 from worker.models.logmel import windows
 from worker.scoring.experts import FUSED_DIM, VISUAL_DIM
@@ -94,6 +97,7 @@ class Pipeline:
         self._fusion = Fusion(dims, seed=seed)
         self._visual = orthonormal_rows(VISUAL_DIM, dims[Modality.FRAME], seed)
         self._compact = orthonormal_rows(FUSED_DIM, self._fusion.dim, seed)
+        self._danger = DangerScale(encoders[Modality.CAPTION])
 
     def prepare(self, moment: Moment) -> Prepared:
         """Decode what the encoders need of a Moment; only check the rest."""
@@ -104,7 +108,7 @@ class Pipeline:
         features: dict[str, Array] = {}
         items: dict[Modality, tuple[Item, ...]] = {}
         if frames:
-            features["luminance"] = thumbnail(frames[len(frames) // 2][1])
+            features |= _seen(image for _, image in frames)
             items[Modality.FRAME] = tuple(
                 Item(self._key(Modality.FRAME, [event]), resize_square(image, SIDE))
                 for event, image in frames
@@ -178,6 +182,7 @@ class Pipeline:
             features["visual"] = self._visual @ row[Modality.FRAME]
         if Modality.CAPTION in row:
             features["text"] = row[Modality.CAPTION]
+            features["text_danger"] = self._danger.margin(row[Modality.CAPTION])
         if row:
             features["fused"] = self._compact @ fused
         return {name: value.astype(np.float16) for name, value in features.items()}
@@ -257,6 +262,21 @@ def _evenly(events: Sequence[Event], limit: int) -> Sequence[Event]:
     return [events[(2 * place + 1) * count // (2 * limit)] for place in range(limit)]
 
 
+def _seen(images: Iterable[Array]) -> dict[str, Array]:
+    """Return what experts look at in the frames of a Moment, of which there is at least one.
+
+    The luminance is the mean over the frames: noise, rain and recompression are less in it.
+    """
+    pictures = list(images)
+    thumbnails = [thumbnail(picture) for picture in pictures]
+    seen: dict[str, Array | None] = {
+        "luminance": np.asarray(np.mean(thumbnails, axis=0, dtype=np.float32)),
+        "sharpness": sharpness(pictures[len(pictures) // 2]),
+        "motion": motion(thumbnails),
+    }
+    return {name: value for name, value in seen.items() if value is not None}
+
+
 def _mean_direction(items: Sequence[Item], vectors: Vectors) -> Array:
     """Return the unit vector along the mean of the items' vectors."""
     mean = np.mean([vectors[item.key].astype(np.float32) for item in items], axis=0)
@@ -268,4 +288,5 @@ def _joint_digest(encoders: Mapping[Modality, Encoder]) -> str:
     digest = hashlib.sha256()
     for modality in MODALITIES:
         digest.update(f"{modality}={encoders[modality].digest};".encode())
+    digest.update(f"danger={DangerScale.digest};".encode())
     return digest.hexdigest()

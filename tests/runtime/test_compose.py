@@ -94,7 +94,7 @@ def test_features_that_are_not_numbers_are_left_out_and_named() -> None:
     desk.shard.settle(broken)
     (one,) = documents(desk, "observations")
     assert one["degraded"] == ["non_finite:visual", "non_finite:fused"]
-    assert set(one["features"]) == {"luminance", "audio_windows"}
+    assert set(one["features"]) == {"luminance", "sharpness", "audio_windows"}
     assert one["embedding"]["dim"] == 0
 
 

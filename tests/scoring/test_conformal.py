@@ -34,6 +34,14 @@ def test_constant_scores_are_ordinary() -> None:
     assert p_value(2.0, np.ones(100), tie=1.0) == pytest.approx(1 / 101)
 
 
+def test_what_harmless_changes_may_do_bounds_the_tail_from_below() -> None:
+    steady = np.linspace(0, 0.01, 100)
+    assert p_value(1.0, steady, 0.5, least_excess=0.5) > 1e-3 > p_value(1.0, steady, 0.5)
+    assert p_value(1.0, np.ones(100), 1.0, least_excess=0.5) == 1.0
+    wide = np.linspace(0, 100, 100)
+    assert p_value(99.0, wide, 0.5, least_excess=0.5) == p_value(99.0, wide, 0.5)
+
+
 @given(
     st.lists(st.floats(-5, 5), min_size=10, max_size=60),
     st.floats(-10, 10),
@@ -109,10 +117,20 @@ class TestCombination:
         assert sum(contributions({"visual": 0.5, "audio": 0.7}).values()) == 0
 
     def test_reasons_are_the_strongest_votes(self) -> None:
-        assert reasons({"visual": 1e-6, "audio": 0.4}) == ("visual",)
-        assert reasons({"visual": 1e-6, "audio": 1e-9}) == ("audio", "visual")
-        assert reasons({"visual": 1e-6, "fused": 1e-5}) == ("visual",)
-        assert reasons({"visual": 1e-2, "fused": 1e-5}) == ("fused",)
+        assert reasons({"visual": 1e-6, "audio": 0.4}, {}) == ("visual",)
+        assert reasons({"visual": 1e-6, "audio": 1e-9}, {}) == ("audio", "visual")
+        assert reasons({"visual": 1e-6, "fused": 1e-5}, {}) == ("visual",)
+        assert reasons({"visual": 1e-2, "fused": 1e-5}, {}) == ("fused",)
+
+    def test_a_reason_tells_what_it_is_where_the_strongest_expert_knows(self) -> None:
+        heard = {"visual_grid": 1e-4, "camera_covered": 1e-6}
+        assert reasons({"visual": 1e-5}, heard) == ("visual:covered",)
+        assert reasons({"visual": 1e-5}, {**heard, "visual_grid": 1e-7}) == ("visual",)
+
+    def test_experts_on_one_cause_alone_hardly_dilute_the_others(self) -> None:
+        alone = votes({"visual_grid": 1e-6})["visual"]
+        among = votes({"visual_grid": 1e-6, "camera_dark": 0.5, "camera_moved": 0.5})["visual"]
+        assert among < 1.5 * alone
 
     @given(
         st.dictionaries(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.scoring.test_experts import TEXT_DIM, normal, unusual
+from tests.scoring.moments import TEXT_DIM, normal, unusual
 from worker.core.rfc3339 import seconds
 from worker.scoring import scorer as scorer_module
 from worker.scoring.conformal import CAPACITY, CalibrationRing, p_value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from worker.scoring.experts import VOTES
+
 REBALANCE_EVENTS = ("assigned", "revoked", "lost")
 # Reasons of a LogError: the worker's own, then Kafka's, by the names of the client's errors.
 COMMIT_FAILURES = (
@@ -24,7 +26,7 @@ DEVICES = ("cpu", "cuda")
 ENCODER_FAILURES = ("not_finite", "zero", "out_of_memory", "error")
 CACHE_RESULTS = ("hit", "miss", "error", "bypass")
 CACHE_OPERATIONS = ("get", "put")
-EXPERTS = ("visual_embedding", "visual_grid", "audio", "text", "fused")
+EXPERTS = tuple(name for experts in VOTES.values() for name in experts)
 ALERT_TYPES = ("open", "update", "close")
 COMPONENTS = ("redis", "encoder", "memory")
 BUFFERS = (

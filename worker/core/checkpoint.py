@@ -21,7 +21,7 @@ class CheckpointError(Exception):
 class Meaning:
     """The settings that give buffered events and learned numbers their meaning.
 
-    Durations in seconds; `model` is the digest of all encoders.
+    Durations in seconds; `model` is the digest of all encoders and of what the scorer keeps.
     """
 
     window_seconds: float

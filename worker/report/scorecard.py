@@ -94,9 +94,14 @@ def _outcome(source: str, label: LabelSpan, found: Sequence[AlertLife]) -> Label
         natural=label.natural,
         hit=first is not None,
         seconds_to_detect=None if first is None else _seconds_after(label, first),
-        right_reason=None if first is None else REASONS[label.modality] in first.reasons,
+        right_reason=None if first is None else _names(first.reasons, label.modality),
         note=label.note,
     )
+
+
+def _names(reasons: Sequence[str], modality: str) -> bool:
+    """Tell whether a reason is about the modality, with or without a detail (`visual:covered`)."""
+    return REASONS[modality] in {reason.partition(":")[0] for reason in reasons}
 
 
 def _seconds_after(label: LabelSpan, message: Alert) -> float:

@@ -18,6 +18,15 @@ _CLAUSES = {
     "text": "the caption is unlike the earlier ones",
     "fused": "picture, sound and caption are unusual together, though none of them alone",
 }
+_DETAILED_CLAUSES = {
+    "visual:dark": "the picture has gone dark",
+    "visual:covered": "the picture shows no shapes, as if the lens were covered",
+    "visual:defocused": "the picture is less sharp than usual",
+    "visual:moved": "the edges in the picture are not where they used to be, as if it were moved",
+    "visual:frozen": "the picture stands still",
+    "audio:silent": "the sound is more silent than usual",
+    "text:danger": "the caption resembles descriptions of danger",
+}
 _REASON_OF_MODALITY = {"frame": "visual", "caption": "text", "audio": "audio"}
 _SIGNS = {
     "visual_embedding": "most of all in its content",
@@ -68,6 +77,8 @@ def _clause(reason: str) -> str:
         return f"{pair} do not fit together"
     if kind == "trigger":
         return f"the moment resembles the watch phrase “{detail}”"
+    if reason in _DETAILED_CLAUSES:
+        return _DETAILED_CLAUSES[reason]
     return _CLAUSES.get(kind, f"the check “{words.spaced(reason)}” stands out")
 
 
@@ -89,7 +100,8 @@ def _sign(named: Sequence[str], experts: Mapping[str, tuple[float, float | None]
 
 def _quote(named: Sequence[str], caption: str | None) -> str:
     about_text = any(
-        r == "text" or (r.startswith("inconsistent:") and "caption" in r) for r in named
+        r.partition(":")[0] == "text" or (r.startswith("inconsistent:") and "caption" in r)
+        for r in named
     )
     if not about_text or caption is None or not caption.strip():
         return ""

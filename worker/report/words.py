@@ -27,8 +27,8 @@ def modality(name: str) -> str:
 def reason(name: str) -> str:
     """Return a reason in a few plain words.
 
-    >>> reason("inconsistent:frame-caption"), reason("trigger:fire")
-    ('picture and caption disagree', 'watch phrase “fire”')
+    >>> reason("inconsistent:frame-caption"), reason("trigger:fire"), reason("visual:covered")
+    ('picture and caption disagree', 'watch phrase “fire”', 'picture (covered)')
     """
     kind, _, detail = name.partition(":")
     if kind == "inconsistent":
@@ -36,6 +36,8 @@ def reason(name: str) -> str:
     if kind == "trigger":
         return f"watch phrase “{detail}”"
     plain = {"visual": "picture", "text": "caption", "audio": "sound", "fused": "all together"}
+    if kind in plain and detail:
+        return f"{plain[kind]} ({spaced(detail)})"
     return plain.get(kind, modality(name))
 
 

@@ -18,12 +18,14 @@ from worker.media.limits import Limits
 from worker.models import registry
 from worker.models.base import Encoder
 from worker.models.settings import ModelSettings
+from worker.models.weights import joint_digest
 from worker.pipeline import Pipeline
 from worker.runtime.compose import Composer, OutputTopics
 from worker.runtime.policies import alert_policies, scoring_rules
 from worker.runtime.recovery import RecoveryRules
 from worker.runtime.rules import ShardRules, WorkerRules
 from worker.runtime.topics import topic_of_modality
+from worker.scoring.memory import layout_digest
 
 
 def build_encoders(config: Config) -> dict[Modality, Encoder]:
@@ -115,9 +117,15 @@ def _meaning(config: Config, pipeline: Pipeline, partitions: int) -> Meaning:
         idle_timeout_seconds=pairing.idle_timeout_seconds,
         carry_caption_seconds=pairing.carry_caption_seconds,
         awaited=",".join(pairing.awaited),
-        model=pipeline.digest[:16],
+        model=_model(pipeline),
         partitions=partitions,
     )
+
+
+def _model(pipeline: Pipeline) -> str:
+    """Return a digest of what gives learned numbers their meaning: encoders and scorer."""
+    layout = layout_digest(pipeline.encoders[Modality.CAPTION].dim)
+    return joint_digest(pipeline.digest, layout)[:16]
 
 
 def _envelope(config: Config, partitions: int) -> EnvelopeRules:

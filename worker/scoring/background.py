@@ -13,8 +13,6 @@ from worker.scoring.state import State, integers
 KEPT = 24  # thumbnails; an odd visitor in fewer than half of them leaves no trace
 MAX_STRIDE = 32  # Moments between two kept thumbnails once the source is old
 
-GRID = (12, 16)  # rows, columns
-
 
 class MedianBackground:
     """The median of up to KEPT thumbnails. The stride doubles each time that they are full."""
@@ -25,21 +23,12 @@ class MedianBackground:
         self._since = 0
         self._median: NDArray[np.float32] | None = None  # found when it is looked at
 
-    def deviation(self, thumbnail: NDArray[Any]) -> NDArray[np.float32] | None:
-        """Return log1p of the absolute difference per grid cell (192,), or None while unknown.
-
-        `thumbnail` is luminance (48, 64) in 0..255; a cell averages 4 x 4 of its pixels.
-        """
-        if not self._kept:
-            return None
-        if self._median is None:
+    @property
+    def median(self) -> NDArray[np.float32] | None:
+        """The usual picture, (48, 64) in 0..255; None while unknown."""
+        if self._median is None and self._kept:
             self._median = median_picture(self._kept)
-        difference = np.abs(thumbnail.astype(np.float32) - self._median)
-        rows, columns = GRID
-        height, width = difference.shape[0] // rows, difference.shape[1] // columns
-        cells = difference.reshape(rows, height, columns, width).mean(axis=(1, 3))
-        flat: NDArray[np.float32] = np.log1p(cells).ravel()
-        return flat
+        return self._median
 
     def learn(self, thumbnail: NDArray[Any]) -> None:
         """Keep the thumbnail where its turn has come."""

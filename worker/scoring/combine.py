@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from worker.scoring.conformal import SMALLEST
-from worker.scoring.experts import VOTE_OF_MODALITY, VOTE_WEIGHTS, VOTES
+from worker.scoring.experts import DETAILS, EXPERT_WEIGHTS, VOTE_OF_MODALITY, VOTE_WEIGHTS, VOTES
 
 LARGEST = 0.99  # a p-value near 1 would outweigh all others
 REASON_SHARE = 0.5  # a vote is a reason where its -log p reaches this share of the strongest one's
@@ -32,7 +32,8 @@ def votes(expert_p_values: Mapping[str, float]) -> dict[str, float]:
     for name, experts in VOTES.items():
         heard = {each: expert_p_values[each] for each in experts if each in expert_p_values}
         if heard:
-            merged[name] = cauchy(heard, dict.fromkeys(heard, 1.0))
+            weights = {each: EXPERT_WEIGHTS.get(each, 1.0) for each in heard}
+            merged[name] = cauchy(heard, weights)
     return merged
 
 
@@ -55,16 +56,26 @@ def contributions(vote_p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: value / total if total else 0.0 for name, value in surprise.items()}
 
 
-def reasons(vote_p_values: Mapping[str, float]) -> tuple[str, ...]:
+def reasons(
+    vote_p_values: Mapping[str, float], expert_p_values: Mapping[str, float]
+) -> tuple[str, ...]:
     """Return the votes that carry the result, strongest first.
 
     `fused` is named only where it is the strongest: then no single modality shows it as well.
+    Where the expert that carries a vote tells what it is, that is added, as in `visual:covered`.
     """
     nats = {name: _nats(p) for name, p in vote_p_values.items()}
     strongest = max(nats.values(), default=0.0)
     ranked = sorted(nats, key=lambda name: -nats[name])
     named = [name for name in ranked if nats[name] >= REASON_SHARE * strongest]
-    return tuple(name for name in named if name != "fused" or name == ranked[0])
+    kept = (name for name in named if name != "fused" or name == ranked[0])
+    return tuple(_detailed(name, expert_p_values) for name in kept)
+
+
+def _detailed(vote: str, expert_p_values: Mapping[str, float]) -> str:
+    heard = [name for name in VOTES[vote] if name in expert_p_values]
+    strongest = min(heard, key=lambda name: expert_p_values[name], default="")
+    return f"{vote}:{DETAILS[strongest]}" if strongest in DETAILS else vote
 
 
 def _nats(p_value: float) -> float:

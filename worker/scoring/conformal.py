@@ -17,23 +17,28 @@ SMALLEST = 1e-300  # stands for any smaller p-value
 MIN_STANDARD = 8  # scores before a source knows its own median and spread
 
 
-def p_value(score: float, calibration: NDArray[Any], tie: float) -> float:
+def p_value(
+    score: float, calibration: NDArray[Any], tie: float, least_excess: float = 0.0
+) -> float:
     """Return P(a normal score >= `score`), in (0, 1], from calibration scores (n,), n >= 10.
 
     Up to the 90th percentile u: (#{s_i > s} + tie (1 + #{s_i = s})) / (n + 1), tie in (0, 1].
     Above: with k excesses over u of sum S, TAIL (S / (S + s - u))^k, the predictive distribution
     of an exponential tail under Jeffreys' prior. It tends to TAIL exp(-(s - u) k / S) as k grows
     and stays heavier while few scores are known: an extrapolation, honest about its sample.
+    S counts as at least k `least_excess`: how far harmless changes of a kind that the calibration
+    has not seen yet go on average, in units of the score.
     """
     n = len(calibration)
     u = float(np.partition(calibration, n - n // 10 - 1)[n - n // 10 - 1])
     excesses = calibration[calibration > u] - u
-    total = float(excesses.sum())
+    tail = max(1, n // 10)
+    total = max(float(excesses.sum()), tail * least_excess)
     above, equal = int((calibration > score).sum()), int((calibration == score).sum())
     ranked = (above + tie * (1 + equal)) / (n + 1)
     if score <= u or total <= 0:
         return ranked
-    return max(SMALLEST, TAIL * float((total / (total + score - u)) ** len(excesses)))
+    return max(SMALLEST, TAIL * float((total / (total + score - u)) ** max(tail, len(excesses))))
 
 
 class CalibrationRing:

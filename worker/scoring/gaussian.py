@@ -12,6 +12,8 @@ from worker.scoring.state import State, from_triangle, integers, triangle
 MEMORY = 20_000  # updates after which the oldest ones fade
 REFRESH_LIMIT = 256  # the factor is renewed after at most so many updates
 REFRESH_SHARE = 8  # while young, after an eighth of the updates so far
+WIDENING = 0.3  # of the second moment of harmless changes
+RIDGE = 1e-3  # of their mean variance, in all directions
 SMALL = 24  # rows below which halving costs more than it saves
 
 Vector = NDArray[Any]
@@ -22,7 +24,8 @@ class OnlineGaussian:
 
     With eta = max(1/t, 1/MEMORY) and d = x - mu: mu += eta d; S = (1 - eta)(S + eta d d^T).
     The score is log(d^T C^-1 d / D), in (-inf, inf), higher is farther; C is S shrunk towards its
-    mean variance by the oracle-approximating coefficient (Chen, Wiesel, Eldar and Hero, 2010).
+    mean variance by the oracle-approximating coefficient (Chen, Wiesel, Eldar and Hero, 2010),
+    and widened by WIDENING times the mean e e^T of what `widen` was told.
     """
 
     def __init__(self, dim: int) -> None:
@@ -31,6 +34,8 @@ class OnlineGaussian:
         self._covariance = np.zeros((dim, dim), dtype=np.float32)
         self._whitener = np.zeros((0, 0), dtype=np.float32)
         self._since_refresh = 0
+        self.widened = 0
+        self._nuisance = np.zeros((0, 0), dtype=np.float32)
 
     def score(self, x: Vector) -> float:
         """Return the log of the mean squared whitened deviation of `x` (D,). Needs two updates."""
@@ -53,10 +58,20 @@ class OnlineGaussian:
         if self.count >= 2 and self._since_refresh >= due:
             self._refresh()
 
+    def widen(self, e: Vector) -> None:
+        """Learn that a harmless change moved a vector by `e` (D,); it counts from the next look."""
+        self.widened += 1
+        step = e.astype(np.float32)
+        if self.widened == 1:
+            self._nuisance = np.outer(step, step)
+            return
+        self._nuisance += (np.outer(step, step) - self._nuisance) / np.float32(self.widened)
+
     def state(self) -> State:
         """Return its numbers."""
         return {
-            "counts": integers(self.count, self._since_refresh),
+            "counts": integers(self.count, self._since_refresh, self.widened),
+            "nuisance": triangle(self._nuisance),
             "mean": self._mean,
             "covariance": triangle(self._covariance),
             "whitener": triangle(self._whitener),
@@ -64,17 +79,32 @@ class OnlineGaussian:
 
     def restore(self, state: State) -> None:
         """Take up the numbers of one of the same dimension."""
-        self.count, self._since_refresh = map(int, state["counts"])
+        self.count, self._since_refresh, self.widened = map(int, state["counts"])
         self._mean = state["mean"].copy()
-        lower = from_triangle(state["covariance"])
-        self._covariance = lower + np.tril(lower, -1).T
+        self._covariance = _symmetric(state["covariance"])
+        self._nuisance = _symmetric(state["nuisance"])
         self._whitener = from_triangle(state["whitener"])
 
     def _refresh(self) -> None:
         self._since_refresh = 0
         shrunk = oas_covariance(self._covariance.astype(np.float64), min(self.count, MEMORY))
+        if self.widened:
+            shrunk = shrunk + WIDENING * self._ridged_nuisance()
         inverse = inverse_lower(np.linalg.cholesky(shrunk))
         self._whitener = np.tril(inverse).astype(np.float32, order="C")
+
+    def _ridged_nuisance(self) -> Vector:
+        """Return the second moment of harmless changes; alone its rank is that of their number."""
+        nuisance: Vector = self._nuisance.astype(np.float64)
+        mean_variance = float(np.trace(nuisance)) / len(nuisance)
+        ridged: Vector = nuisance + RIDGE * mean_variance * np.eye(len(nuisance))
+        return ridged
+
+
+def _symmetric(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    lower = from_triangle(values)
+    whole: NDArray[np.float32] = lower + np.tril(lower, -1).T
+    return whole
 
 
 def inverse_lower(factor: Vector) -> Vector:

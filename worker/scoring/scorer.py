@@ -12,7 +12,7 @@ from worker.core.policy import score_of
 from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
 from worker.scoring.conformal import CAPACITY, hashed_uniform, p_value
-from worker.scoring.experts import Features, finite
+from worker.scoring.experts import LEAST_EXCESS, Features, finite
 from worker.scoring.memory import CARRIED, SourceMemory
 from worker.scoring.pool import MAX_STALE, Pool
 from worker.scoring.state import State
@@ -55,7 +55,9 @@ class Scored:
     @property
     def reasons(self) -> tuple[str, ...]:
         """The votes that make the Moment unusual, strongest first."""
-        return combine.reasons(self.votes)
+        experts = self.assessment.experts.items()
+        heard = {name: each.p_value for name, each in experts if each.p_value is not None}
+        return combine.reasons(self.votes, heard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,11 @@ class Scorer:
         """Return what the memory of a source consists of; None where there is none."""
         memory = self._sources.get(source)
         return None if memory is None else memory.learned
+
+    def size_of(self, source: str) -> int:
+        """Return the bytes of a source's numbers, 0 where nothing is known of it."""
+        memory = self._sources.get(source)
+        return 0 if memory is None else sum(each.nbytes for each in memory.state().values())
 
     def due(self) -> Iterator[tuple[str, State]]:
         """Yield the sources whose numbers are to be stored now, a few at a time.
@@ -251,13 +258,14 @@ class Scorer:
     ) -> float | None:
         ring = memory.rings[name]
         tie = self._draw(source, time, name)
+        least = LEAST_EXCESS.get(name, 0.0)
         if len(ring) >= max(OWN_RING, self._rules.needed):
-            return p_value(value, ring.scores, tie)
+            return p_value(value, ring.scores, tie, least)
         standard, pooled = ring.standard(), self._pool.scores(name)
         if standard is None or len(pooled) < self._rules.needed:
             return None
         median, spread = standard
-        return p_value((value - median) / spread, pooled, tie)
+        return p_value((value - median) / spread, pooled, tie, least / spread)
 
     def _draw(self, *parts: str | int) -> float:
         return hashed_uniform(self._rules.seed, *parts)

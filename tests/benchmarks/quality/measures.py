@@ -1,0 +1,146 @@
+"""What the p-values of a part amount to: ranking, recall at the budget, false alarms, honesty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from tests.benchmarks.quality.incidents import ANOMALIES, GROUPS, NUISANCES, WARM_UP, Incident
+from tests.benchmarks.quality.judged import ALPHA, Judged
+from tests.benchmarks.quality.material import Array
+from worker.core.alerts import AlertPolicy, AlertState, Finding
+from worker.core.policy import Budget
+from worker.core.rfc3339 import seconds
+
+PER_HOUR = Budget.of(24, 1).alpha  # a looser budget, of one false alarm per hour
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How well anomalies stand above all else; by group, above all that is no anomaly."""
+
+    auroc: float
+    average_precision: float
+    auroc_without_nuisances: float
+    groups: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """Shares of anomalies that alert, their median delay in seconds, and what alerts wrongly."""
+
+    recall: float
+    delay_seconds: float | None
+    nuisance_share: float
+    false_alarms: int
+    normal_moments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Honesty:
+    """p-values of normal Moments, and how many of nuisances are small."""
+
+    ks_distance: float
+    below_01: float
+    below_001: float
+    nuisances_below_01: float
+
+
+def joined(judged: Sequence[Judged], p_values: Sequence[Array]) -> tuple[Array, Array]:
+    """Return kinds and p-values of several streams as one."""
+    return np.concatenate([each.kinds for each in judged]), np.concatenate(p_values)
+
+
+def ranking(kinds: Array, p_values: Array) -> Ranking:
+    """Measure how anomalies rank. A high score is a small p-value."""
+    surprise = -np.log(p_values)
+    unusual = np.isin(kinds, list(ANOMALIES))
+    calm = unusual | (kinds == "")
+    groups = {}
+    for group in GROUPS:
+        mine = np.isin(kinds, [kind for kind, (name, _) in ANOMALIES.items() if name == group])
+        kept = mine | ~unusual
+        groups[group] = float(roc_auc_score(mine[kept], surprise[kept]))
+    return Ranking(
+        auroc=float(roc_auc_score(unusual, surprise)),
+        average_precision=float(average_precision_score(unusual, surprise)),
+        auroc_without_nuisances=float(roc_auc_score(unusual[calm], surprise[calm])),
+        groups=groups,
+    )
+
+
+def honesty(kinds: Array, p_values: Array) -> Honesty:
+    """Compare the p-values of normal Moments with the uniform distribution."""
+    normal = np.sort(p_values[kinds == ""])
+    steps = np.arange(len(normal) + 1) / len(normal)
+    distance = max(np.max(steps[1:] - normal), np.max(normal - steps[:-1]))
+    return Honesty(
+        ks_distance=float(distance),
+        below_01=float((normal < 0.01).mean()),
+        below_001=float((normal < 0.001).mean()),
+        nuisances_below_01=float((p_values[np.isin(kinds, list(NUISANCES))] < 0.01).mean()),
+    )
+
+
+def alerts(judged: Sequence[Judged], p_values: Sequence[Array], alpha: float = ALPHA) -> Alerts:
+    """Let the alert policy decide, anew for each incident, and once over all normal Moments."""
+    policy = AlertPolicy(Budget(alpha), cooldown=0)
+    delays: list[float] = []
+    anomalies = nuisances = nuisance_alerts = false_alarms = 0
+    for each, p in zip(judged, p_values, strict=True):
+        for incident in each.encoded.stream.incidents:
+            delay = _delay(policy, p, incident)
+            if incident.is_nuisance:
+                nuisances += 1
+                nuisance_alerts += delay is not None
+            else:
+                anomalies += 1
+                delays += [] if delay is None else [delay]
+        false_alarms += _opened(policy, p[each.kinds == ""])
+    return Alerts(
+        recall=len(delays) / anomalies,
+        delay_seconds=float(np.median(delays)) if delays else None,
+        nuisance_share=nuisance_alerts / nuisances,
+        false_alarms=false_alarms,
+        normal_moments=sum(int((each.kinds == "").sum()) for each in judged),
+    )
+
+
+def named_right(judged: Sequence[Judged], alpha: float = PER_HOUR) -> float:
+    """Return the share of unusual Moments of single-cause anomalies whose first reason is right."""
+    vote = {"visual": "visual", "tamper": "visual", "audio": "audio", "text": "text"}
+    right = told = 0
+    for each in judged:
+        p_values = next(iter(each.p_values.values()))
+        for kind, p, reasons in zip(each.kinds, p_values, each.reasons, strict=True):
+            expected = vote.get(ANOMALIES[kind][0]) if kind in ANOMALIES else None
+            if expected is None or p > alpha or not reasons:
+                continue
+            told += 1
+            right += reasons[0].partition(":")[0] == expected
+    return right / max(1, told)
+
+
+def _delay(policy: AlertPolicy, p_values: Array, incident: Incident) -> float | None:
+    state = AlertState()
+    for number in range(incident.start, incident.end):
+        finding = _finding(number, float(p_values[number - WARM_UP]))
+        state, decision = policy.decide(state, finding)
+        if decision.kind == "open":
+            return float(number + 1 - incident.start)
+    return None
+
+
+def _opened(policy: AlertPolicy, p_values: Array) -> int:
+    state, opened = AlertState(), 0
+    for number, p in enumerate(p_values):
+        state, decision = policy.decide(state, _finding(number, float(p)))
+        opened += decision.kind == "open"
+    return opened
+
+
+def _finding(number: int, p_value: float) -> Finding:
+    return Finding(seconds(number), seconds(number + 1), p_value, ("visual",))

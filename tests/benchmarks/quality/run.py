@@ -1,0 +1,155 @@
+"""Render, encode, judge, measure: `make bench-quality`.
+
+Two parts: on the scenes of "chosen" experts and constants were chosen, on those of "held" nothing
+was. The first time takes minutes, to render and to encode; then features are on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.quality import measures
+from tests.benchmarks.quality.features import Encoded, FeatureStore
+from tests.benchmarks.quality.incidents import GROUPS, plan
+from tests.benchmarks.quality.judged import BASELINE, EXPERTS, NOW, Cost, Judged, judge, without
+from tests.benchmarks.quality.material import PARTS
+from tests.benchmarks.quality.picture import draw
+from tests.benchmarks.quality.scenes import SCENES
+from tests.benchmarks.quality.stream import Stream
+from worker.cli.options import config_of
+from worker.errors import FailedRunError, OperatorError
+from worker.runtime.assemble import build_encoders, build_pipeline
+
+ROUNDS = 3  # seeds for which kinds of incidents are spread evenly over streams
+
+
+def main(
+    output: Annotated[Path, typer.Option(help="Directory for results.")] = Path(
+        "out/bench-quality"
+    ),
+    seeds: Annotated[int, typer.Option(min=1, max=ROUNDS, help="Streams of each scene.")] = 3,
+    frames: Annotated[
+        bool, typer.Option(help="Encode frames; without, the two experts on embeddings are silent.")
+    ] = True,
+) -> None:
+    """Judge streams with known anomalies and nuisances, and compare with a common baseline."""
+    console = Console(width=150)
+    config = config_of(None)
+    pipeline = build_pipeline(config, build_encoders(config))
+    store = FeatureStore(output / "features", pipeline, frames=frames)
+    document: dict[str, Any] = {"seeds": seeds, "frames": frames}
+    for part in PARTS:
+        encoded = [_encoded(store, stream, console) for stream in streams(part, seeds)]
+        judged, cost = judge(encoded)
+        document[part] = _measured(judged, cost)
+        _show(console, part, document[part])
+    text = json.dumps(document, indent=2)
+    (output / "results.json").write_text(text + "\n", encoding="utf-8")
+    draw(document, output / "results.png")
+
+
+def streams(part: str, seeds: int) -> list[Stream]:
+    """Return the streams of a part: each scene with each seed."""
+    scenes = [scene for scene in SCENES if scene.part == part]
+    rounds = ROUNDS * len(scenes)
+    return [
+        Stream.with_incidents(scene, seed, plan(seed * len(scenes) + place, rounds, 0))
+        for seed in range(seeds)
+        for place, scene in enumerate(scenes)
+    ]
+
+
+def _encoded(store: FeatureStore, stream: Stream, console: Console) -> Encoded:
+    if not store.has(stream):
+        console.print(f"Rendering and encoding {stream.source}: {stream.length} Moments")
+    return store.encoded(stream)
+
+
+def _measured(judged: Sequence[Judged], cost: Cost) -> dict[str, Any]:
+    methods = {name: [each.p_values[name] for each in judged] for name in (NOW, BASELINE)}
+    alone = {name: [each.experts[name] for each in judged] for name in EXPERTS}
+    dropped = {name: [without(name, each) for each in judged] for name in EXPERTS}
+    return {
+        "methods": {name: _method(judged, p) for name, p in methods.items()},
+        "experts": {name: _ranking(judged, p) for name, p in alone.items()},
+        "without": {name: _ranking(judged, p) for name, p in dropped.items()},
+        "first_reason_right": measures.named_right(judged),
+        "cost": asdict(cost),
+        "moments": sum(len(each.kinds) for each in judged),
+    }
+
+
+def _method(judged: Sequence[Judged], p_values: Sequence[Any]) -> dict[str, Any]:
+    return {
+        **_ranking(judged, p_values),
+        **asdict(measures.honesty(*measures.joined(judged, p_values))),
+        "two_per_day": asdict(measures.alerts(judged, p_values)),
+        "one_per_hour": asdict(measures.alerts(judged, p_values, measures.PER_HOUR)),
+    }
+
+
+def _ranking(judged: Sequence[Judged], p_values: Sequence[Any]) -> dict[str, Any]:
+    return asdict(measures.ranking(*measures.joined(judged, p_values)))
+
+
+def _show(console: Console, part: str, measured: Mapping[str, Any]) -> None:
+    console.print(_methods(part, measured))
+    console.print(_groups(part, measured))
+    cost = measured["cost"]
+    console.print(
+        f"First reason right: {measured['first_reason_right']:.0%}. A Moment costs"
+        f" {cost['score_us']:.0f} us to score and {cost['learn_us']:.0f} us to learn; a source is"
+        f" {cost['source_bytes'] / 1e6:.2f} MB.\n"
+    )
+
+
+def _methods(part: str, measured: Mapping[str, Any]) -> Table:
+    table = Table(title=f"Part: {part} ({measured['moments']} Moments)")
+    columns = ("", "AUROC", "AP", "nuisances p<.01", "normal p<.01", "p<.001", "KS")
+    for name in (*columns, "recall 2/day", "recall 1/h", "delay s", "false alarms at 1/h"):
+        table.add_column(name)
+    for name, row in measured["methods"].items():
+        strict, loose = row["two_per_day"], row["one_per_hour"]
+        table.add_row(
+            name,
+            *(f"{row[key]:.3f}" for key in ("auroc", "average_precision", "nuisances_below_01")),
+            *(f"{row[key]:.4f}" for key in ("below_01", "below_001")),
+            f"{row['ks_distance']:.2f}",
+            f"{strict['recall']:.2f}",
+            f"{loose['recall']:.2f}",
+            "" if loose["delay_seconds"] is None else f"{loose['delay_seconds']:.0f}",
+            f"{loose['false_alarms']} of {loose['normal_moments']}, nuisances"
+            f" {loose['nuisance_share']:.0%}",
+        )
+    return table
+
+
+def _groups(part: str, measured: Mapping[str, Any]) -> Table:
+    table = Table(title=f"AUROC by group, part {part}; 'less' is all without that expert")
+    for name in ("", "all", *GROUPS, "less: AUROC", "AP"):
+        table.add_column(name)
+    for name, row in {**measured["methods"], **measured["experts"]}.items():
+        groups = [f"{row['groups'][group]:.3f}" for group in GROUPS]
+        less = measured["without"].get(name)
+        rest = ("", "") if less is None else (less["auroc"], less["average_precision"])
+        cells = [each if isinstance(each, str) else f"{each:.3f}" for each in rest]
+        table.add_row(name, f"{row['auroc']:.3f}", *groups, *cells)
+    return table
+
+
+if __name__ == "__main__":
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(main)
+    try:
+        app()
+    except (OperatorError, FailedRunError) as error:
+        sys.exit(f"bench-quality: {error}")

@@ -1,0 +1,32 @@
+"""The experts of a source, and the one contract of all of them (`base`)."""
+
+from worker.scoring.experts.base import MIN_LEARNED, Expert, Features, finite
+from worker.scoring.experts.panel import (
+    AUDIO_DIM,
+    DETAILS,
+    EXPERT_WEIGHTS,
+    FUSED_DIM,
+    LEAST_EXCESS,
+    VISUAL_DIM,
+    VOTE_OF_MODALITY,
+    VOTE_WEIGHTS,
+    VOTES,
+    build_experts,
+)
+
+__all__ = [
+    "AUDIO_DIM",
+    "DETAILS",
+    "EXPERT_WEIGHTS",
+    "FUSED_DIM",
+    "LEAST_EXCESS",
+    "MIN_LEARNED",
+    "VISUAL_DIM",
+    "VOTES",
+    "VOTE_OF_MODALITY",
+    "VOTE_WEIGHTS",
+    "Expert",
+    "Features",
+    "build_experts",
+    "finite",
+]

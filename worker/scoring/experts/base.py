@@ -1,0 +1,43 @@
+"""What an expert is: one view of one feature of a Moment, and how unusual it is for this source.
+
+Contract of every expert, for features as float16 arrays:
+`score(features)` returns a float, higher is more abnormal, without changing anything; None where
+its feature is absent or it has learned from fewer than MIN_LEARNED Moments: cold is not normal.
+`learn(features)` updates the state; the same features in the same order give the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.scoring.state import State
+
+MIN_LEARNED = 8
+
+Features = Mapping[str, NDArray[Any]]
+
+
+def finite(features: Features) -> tuple[Features, tuple[str, ...]]:
+    """Return the features that are numbers throughout, and the names of the others."""
+    skipped = tuple(name for name, value in features.items() if not np.isfinite(value).all())
+    return {name: features[name] for name in features if name not in skipped}, skipped
+
+
+class Expert(Protocol):
+    """One view of one modality. See the module's docstring for the contract."""
+
+    def score(self, features: Features) -> float | None:
+        """Return how unusual the Moment is."""
+
+    def learn(self, features: Features) -> None:
+        """Take the Moment in as normal."""
+
+    def state(self) -> State:
+        """Return all that was learned."""
+
+    def restore(self, state: State) -> None:
+        """Take up what another one of the same kind has learned."""

@@ -1,0 +1,40 @@
+"""An expert on vectors that fall into clusters: sounds and sentences come again."""
+
+from __future__ import annotations
+
+from worker.scoring.bank import VectorBank
+from worker.scoring.experts.base import Features
+from worker.scoring.state import State, integers, nested, part
+
+
+class NearestExpert:
+    """Distance to the nearest vector of the source's bank; the largest over a Moment's vectors."""
+
+    def __init__(self, feature: str, dim: int, min_learned: int) -> None:
+        self._feature = feature
+        self._bank = VectorBank(dim)
+        self._learned = 0
+        self._min_learned = min_learned
+
+    def score(self, features: Features) -> float | None:
+        """Return the distance of the vector that is farthest from the bank."""
+        rows = features.get(self._feature)
+        if rows is None or self._learned < self._min_learned:
+            return None
+        return float(self._bank.distances(rows.reshape(-1, rows.shape[-1])).max())
+
+    def learn(self, features: Features) -> None:
+        """Offer the vectors to the bank."""
+        rows = features.get(self._feature)
+        if rows is not None:
+            self._learned += 1
+            self._bank.learn(rows.reshape(-1, rows.shape[-1]))
+
+    def state(self) -> State:
+        """Return the bank, and how many Moments it was offered."""
+        return {"learned": integers(self._learned), **nested({"bank": self._bank.state()})}
+
+    def restore(self, state: State) -> None:
+        """Take up both."""
+        self._learned = int(state["learned"][0])
+        self._bank.restore(part(state, "bank"))

@@ -1,0 +1,96 @@
+"""Which experts there are, who votes together, and how far harmless changes go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from worker.core.events import Modality
+from worker.scoring.experts import reading
+from worker.scoring.experts.base import MIN_LEARNED, Expert
+from worker.scoring.experts.grid import GridExpert
+from worker.scoring.experts.moved import MovedExpert
+from worker.scoring.experts.nearest import NearestExpert
+from worker.scoring.experts.reading import ReadingExpert
+from worker.scoring.experts.vector import GaussianExpert, feature
+
+VISUAL_DIM = 64
+FUSED_DIM = 64
+AUDIO_DIM = 128
+MIN_CAPTIONS = 2  # captions are sparse, and one neighbour is all that their distance needs
+
+
+def build_experts(text_dim: int) -> dict[str, Expert]:
+    """Return a source's experts by name; `text_dim` is the caption encoder's dimension."""
+    return {
+        "visual_embedding": GaussianExpert(feature("visual"), VISUAL_DIM),
+        "visual_grid": GridExpert(),
+        "camera_dark": ReadingExpert(reading.darkness),
+        "camera_covered": ReadingExpert(reading.flatness),
+        "camera_defocused": ReadingExpert(reading.blur),
+        "camera_moved": MovedExpert(),
+        "camera_frozen": ReadingExpert(reading.stillness),
+        "audio": NearestExpert("audio_windows", AUDIO_DIM, MIN_LEARNED),
+        "audio_spectrum": GaussianExpert(reading.spectrum, AUDIO_DIM),
+        "audio_silent": ReadingExpert(reading.silence),
+        "text": NearestExpert("text", text_dim, MIN_CAPTIONS),
+        "text_danger": ReadingExpert(reading.danger),
+        "fused": GaussianExpert(feature("fused"), FUSED_DIM),
+    }
+
+
+# Who votes together: the experts of one vote, and the modality that the vote speaks for.
+VOTES: Mapping[str, tuple[str, ...]] = {
+    "visual": (
+        "visual_embedding",
+        "visual_grid",
+        "camera_dark",
+        "camera_covered",
+        "camera_defocused",
+        "camera_moved",
+        "camera_frozen",
+    ),
+    "audio": ("audio", "audio_spectrum", "audio_silent"),
+    "text": ("text", "text_danger"),
+    "fused": ("fused",),
+}
+# Within a vote: what speaks of one cause alone must not drown what looks at all of the picture.
+EXPERT_WEIGHTS: Mapping[str, float] = dict.fromkeys(
+    (
+        "camera_dark",
+        "camera_covered",
+        "camera_defocused",
+        "camera_moved",
+        "camera_frozen",
+        "audio_silent",
+    ),
+    0.1,
+)
+VOTE_WEIGHTS: Mapping[str, float] = {
+    "visual": 1.0,
+    "audio": 1.0,
+    "text": 1.0,
+    "fused": 0.25,  # untrained fusion sees little that its parts do not
+}
+# What the experts on one thing alone tell as a reason.
+DETAILS: Mapping[str, str] = {
+    "camera_dark": "dark",
+    "camera_covered": "covered",
+    "camera_defocused": "defocused",
+    "camera_moved": "moved",
+    "camera_frozen": "frozen",
+    "audio_silent": "silent",
+    "text_danger": "danger",
+}
+VOTE_OF_MODALITY = {Modality.FRAME: "visual", Modality.AUDIO: "audio", Modality.CAPTION: "text"}
+
+# How far harmless changes that a source has not shown yet go on average, in units of the score:
+# the tail of its calibration counts as at least that long. Nats, but for correlations.
+LEAST_EXCESS: Mapping[str, float] = {
+    "camera_dark": 0.15,
+    "camera_covered": 0.1,
+    "camera_defocused": 0.15,
+    "camera_moved": 0.05,
+    "camera_frozen": 0.3,
+    "audio_silent": 0.4,
+    "text_danger": 0.06,
+}
