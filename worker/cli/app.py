@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli import analyze, config, dead_letters, demo, produce, run, topics
+from worker.cli import analyze, config, dead_letters, demo, models, produce, run, topics
 from worker.errors import FailedRunError, OperatorError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("produce")(produce.produce)
 app.command("analyze")(analyze.analyze)
 app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 
 

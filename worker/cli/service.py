@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from importlib.metadata import version
 
+import structlog
 import torch
 
 from worker.adapters.kafka.admin import TopicInfo
@@ -33,6 +34,8 @@ from worker.runtime.inference import Inference
 from worker.runtime.service import Service
 from worker.runtime.worker import Ports
 
+log = structlog.get_logger(__name__)
+
 
 def build_service(
     config: Config, topics: Mapping[str, TopicInfo], metrics: Metrics, health: Health
@@ -46,6 +49,7 @@ def build_service(
     metrics.build(version("multimodal-worker"), _revision(), torch.__version__, device)
     for modality, encoder in encoders.items():
         metrics.model(modality, encoder.name, encoder.digest)
+        log.info("encoder", modality=modality, encoder=encoder.name, digest=encoder.digest)
     pipeline = build_pipeline(config, encoders)
     cache = RedisCache.connect(config.redis, metrics) if config.redis.url else None
     health.started()

@@ -7,6 +7,13 @@ from typing import Any
 
 from worker.config.model import Config
 
+_KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "a text",
+}
+
 
 def allowed(key: str) -> str:
     """Return what a value of this key must be, as the words after "must be".
@@ -28,14 +35,9 @@ def _words(schema: Mapping[str, Any]) -> str:
         return " or ".join(words)
     if "const" in schema or "enum" in schema:
         return _choice(schema)
-    match schema["type"]:
-        case "integer":
-            return "a whole number" + _bounds(schema)
-        case "number":
-            return "a number" + _bounds(schema)
-        case "array":
-            return "a list of at least one of " + ", ".join(schema["items"]["enum"])
-    return "a text" + _form(schema)
+    if schema["type"] == "array":
+        return "a list of at least one of " + ", ".join(schema["items"]["enum"])
+    return _KINDS[schema["type"]] + (_bounds(schema) if "minimum" in schema else _form(schema))
 
 
 def _choice(schema: Mapping[str, Any]) -> str:

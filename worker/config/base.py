@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 MIB = 1024 * 1024
 DAY = 86_400  # seconds
@@ -36,7 +43,11 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_truth_values(cls, value: Any) -> Any:
-        if isinstance(value, bool):  # pydantic would read true as 1
+    def _no_truth_values(cls, value: Any, info: ValidationInfo) -> Any:
+        """Keep truth values and everything else apart: pydantic would read true as 1, 1 as true."""
+        wanted = cls.model_fields[str(info.field_name)].annotation is bool
+        if isinstance(value, bool) and not wanted:
             raise ValueError("must not be true or false")
+        if wanted and not isinstance(value, bool):
+            raise ValueError("must be true or false")
         return value
