@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench soak chaos tables requirements clean
+.PHONY: demo test check bench bench-models soak chaos tables requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -29,6 +29,9 @@ check: $(READY) ## Style, types and import layers
 
 bench: $(READY) ## Throughput against the bare loop; results in out/bench
 	$(BIN)/python -m tests.benchmarks.throughput --output out/bench $(ARGS)
+
+bench-models: $(READY) ## Ways to run the encoders: speed and cosine; ARGS="--frame transformers:DIR"
+	$(BIN)/python -m tests.benchmarks.models --output out/bench $(ARGS)
 
 soak: $(READY) ## Simulated runs by seed, e.g. SEEDS=20000; one again with python -m tests.simulation SEED
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),20000)
