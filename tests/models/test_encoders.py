@@ -170,8 +170,9 @@ def test_captions_and_clips_have_the_same_bytes_whatever_they_are_encoded_with(
 @EVERY_ENCODER
 def test_different_media_have_different_rows(case: Case, encoders: Built) -> None:
     vectors = encoders[case.id].encode(case.batch(encoders[case.id])).astype(np.float64)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     similar = vectors @ vectors.T - np.eye(5)
-    assert similar.max() < 0.9995
+    assert similar.max() < 0.9999
 
 
 @EVERY_ENCODER
