@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-delivery bench-quality soak chaos bounds k8s image sbom tables monitoring requirements clean
+.PHONY: demo test check bench bench-delivery bench-quality bench-models soak chaos bounds k8s image sbom tables monitoring requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -35,6 +35,9 @@ bench-delivery: $(READY) ## Recovery of 1000 sources, price of transactions, del
 
 bench-quality: $(READY) ## Anomalies against nuisances and a baseline; results in out/bench-quality
 	$(BIN)/python -m tests.benchmarks.quality.run --output out/bench-quality $(ARGS)
+
+bench-models: $(READY) ## Ways to run the encoders: speed and cosine; ARGS="--frame transformers:DIR"
+	$(BIN)/python -m tests.benchmarks.models --output out/bench $(ARGS)
 
 soak: $(READY) ## Simulated runs by seed, e.g. SEEDS=20000; one again with python -m tests.simulation SEED
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),20000)

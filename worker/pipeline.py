@@ -35,8 +35,6 @@ from worker.models.fusion import Fusion, orthonormal_rows
 from worker.models.logmel import windows
 from worker.scoring.experts import FUSED_DIM, VISUAL_DIM
 
-SIDE = 224  # pixels; the side of the square that frame encoders take
-
 Array = NDArray[Any]
 Vectors = Mapping[bytes, Array]
 
@@ -55,7 +53,7 @@ class Item:
     """One piece of content for an encoder, with the key that names it in the cache."""
 
     key: bytes
-    content: Any  # uint8 (224, 224, 3) RGB, or a text, or float32 mono 16 kHz
+    content: Any  # uint8 (S, S, 3) RGB, or a text, or float32 mono 16 kHz
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +91,7 @@ class Pipeline:
         self.digest = _joint_digest(encoders)
         self._limits = limits
         self._frames_per_moment = frames_per_moment
+        self._side = encoders[Modality.FRAME].input_size
         dims = {modality: encoder.dim for modality, encoder in encoders.items()}
         self._fusion = Fusion(dims, seed=seed)
         self._visual = orthonormal_rows(VISUAL_DIM, dims[Modality.FRAME], seed)
@@ -110,7 +109,7 @@ class Pipeline:
         if frames:
             features |= _seen(image for _, image in frames)
             items[Modality.FRAME] = tuple(
-                Item(self._key(Modality.FRAME, [event]), resize_square(image, SIDE))
+                Item(self._key(Modality.FRAME, [event]), resize_square(image, self._side))
                 for event, image in frames
             )
         if waveform is not None:
@@ -231,7 +230,7 @@ class Pipeline:
         """Yield each event with its media; note those that are rejected."""
         for event in events:
             try:
-                yield event, decode(event, self._limits)
+                yield event, decode(event, self._limits, self._side)
             except InvalidEventError as error:
                 rejected.append(Rejected(event, error.reason, error.message))
 

@@ -323,6 +323,14 @@ def _resources() -> Iterator[Panel]:
         "Resident memory.",
     )
     yield Panel(
+        "Buffers",
+        "lines",
+        "percentunit",
+        (Query(f"max by (buffer) (mmworker_buffer_fill_ratio{{{EACH}}})", "{{buffer}}"),),
+        "Scale",
+        "Share of its bound that each buffer holds, of the fullest worker; at 1 partitions pause.",
+    )
+    yield Panel(
         "Items encoded",
         "lines",
         "eps",

@@ -21,6 +21,7 @@ def test_rows_hide_passwords_and_tell_origins() -> None:
     )
     assert rows["pairing.await"] == ("[frame, audio]", "default")
     assert rows["models.batch_size"] == ("auto", "default")
+    assert rows["models.allow_hub"] == ("false", "default")
     assert rows["kafka.ssl_cafile"] == ("", "default")
     assert rows["pairing.window_seconds"] == ("1", "default")
     assert rows.keys() == known_fields().keys()

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.models.efficientnet_lite import EfficientNetLite0, load, typical_frames
+from worker.models.efficientnet_lite import EfficientNetLite0, load
+from worker.models.samples import typical_frames
 
 DAISY, PALACE = 985, 698  # classes of ImageNet
 

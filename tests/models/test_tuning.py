@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from worker.errors import OperatorError
 from worker.models.plan_cache import PlanCache
@@ -116,6 +117,25 @@ def test_every_runtime_returns_what_the_module_returns(runtime: str, batch_size:
         expected = network.module(torch.from_numpy(network.sample[0])).numpy()
     assert result.dtype == np.float32
     assert np.abs(result - expected).max() < 1e-5
+
+
+def test_a_network_that_cannot_be_compiled_here_is_told_in_a_sentence() -> None:
+    def without_compiler(*_: object) -> NDArray[np.float32]:
+        raise RuntimeError("no C++ compiler\nand a long trace")
+
+    sentence = r"models\.runtime is compiled, which fails here \(no C\+\+ compiler\)"
+    with pytest.raises(OperatorError, match=sentence):
+        small_network().compile_now(without_compiler)
+
+
+def test_int8_is_measured_and_taken_although_it_moves_vectors(tmp_path: Path) -> None:
+    settings = replace(AUTO, runtime="int8", batch_size=4, threads=1, cache_directory=tmp_path)
+    plan, run = open_network(small_network(), settings, "digest")
+    assert plan == Plan("int8", "float32", 4, 1)
+    exact = small_network().start(Plan("torch", "float32", 4, 1))
+    rows = [each(*small_network().sample) for each in (run, exact)]
+    assert not np.array_equal(rows[0], rows[1])
+    assert min_cosine(*rows) > 0.99
 
 
 def test_openvino_does_not_report_to_its_vendor() -> None:

@@ -66,6 +66,7 @@ class HashEncoder:
     def __init__(self, modality: Modality, dim: int = 64) -> None:
         self.modality = modality
         self.dim = dim
+        self.input_size = 224
         self.name = f"hash-{modality}"
         self.digest = hashlib.sha256(self.name.encode()).hexdigest()
         self.encoded = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
@@ -20,7 +21,9 @@ def world() -> Iterator[World]:
 def test_partitions_dead_letters_and_alerts_are_logged_without_names_and_texts(
     world: World,
 ) -> None:
-    odd = [event("caption", 80 + n, payload=f"zebras on parade {n}".encode()) for n in range(9)]
+    noise = (np.random.default_rng(1).normal(size=1600) * 8000).astype(">i2").tobytes()
+    odd = [event("audio", 80 + second, payload=noise) for second in range(9)]
+    odd.append(event("caption", 85, payload=b"zebras on parade"))
     world.append(footage(80))
     world.append([*odd, event("frame", 90, payload=b"no picture")])
     with capture_logs() as lines:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.runtime.builders import START, config, encoders, event, footage, hum
 from worker.core.caution import Care
 from worker.core.events import Modality, Record
+from worker.core.moment import Moment
 from worker.core.ports import CommitUnit, Output, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.errors import Reason
@@ -58,14 +59,17 @@ class Desk:
         self._next[partition] += 1
         return Record(output.topic, 0, offset, at, output.key, output.value, output.headers)
 
-    def closed(self, until: int = FOREVER) -> list[Embedded]:
+    def moments(self, until: int = FOREVER) -> list[Moment]:
         moments = [*self.shard.advance(PARTITIONS, until)]
         if self.shard.wants_commit:  # of its begin, before anything is worked on
             self.begin = self.unit()
             self._told += _outputs(self.begin)
             self.shard.committed()
             moments += self.shard.advance(PARTITIONS, until)
-        prepared = [self.pipeline.prepare(moment) for moment in moments]
+        return moments
+
+    def closed(self, until: int = FOREVER) -> list[Embedded]:
+        prepared = [self.pipeline.prepare(moment) for moment in self.moments(until)]
         vectors = {
             key: vector
             for modality, contents in self.pipeline.wanted(prepared).items()

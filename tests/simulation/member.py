@@ -26,6 +26,7 @@ from worker.pipeline import Pipeline
 from worker.runtime.assemble import build_pipeline, worker_rules
 from worker.runtime.worker import Ports, Worker
 
+SIDE = 8  # pixels
 DIM = 16  # of embeddings: nothing that is simulated depends on it
 
 
@@ -35,6 +36,7 @@ class TinyEncoder:
     def __init__(self, modality: Modality) -> None:
         self.modality = modality
         self.dim = DIM
+        self.input_size = SIDE
         self.name = f"tiny-{modality}"
         self.digest = self.name
 

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from worker import pipeline
 from worker.scoring import background, conformal, experts
 
-DIM, SIDE, GRID, LEARNED = 8, 8, (3, 4), 2
+DIM, GRID, LEARNED = 8, (3, 4), 2
 
 Array = NDArray[Any]
 
 
 def shrink() -> None:
     """Make everything small, and quiet; once is enough, twice does no harm."""
-    small = {"VISUAL_DIM": DIM, "FUSED_DIM": DIM, "SIDE": SIDE, "GRID": GRID}
+    small = {"VISUAL_DIM": DIM, "FUSED_DIM": DIM, "GRID": GRID}
     for module in (experts, pipeline, background):
         for name in small.keys() & vars(module).keys():
             setattr(module, name, small[name])

@@ -15,6 +15,7 @@ from worker.cli import (
     demo,
     evaluate,
     feedback,
+    models,
     produce,
     replay,
     run,
@@ -41,6 +42,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(evaluate.labels_app, name="labels")
 app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 
 

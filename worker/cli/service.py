@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from importlib.metadata import version
 
+import structlog
 import torch
 
 from worker.adapters.kafka.admin import TopicInfo
@@ -35,6 +36,8 @@ from worker.runtime.inference import Inference
 from worker.runtime.service import Service
 from worker.runtime.worker import Ports
 
+log = structlog.get_logger(__name__)
+
 
 def build_service(
     config: Config,
@@ -54,6 +57,7 @@ def build_service(
     metrics.limits(config.scoring.false_alarms_per_day, config.pairing.max_buffered_bytes)
     for modality, encoder in encoders.items():
         metrics.model(modality, encoder.name, encoder.digest)
+        log.info("encoder", modality=modality, encoder=encoder.name, digest=encoder.digest)
     pipeline = build_pipeline(config, encoders)
     cache = RedisCache.connect(config.redis, metrics) if config.redis.url else None
     tracer = tracer_from_environment()

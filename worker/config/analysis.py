@@ -15,7 +15,16 @@ from worker.config.base import DAY, MIB, AutoCount, Section
 ModalityName = Literal["frame", "caption", "audio"]
 _MODALITY_ORDER: tuple[ModalityName, ...] = ("frame", "caption", "audio")
 
-EncoderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+EncoderName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}(:[^\x00-\x1f]{1,1000})?$",
+        examples=["minilm or transformers:/models/clip"],
+    ),
+]
+Digest = Annotated[
+    str, Field(pattern=r"^([0-9a-f]{8,64})?$", examples=["8 to 64 hexadecimal digits"])
+]
 
 
 class PairingSettings(Section):
@@ -70,8 +79,30 @@ class ModelSettings(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="`auto` (CUDA where there is one), `cpu` or `cuda`"
     )
-    dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="`auto` (measured at start), `float32` or `bfloat16`"
+    frame_digest: Digest = Field(
+        default="", description="what the digest of the frame encoder must begin with"
+    )
+    caption_digest: Digest = Field(
+        default="", description="what the digest of the caption encoder must begin with"
+    )
+    audio_digest: Digest = Field(
+        default="", description="what the digest of the audio encoder must begin with"
+    )
+    caption_pooling: Literal["auto", "mean", "last", "first"] = Field(
+        default="auto",
+        description="from token vectors to one of a caption: `auto` (a shared space's own, else"
+        " `mean`), `mean`, `last` or `first`",
+    )
+    allow_hub: bool = Field(
+        default=False, description="whether `transformers:ORG/NAME` may be fetched at start"
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="`auto` (measured at start), `float32`, `bfloat16` or `float16`"
+    )
+    runtime: Literal["auto", "torch", "compiled", "openvino", "int8"] = Field(
+        default="auto",
+        description="`auto` (measured at start: `torch` or `openvino`), `compiled` (torch.compile)"
+        " or `int8` (dynamic, linear layers, CPU)",
     )
     batch_size: AutoCount = Field(
         default=None,

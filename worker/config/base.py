@@ -44,7 +44,10 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_truth_values(cls, value: Any, info: ValidationInfo) -> Any:
-        is_flag = info.field_name and cls.model_fields[info.field_name].annotation is bool
-        if isinstance(value, bool) and not is_flag:  # pydantic would read true as 1
+        """Keep truth values and everything else apart: pydantic would read true as 1, 1 as true."""
+        wanted = info.field_name and cls.model_fields[info.field_name].annotation is bool
+        if isinstance(value, bool) and not wanted:
             raise ValueError("must not be true or false")
+        if wanted and not isinstance(value, bool):
+            raise ValueError("must be true or false")
         return value

@@ -11,10 +11,20 @@ from worker.config.model import Config, Loaded, known_fields
 from worker.config.secrets import redact_url
 
 # Changing one of these changes what a record comes to mean: it must not happen between a commit
-# and the reading of what was left uncommitted. Where and how fast it is computed is no part of it.
+# and the reading of what was left uncommitted. Where and how fast it is computed, and what is only
+# checked, is no part of it.
 _MEANING = ("pairing", "models", "scoring", "limits")
-_SPEED_ONLY = frozenset(
-    {"pairing.max_buffered_bytes", "models.device", "models.batch_size", "models.threads"}
+_NO_MEANING = frozenset(
+    {
+        "pairing.max_buffered_bytes",
+        "models.device",
+        "models.batch_size",
+        "models.threads",
+        "models.frame_digest",
+        "models.caption_digest",
+        "models.audio_digest",
+        "models.allow_hub",
+    }
 )
 _HASH_CHARS = 12
 
@@ -32,7 +42,7 @@ def meaning(config: Config) -> dict[str, object]:
     return {
         key: value
         for key, value in values(config).items()
-        if (key.partition(".")[0] in _MEANING and key not in _SPEED_ONLY)
+        if (key.partition(".")[0] in _MEANING and key not in _NO_MEANING)
         or key == "kafka.partitioner"  # decides which records are dead letters
     }
 
@@ -70,6 +80,8 @@ def _text(key: str, value: object) -> str:
         return "auto" if key in {"models.batch_size", "models.threads"} else ""
     if isinstance(value, list):
         return f"[{', '.join(_item(each) for each in value)}]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:.16g}" if isinstance(value, float) else str(value)
 
 

@@ -21,7 +21,6 @@ _CHECKS: Mapping[Modality, Callable[[bytes, ContentType, Limits], object]] = {
     Modality.AUDIO: check_audio,
 }
 _DECODERS: Mapping[Modality, Callable[[bytes, ContentType, Limits], Media]] = {
-    Modality.FRAME: decode_image,
     Modality.CAPTION: decode_text,
     Modality.AUDIO: decode_audio,
 }
@@ -32,6 +31,11 @@ def check(event: Event, limits: Limits) -> None:
     _CHECKS[event.modality](event.payload, event.content_type, limits)
 
 
-def decode(event: Event, limits: Limits) -> Media:
-    """Return uint8 RGB (H, W, 3), a text, or float32 mono 16 kHz (N,). Raises InvalidEventError."""
+def decode(event: Event, limits: Limits, side: int = 224) -> Media:
+    """Return uint8 RGB (H, W, 3), a text, or float32 mono 16 kHz (N,). Raises InvalidEventError.
+
+    A picture is not reduced below `side` pixels.
+    """
+    if event.modality is Modality.FRAME:
+        return decode_image(event.payload, event.content_type, limits, side)
     return _DECODERS[event.modality](event.payload, event.content_type, limits)

@@ -41,16 +41,20 @@ class Encoder(Protocol):
     def digest(self) -> str:
         """SHA-256 (hex) of weights and preprocessing: equal digests mean comparable vectors.
 
-        The runtime, dtype and batch size are not in it; they move a vector by a cosine of at
-        most 0.001 (see `worker.models.tuning`).
+        The batch size, and a runtime and dtype that were measured at start, are not in it; they
+        move a vector by a cosine of at most 0.001 (see `worker.models.tuning`).
         """
+
+    @property
+    def input_size(self) -> int:
+        """The side in pixels of the square that a frame has to be; 0 for other modalities."""
 
     def encode(self, batch: Any) -> Embeddings:
         """Return float16 (B, dim), B >= 0: unit rows in the order of the batch.
 
-        A batch is, by modality, uint8 RGB (B, 224, 224, 3); a list of texts; a list of float32
-        mono 16 kHz arrays, each (N,), N >= 1. The rows are rounded to float16 here, so that a
-        value from a cache equals a fresh one. Raises EncoderError.
+        A batch is, by modality, uint8 RGB (B, S, S, 3), S = `input_size`; a list of texts; a list
+        of float32 mono 16 kHz arrays, each (N,), N >= 1. The rows are rounded to float16 here, so
+        that a value from a cache equals a fresh one. Raises EncoderError.
         """
 
 

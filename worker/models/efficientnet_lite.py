@@ -10,23 +10,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from worker.core.events import Modality
 from worker.models import weights
-from worker.models.base import Embeddings, unit_rows
-from worker.models.runtimes import Network, in_chunks
+from worker.models.network_encoders import FrameEncoder, Identity
+from worker.models.samples import SIDE
 from worker.models.settings import ModelSettings
-from worker.models.tuning import open_network
 from worker.models.weights import PinnedFile
 
+NAME = "efficientnet_lite0"
 DIM = 1280
-SIDE = 224
 CLASSES = 1000
 
 _PREPROCESSING = "efficientnet_lite0 1: rgb 224, (x - 127) / 128, mean of the last map"
@@ -162,27 +158,14 @@ def _fold(module: nn.Module, convolution: str, norm: str) -> None:
     setattr(module, norm, nn.Identity())
 
 
-class EfficientNetLite0Encoder:
-    """uint8 RGB (B, 224, 224, 3) -> float16 unit vectors (B, 1280). `plan` is how it runs here."""
-
-    name = "efficientnet_lite0"
-    modality = Modality.FRAME
-    dim = DIM
+class EfficientNetLite0Encoder(FrameEncoder):
+    """uint8 RGB (B, 224, 224, 3) -> float16 unit vectors (B, 1280)."""
 
     def __init__(
         self, settings: ModelSettings, file: PinnedFile = weights.EFFICIENTNET_LITE0
     ) -> None:
-        self.digest = weights.joint_digest(file.sha256, _PREPROCESSING)
-        network = Network(load(file).folded(), (typical_frames(32),))
-        self.plan, self._run = open_network(network, settings, self.digest)
-
-    def encode(self, batch: NDArray[np.uint8]) -> Embeddings:
-        """Return the unit vectors. Raises ValueError for another shape or dtype."""
-        if batch.shape[1:] != (SIDE, SIDE, 3) or batch.dtype != np.uint8:
-            raise ValueError(f"frames are uint8 (B, {SIDE}, {SIDE}, 3), not {batch.shape}")
-        if not len(batch):
-            return np.zeros((0, self.dim), np.float16)
-        return unit_rows(in_chunks(self._run, (batch,), self.plan.batch_size), self.name)
+        identity = Identity(NAME, weights.joint_digest(file.sha256, _PREPROCESSING))
+        super().__init__(identity, load(file).folded(), SIDE, settings)
 
 
 def load(file: PinnedFile = weights.EFFICIENTNET_LITE0) -> EfficientNetLite0:
@@ -190,19 +173,3 @@ def load(file: PinnedFile = weights.EFFICIENTNET_LITE0) -> EfficientNetLite0:
     network = EfficientNetLite0()
     network.load_state_dict(weights.torch_state(weights.read_pinned(file)))
     return network.eval()
-
-
-def typical_frames(count: int) -> NDArray[np.uint8]:
-    """Return fixed pictures (count, 224, 224, 3) with the 1 / f spectrum of natural images.
-
-    Field, Relations between the statistics of natural images (J. Opt. Soc. Am. A, 1987).
-    """
-    random = np.random.default_rng(0)
-    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE))
-    frequency[0, 0] = 1.0
-    noise = np.fft.rfft2(random.standard_normal((count, 3, SIDE, SIDE))) / frequency
-    noise[:, 1:] = noise[:, :1] + 0.3 * noise[:, 1:]  # colours go together
-    pictures = np.fft.irfft2(noise, (SIDE, SIDE))
-    spread = pictures.std(axis=(1, 2, 3), keepdims=True)
-    scaled = 127 + 60 * (pictures - pictures.mean(axis=(1, 2, 3), keepdims=True)) / spread
-    return np.ascontiguousarray(scaled.clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1))

@@ -43,6 +43,7 @@ class LogMelEncoder:
     name = "logmel"
     modality = Modality.AUDIO
     dim = 2 * BANDS
+    input_size = 0
     digest = joint_digest(_PREPROCESSING)
 
     def encode(self, batch: Sequence[Waveform]) -> Embeddings:

@@ -23,7 +23,7 @@ from worker.models.runtimes import Plan
 from worker.models.settings import ModelSettings
 
 _LIBRARIES = ("torch", "openvino", "transformers")
-_FORM = 1  # of the file and of the way plans are measured
+_FORM = 2  # of the file and of the way plans are measured
 _MAX_BATCH_SIZE = 4_096
 _MAX_THREADS = 4_096
 
@@ -43,7 +43,7 @@ class PlanCache:
             "digest": digest,
             "processor": asdict(processor),
             "libraries": {name: version(name) for name in _LIBRARIES},
-            "asked": [settings.dtype, settings.batch_size, settings.threads],
+            "asked": [settings.runtime, settings.dtype, settings.batch_size, settings.threads],
         }
         directory = settings.cache_directory or platformdirs.user_cache_path("multimodal-worker")
         return cls(directory, key)
@@ -82,8 +82,8 @@ class PlanCache:
 def _plan(fields: Mapping[str, object]) -> Plan:
     match fields:
         case {
-            "runtime": "torch" | "openvino" as runtime,
-            "dtype": "float32" | "bfloat16" as dtype,
+            "runtime": "torch" | "compiled" | "openvino" | "int8" as runtime,
+            "dtype": "float32" | "bfloat16" | "float16" as dtype,
             "batch_size": int(batch_size),
             "threads": int(threads),
         } if 0 < batch_size <= _MAX_BATCH_SIZE and 0 < threads <= _MAX_THREADS:

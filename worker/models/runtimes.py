@@ -1,4 +1,4 @@
-"""Ways to run a network: torch, or OpenVINO on a CPU."""
+"""Ways to run a network: torch as it is or compiled, OpenVINO or dynamic int8 on a CPU."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from worker.errors import OperatorError
+
 # The import of openvino reports to its vendor, unless this package cannot be imported: then it
 # uses its own stub. A worker does not call anybody.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment] # how Python blocks an import
@@ -23,17 +25,22 @@ import openvino  # noqa: E402 - after the line above
 Array = NDArray[Any]
 Run = Callable[..., NDArray[np.float32]]  # arrays with a common leading axis -> (B, dim)
 
-Dtype = Literal["float32", "bfloat16"]
+Runtime = Literal["torch", "compiled", "openvino", "int8"]
+Dtype = Literal["float32", "bfloat16", "float16"]
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to run a network: at most `batch_size` items at a time on `threads` CPU threads."""
+    """How to run a network: at most `batch_size` items at a time on `threads` CPU threads.
 
-    runtime: Literal["torch", "openvino"]
+    `compiled` is torch.compile, which needs a C++ compiler; `int8` has linear layers with int8
+    weights and activations that are quantised as they come, on a CPU.
+    """
+
+    runtime: Runtime
     dtype: Dtype
     batch_size: int
     threads: int
@@ -42,7 +49,7 @@ class Plan:
 class Network:
     """A module in evaluation mode and inputs that are typical of it.
 
-    `sample` has one array per input of the module, all with at least 32 items.
+    `sample` has one array per input of the module, all with as many items as a plan is measured on.
     """
 
     def __init__(self, module: nn.Module, sample: tuple[Array, ...]) -> None:
@@ -58,6 +65,10 @@ class Network:
     def _start_torch(self, plan: Plan, device: str) -> Run:
         module = copy.deepcopy(self.module).to(device, _DTYPES[plan.dtype])
         module = module.to(memory_format=torch.channels_last)
+        if plan.runtime == "int8":
+            module = _quantised(module)
+        if plan.runtime == "compiled":
+            module.compile()
 
         def run(*arrays: Array) -> NDArray[np.float32]:
             if torch.get_num_threads() != plan.threads:
@@ -67,7 +78,20 @@ class Network:
                 result: NDArray[np.float32] = module(*inputs).float().cpu().numpy()
             return result
 
+        if plan.runtime == "compiled":
+            self.compile_now(run)
         return run
+
+    def compile_now(self, run: Run) -> None:
+        """Run once, which compiles. Raises OperatorError where that cannot be done here."""
+        try:
+            run(*(array[:2] for array in self.sample))
+        except Exception as error:  # of a compiler, the linker or torch itself
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise OperatorError(
+                f"models.runtime is compiled, which fails here ({reason}): install a C++ compiler"
+                " or set it to auto."
+            ) from error
 
     def _start_openvino(self, plan: Plan) -> Run:
         options = {
@@ -98,6 +122,16 @@ def in_chunks(run: Run, arrays: tuple[Array, ...], batch_size: int) -> NDArray[n
     return np.concatenate(
         [run(*(a[start : start + batch_size] for a in arrays)) for start in starts]
     )
+
+
+def _quantised(module: nn.Module) -> nn.Module:
+    """Return the module with its linear layers in int8; convolutions stay as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.ao moves to a package of its own one day
+        quantised: nn.Module = torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
+            module, {nn.Linear}, dtype=torch.qint8
+        )
+    return quantised
 
 
 def _tensor(array: Array, dtype: torch.dtype) -> torch.Tensor:

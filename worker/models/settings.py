@@ -15,13 +15,18 @@ from worker.errors import OperatorError
 class ModelSettings:
     """`auto` and None mean: measured at start (see `worker.models.tuning`).
 
-    `cache_directory` is where measured choices are kept; None is the user's cache directory.
+    `runtime` is one of `worker.models.runtimes.Plan`. `pooling` is for text models without a space
+    that they share with another modality; there `auto` is the mean. `cache_directory` is where
+    measured choices are kept; None is the user's cache directory.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    runtime: Literal["auto", "torch", "compiled", "openvino", "int8"] = "auto"
     batch_size: int | None = None
     threads: int | None = None
+    pooling: Literal["auto", "mean", "last", "first"] = "auto"
+    allow_hub: bool = False
     cache_directory: Path | None = None
 
 

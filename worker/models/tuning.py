@@ -28,9 +28,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.errors import OperatorError
 from worker.models.plan_cache import PlanCache
 from worker.models.processor import Processor, this_processor
-from worker.models.runtimes import Dtype, Network, Plan, Run, in_chunks
+from worker.models.runtimes import Dtype, Network, Plan, Run, Runtime, in_chunks
 from worker.models.settings import ModelSettings, resolve_device
 
 MIN_COSINE = 0.999
@@ -74,8 +75,11 @@ def _measured(
 
 
 def _gpu_plan(settings: ModelSettings) -> Plan:
+    if settings.runtime in {"openvino", "int8"}:
+        raise OperatorError(f"models.runtime {settings.runtime} is for CPUs: set models.device.")
+    runtime: Runtime = "compiled" if settings.runtime == "compiled" else "torch"
     dtype = "float32" if settings.dtype == "auto" else settings.dtype
-    return Plan("torch", dtype, settings.batch_size or _GPU_BATCH_SIZE, settings.threads or 1)
+    return Plan(runtime, dtype, settings.batch_size or _GPU_BATCH_SIZE, settings.threads or 1)
 
 
 def choose(
@@ -87,7 +91,7 @@ def choose(
 ) -> Plan:
     """Return the cheapest admissible plan that was found within `budget` seconds of `clock`.
 
-    A dtype that the settings name is used whatever its cosine.
+    A dtype that the settings name, or int8, is used whatever its cosine.
     """
     deadline = clock() + budget
     firsts = _kinds(settings, processor)
@@ -103,7 +107,8 @@ def _cheapest(
     lowest = cost(best, measure(best))
     for plan in itertools.takewhile(lambda _: clock() < deadline, plans):
         measured = measure(plan)
-        admissible = settings.dtype != "auto" or measured.cosine >= MIN_COSINE
+        asked_for = settings.dtype != "auto" or settings.runtime == "int8"
+        admissible = asked_for or measured.cosine >= MIN_COSINE
         if admissible and cost(plan, measured) < lowest:
             best, lowest = plan, cost(plan, measured)
     return best
@@ -115,16 +120,22 @@ def cost(plan: Plan, measured: Measurement) -> float:
 
 
 def _kinds(settings: ModelSettings, processor: Processor) -> Iterator[Plan]:
-    """Yield one plan per runtime and dtype, float32 torch (or the dtype asked for) first."""
+    """Yield one plan per runtime and dtype, float32 torch (or what is asked for) first."""
     batch_size, threads = _batch_sizes(settings)[0], _thread_counts(settings, processor)[-1]
     for dtype in _dtypes(settings, processor):
-        yield Plan("torch", dtype, batch_size, threads)
-        yield Plan("openvino", dtype, batch_size, threads)
+        for runtime in _runtimes(settings):
+            yield Plan(runtime, dtype, batch_size, threads)
+
+
+def _runtimes(settings: ModelSettings) -> tuple[Runtime, ...]:
+    return ("torch", "openvino") if settings.runtime == "auto" else (settings.runtime,)
 
 
 def _dtypes(settings: ModelSettings, processor: Processor) -> tuple[Dtype, ...]:
     if settings.dtype != "auto":
         return (settings.dtype,)
+    if settings.runtime == "int8":
+        return ("float32",)
     return ("float32", "bfloat16") if processor.bfloat16 else ("float32",)
 
 

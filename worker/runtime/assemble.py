@@ -31,7 +31,7 @@ from worker.scoring.memory import layout_digest
 def build_encoders(config: Config) -> dict[Modality, Encoder]:
     """Load the encoders; the first time on a machine this measures for seconds.
 
-    Raises OperatorError for unknown names and wrong weights.
+    Raises OperatorError for unknown names, wrong weights and digests that are not those pinned.
     """
     models = config.models
     if models.bundle:
@@ -39,15 +39,21 @@ def build_encoders(config: Config) -> dict[Modality, Encoder]:
     settings = ModelSettings(
         device=models.device,
         dtype=models.dtype,
+        runtime=models.runtime,
         batch_size=models.batch_size,
         threads=models.threads,
+        pooling=models.caption_pooling,
+        allow_hub=models.allow_hub,
     )
     names = {
-        Modality.FRAME: models.frame,
-        Modality.CAPTION: models.caption,
-        Modality.AUDIO: models.audio,
+        Modality.FRAME: (models.frame, models.frame_digest),
+        Modality.CAPTION: (models.caption, models.caption_digest),
+        Modality.AUDIO: (models.audio, models.audio_digest),
     }
-    return {modality: registry.build(name, modality, settings) for modality, name in names.items()}
+    return {
+        modality: registry.build(name, modality, settings, pinned)
+        for modality, (name, pinned) in names.items()
+    }
 
 
 def build_pipeline(config: Config, encoders: Mapping[Modality, Encoder]) -> Pipeline:

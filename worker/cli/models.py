@@ -1,0 +1,61 @@
+"""`mmworker models`: the encoders that a configuration leads to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from worker.cli.options import AsJson, ConfigFile, config_of
+
+if TYPE_CHECKING:
+    from worker.models.base import Encoder
+
+app = typer.Typer(help="Load the models and describe them.", no_args_is_help=True)
+
+
+@app.callback()
+def _root() -> None:
+    """Load the models and describe them."""
+
+
+@app.command("show")
+def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Load every encoder and print its length, its digest (to pin it) and how it runs here."""
+    from worker.runtime.assemble import build_encoders
+
+    encoders = build_encoders(config_of(config))
+    described = {str(modality): facts_of(encoder) for modality, encoder in encoders.items()}
+    if as_json:
+        typer.echo(json.dumps(described, indent=2))
+        return
+    table = Table("modality", "encoder", "length", "runs by", "digest", box=box.SIMPLE_HEAD)
+    for modality, facts in described.items():
+        table.add_row(modality, facts["encoder"], str(facts["dim"]), _way(facts), facts["digest"])
+    Console().print(table)
+
+
+def facts_of(encoder: Encoder) -> dict[str, Any]:
+    """Return what is told of an encoder; `plan` is None for one that runs no network."""
+    plan = getattr(encoder, "plan", None)
+    return {
+        "encoder": encoder.name,
+        "dim": encoder.dim,
+        "digest": encoder.digest,
+        "plan": None if plan is None else asdict(plan),
+    }
+
+
+def _way(facts: Mapping[str, Any]) -> str:
+    plan = facts["plan"]
+    if plan is None:
+        return "no network"
+    return (
+        f"{plan['runtime']} {plan['dtype']}, batch {plan['batch_size']}, threads {plan['threads']}"
+    )

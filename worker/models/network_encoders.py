@@ -1,0 +1,119 @@
+"""Encoders that run a network: one class per modality, whatever the network is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from worker.core.events import Modality
+from worker.models.base import Embeddings, unit_rows
+from worker.models.runtimes import Array, Network, in_chunks
+from worker.models.samples import typical_clips, typical_frames, typical_texts
+from worker.models.settings import ModelSettings
+from worker.models.tuning import open_network
+from worker.models.weights import joint_digest
+
+Waveform = NDArray[np.float32]
+Tokens = NDArray[np.int64]
+Tokenize = Callable[[Sequence[str]], tuple[Tokens, Tokens]]  # texts -> ids and mask, each (B, T)
+Listen = Callable[[Waveform], tuple[Array, ...]]  # one clip -> inputs of the network, batch of 1
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The name in the registry, and the digest of weights and preprocessing."""
+
+    name: str
+    digest: str
+
+    def run_by(self, settings: ModelSettings) -> str:
+        """Return the digest of the vectors: a dtype or int8 that was asked for is part of it.
+
+        Such a choice is taken whatever its cosine, so its vectors do not mix with others.
+        """
+        lossy = settings.dtype in {"bfloat16", "float16"} or settings.runtime == "int8"
+        if not lossy:
+            return self.digest
+        return joint_digest(self.digest, f"{settings.runtime} {settings.dtype}")
+
+
+class FrameEncoder:
+    """uint8 RGB (B, side, side, 3) -> float16 unit vectors (B, dim). `plan`: how it runs here."""
+
+    modality = Modality.FRAME
+
+    def __init__(
+        self, identity: Identity, module: nn.Module, input_size: int, settings: ModelSettings
+    ) -> None:
+        self.name, self.digest = identity.name, identity.run_by(settings)
+        self.input_size = input_size
+        network = Network(module, (typical_frames(32, input_size),))
+        self.plan, self._run = open_network(network, settings, self.digest)
+        self.dim = self._run(network.sample[0][:1]).shape[1]
+
+    def encode(self, batch: NDArray[np.uint8]) -> Embeddings:
+        """Return the unit vectors. Raises ValueError for another shape or dtype."""
+        side = self.input_size
+        if batch.shape[1:] != (side, side, 3) or batch.dtype != np.uint8:
+            raise ValueError(f"frames are uint8 (B, {side}, {side}, 3), not {batch.shape}")
+        if not len(batch):
+            return np.zeros((0, self.dim), np.float16)
+        return unit_rows(in_chunks(self._run, (batch,), self.plan.batch_size), self.name)
+
+
+class TextEncoder:
+    """Texts -> float16 unit vectors (B, dim). The network takes ids and mask, each (B, T)."""
+
+    modality = Modality.CAPTION
+    input_size = 0
+
+    def __init__(
+        self, identity: Identity, module: nn.Module, tokenize: Tokenize, settings: ModelSettings
+    ) -> None:
+        self.name, self.digest = identity.name, identity.run_by(settings)
+        self._tokenize = tokenize
+        network = Network(module, tokenize(typical_texts(8)))
+        self.plan, self._run = open_network(network, one_by_one(settings), self.digest)
+        self.dim = self._run(*tokenize(typical_texts(1)[:1])).shape[1]
+
+    def encode(self, batch: Sequence[str]) -> Embeddings:
+        """Encode each text by itself: what it shares a batch with would tell in its last bits."""
+        vectors = np.zeros((len(batch), self.dim), np.float32)
+        for place, text in enumerate(batch):
+            vectors[place] = self._run(*self._tokenize([text]))[0]
+        return unit_rows(vectors, self.name)
+
+
+class ClipEncoder:
+    """float32 mono 16 kHz clips, each (N,), N >= 1 -> float16 unit vectors (B, dim)."""
+
+    modality = Modality.AUDIO
+    input_size = 0
+
+    def __init__(
+        self, identity: Identity, module: nn.Module, listen: Listen, settings: ModelSettings
+    ) -> None:
+        self.name, self.digest = identity.name, identity.run_by(settings)
+        self._listen = listen
+        inputs = zip(*(listen(clip) for clip in typical_clips(8)), strict=True)
+        network = Network(module, tuple(np.concatenate(column) for column in inputs))
+        self.plan, self._run = open_network(network, one_by_one(settings), self.digest)
+        self.dim = self._run(*(array[:1] for array in network.sample)).shape[1]
+
+    def encode(self, batch: Sequence[Waveform]) -> Embeddings:
+        """Encode each clip by itself, at its own length. Raises ValueError for one without any."""
+        vectors = np.zeros((len(batch), self.dim), np.float32)
+        for place, clip in enumerate(batch):
+            if clip.ndim != 1 or not len(clip):
+                raise ValueError("a waveform is one-dimensional and has samples")
+            vectors[place] = self._run(*self._listen(clip))[0]
+        return unit_rows(vectors, self.name)
+
+
+def one_by_one(settings: ModelSettings) -> ModelSettings:
+    """Return the settings for items that come singly, of any length."""
+    return replace(settings, batch_size=1)
