@@ -97,7 +97,7 @@ def test_the_newest_caption_speaks_and_a_broken_one_leaves_it_to_the_one_before(
 def test_a_carried_caption_that_is_broken_is_left_out_but_rejected_elsewhere() -> None:
     desk = Desk()
     desk.read([*footage(2, captions=False), event("caption", 0.5, payload=b"\xff")], appended=9)
-    first, second = desk.shard.advance(desk.shard.partitions, 10**17)
+    first, second = desk.moments()
     assert len(pipeline().prepare(first).rejected) == 1
     assert second.carried is not None
     prepared = pipeline().prepare(second)
@@ -120,7 +120,7 @@ def fused(one: Pipeline, batch: list[Prepared]) -> list[bytes]:
 def test_a_moment_is_embedded_the_same_alone_and_in_a_batch() -> None:
     one, desk = pipeline(models__frames_per_moment=1), Desk()
     desk.read(footage(12))
-    batch = [one.prepare(moment) for moment in desk.shard.advance(desk.shard.partitions, 10**17)]
+    batch = [one.prepare(moment) for moment in desk.moments()]
     assert fused(one, batch) == [fused(one, [prepared])[0] for prepared in batch]
 
 

@@ -124,6 +124,15 @@ def test_an_open_alert_is_closed_by_the_silence_of_its_source() -> None:
     assert play(1e-9, 0.5, None, silent_after=frozenset({2}))[2].kind == "close"
 
 
+def test_an_alert_that_gets_worse_in_the_last_moment_is_closed_by_one_message() -> None:
+    opened, worse = play(ALPHA / 110, 1e-20, silent_after=frozenset({1}))
+    assert opened.alert is not None
+    assert worse.alert is not None
+    assert (opened.kind, worse.kind) == ("open", "close")
+    assert worse.alert.sequence == opened.alert.sequence + 1
+    assert worse.alert.severity.rank > opened.alert.severity.rank
+
+
 def test_what_is_unusual_last_before_a_silence_opens_and_closes_at_once() -> None:
     opened = play(0.5, 1e-9, 1e-9, silent_after=frozenset({1}))
     assert (opened[1].kind, opened[1].closed_for) == ("open", "silence")

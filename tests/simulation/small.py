@@ -13,23 +13,30 @@ import structlog
 from numpy.typing import NDArray
 
 from worker import pipeline
-from worker.scoring import background, conformal, experts
+from worker.scoring import conformal
+from worker.scoring.experts import base, grid, moved, nearest, panel, reading, vector
 
-DIM, GRID, LEARNED = 8, (3, 4), 2
+DIM = 8
+SMALL = {
+    "VISUAL_DIM": DIM,
+    "FUSED_DIM": DIM,
+    "ROWS": 3,
+    "COLUMNS": 4,
+    "WIDENED": 2,
+    "MIN_LEARNED": 2,
+    "MIN_STANDARD": 4,
+}
 
 Array = NDArray[Any]
 
 
 def shrink() -> None:
     """Make everything small, and quiet; once is enough, twice does no harm."""
-    small = {"VISUAL_DIM": DIM, "FUSED_DIM": DIM, "GRID": GRID}
-    for module in (experts, pipeline, background):
-        for name in small.keys() & vars(module).keys():
-            setattr(module, name, small[name])
+    for module in (pipeline, base, conformal, grid, moved, nearest, panel, reading, vector):
+        for name in SMALL.keys() & vars(module).keys():
+            setattr(module, name, SMALL[name])
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    experts.MIN_LEARNED = LEARNED
-    conformal.MIN_STANDARD = 4
-    for name in ("windows", "resize_square", "thumbnail"):
+    for name in ("windows", "resize_square", "thumbnail", "sharpness"):
         function = getattr(pipeline, name)
         if not isinstance(function, _Remembered):
             setattr(pipeline, name, _Remembered(function))

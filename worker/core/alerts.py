@@ -95,7 +95,9 @@ class AlertPolicy:
         after, decision = self._judge(state, finding, rest)
         if after.alert is None or not finding.silent_after:
             return after, decision
-        quiet, close = self._close(after.alert, finding, "silence")
+        unsaid = 1 if decision.kind == "update" else 0  # the close says it as well
+        last = replace(after.alert, sequence=after.alert.sequence - unsaid)
+        quiet, close = self._close(last, finding, "silence")
         return quiet, replace(decision, closed_for="silence") if decision.kind == "open" else close
 
     def _judge(
