@@ -43,8 +43,10 @@ class Looks:
             "audio_windows": draws.normal(0, 1, (AUDIO_WINDOWS, AUDIO_DIM)),
             "visual": draws.normal(0, VISUAL_DIM**-0.5, VISUAL_DIM),
             "fused": draws.normal(0, FUSED_DIM**-0.5, FUSED_DIM),
+            "sharpness": draws.normal(3, 0.1, 1),
         }
         if captioned:
+            found["text_danger"] = draws.normal(0, 0.1, 1)
             found["text"] = draws.normal(0, self._text_dim**-0.5, self._text_dim)
         return {name: value.astype(np.float16) for name, value in found.items()}
 

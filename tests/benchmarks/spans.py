@@ -12,7 +12,7 @@ from typing import Any
 
 from worker.adapters.spans import SWITCHES, tracer_from_environment
 from worker.core.tracing import Tracer
-from worker.runtime.worker import BATCH_MOMENTS
+from worker.runtime.lineup import BATCH_MOMENTS
 
 BATCHES = 500  # fewer than the exporter's queue holds
 SENT_SECONDS = 10.0  # after which the exporter has sent what waited

@@ -39,13 +39,13 @@ def behind(proxy: str) -> Callable[..., Any]:
     return make
 
 
-def slow_while(file: Path) -> Callable[[Event, Limits], Any]:
+def slow_while(file: Path) -> Callable[[Event, Limits, int], Any]:
     """Return a decoder that takes its time for a frame while there is such a file."""
 
-    def decode_slowly(event: Event, limits: Limits) -> Any:
+    def decode_slowly(event: Event, limits: Limits, side: int) -> Any:
         if event.modality is Modality.FRAME and file.exists():
             time.sleep(SLOW_SECONDS)
-        return decode(event, limits)
+        return decode(event, limits, side)
 
     return decode_slowly
 

@@ -6,8 +6,8 @@ from itertools import count
 
 from worker.core import rfc3339
 from worker.core.events import ContentType, Event, Modality, Record
+from worker.core.pairing_rules import PairingRules
 from worker.core.rfc3339 import seconds
-from worker.core.source_pairing import PairingRules
 
 _offsets = count()
 

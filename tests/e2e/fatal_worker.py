@@ -21,10 +21,10 @@ FATAL = b"this ends the process"  # behind the picture
 
 
 def main() -> None:
-    def abort_over(event: Event, limits: Limits) -> Any:
+    def abort_over(event: Event, limits: Limits, side: int) -> Any:
         if event.payload.endswith(FATAL):
             os.abort()  # as a native library does, beyond any handler
-        return decode(event, limits)
+        return decode(event, limits, side)
 
     with (
         patch("worker.pipeline.decode", abort_over),

@@ -27,6 +27,7 @@ from worker.core.merge import MAX_RECORDS
 from worker.core.pairing import MAX_SILENT_SOURCES
 from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
+from worker.runtime import lineup
 from worker.runtime import worker as worker_module
 from worker.runtime.memory import MemoryWatch
 from worker.scoring.scorer import MAX_SOURCES
@@ -179,7 +180,7 @@ def test_what_waits_to_be_merged_is_bounded_for_all_partitions_together(
 def test_moments_under_way_are_bounded_by_the_bytes_of_their_records(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "UNDER_WAY_BYTES", 10 * len(hum(0)))
+    monkeypatch.setattr(lineup, "UNDER_WAY_BYTES", 10 * len(hum(0)))
     slow = GatedEncoder(Modality.FRAME)
     here.append(footage(60, captions=False))
     member = here.join(encoders(frame=slow))
@@ -187,10 +188,10 @@ def test_moments_under_way_are_bounded_by_the_bytes_of_their_records(
     assert member.worker.is_full
     assert member.metric("buffer_fill_ratio", buffer="moments") >= 1
     (shard,) = member.worker._shards.values()
-    assert 10 * len(hum(0)) <= shard.awaited_bytes < 12 * len(hum(0))
+    assert 10 * len(hum(0)) <= shard.intake.gate.out_bytes < 12 * len(hum(0))
     slow.gate.set()
     come_to_rest(here, member)
-    assert shard.awaited_bytes == 0
+    assert shard.intake.gate.out_bytes == 0
     assert endings_of(here) == Counter(observed=120)
 
 

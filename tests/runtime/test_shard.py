@@ -297,6 +297,6 @@ def test_offsets_never_pass_a_record_that_is_in_no_output_and_end_at_the_end(
     settle(len(in_flight))
     note_others()
     check()
-    assert read == {each.topic: at for each, at in desk.shard._ledger.committable().items()}
-    assert desk.shard._ledger.unresolved == 0
+    assert read == {each.topic: at for each, at in desk.shard.intake.ledger.committable().items()}
+    assert desk.shard.intake.ledger.unresolved == 0
     assert all(entries == 0 for entries, _ in desk.shard.buffered().values())

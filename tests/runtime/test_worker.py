@@ -44,7 +44,7 @@ from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
 from worker.feed.events import FeedEvent
 from worker.runtime import commits as commits_module
-from worker.runtime import shard as shard_module
+from worker.runtime import intake, lineup
 from worker.runtime import worker as worker_module
 from worker.runtime.assemble import build_pipeline, worker_rules
 
@@ -183,8 +183,8 @@ def test_every_event_ends_in_exactly_one_place_however_steps_and_appends_interle
 ) -> None:
     here = World(config(), partitions)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker_module, "READY_MOMENTS", data.draw(st.integers(1, 4)))
-        patch.setattr(worker_module, "BATCH_MOMENTS", data.draw(st.integers(1, 3)))
+        patch.setattr(lineup, "READY_MOMENTS", data.draw(st.integers(1, 4)))
+        patch.setattr(lineup, "BATCH_MOMENTS", data.draw(st.integers(1, 3)))
         patch.setattr(memory_ports, "_MAX_POLL_RECORDS", data.draw(st.integers(1, 7)))
         member = here.join()
         try:
@@ -213,8 +213,8 @@ def test_results_do_not_depend_on_fetches_batches_or_speed(
     def play(ready: int, batch: int, fetch: int, chunk: int) -> list[bytes]:
         here = World(config(), 2)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(worker_module, "READY_MOMENTS", ready)
-            patch.setattr(worker_module, "BATCH_MOMENTS", batch)
+            patch.setattr(lineup, "READY_MOMENTS", ready)
+            patch.setattr(lineup, "BATCH_MOMENTS", batch)
             patch.setattr(memory_ports, "_MAX_POLL_RECORDS", fetch)
             member = here.join()
             try:
@@ -320,10 +320,10 @@ def settle(world: World, members: list[Member]) -> None:
 def test_a_slow_encoder_makes_partitions_pause_while_polls_go_on_and_memory_stays_bounded(
     world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "READY_MOMENTS", 4)
-    monkeypatch.setattr(worker_module, "BATCH_MOMENTS", 2)
+    monkeypatch.setattr(lineup, "READY_MOMENTS", 4)
+    monkeypatch.setattr(lineup, "BATCH_MOMENTS", 2)
     monkeypatch.setattr(memory_ports, "_MAX_POLL_RECORDS", 10)
-    monkeypatch.setattr(shard_module, "Merger", partial(Merger, max_records=20))
+    monkeypatch.setattr(intake, "Merger", partial(Merger, max_records=20))
     slow = GatedEncoder(Modality.FRAME)
     here = world()
     here.append(footage(300, captions=False))
@@ -346,8 +346,8 @@ def test_a_slow_encoder_makes_partitions_pause_while_polls_go_on_and_memory_stay
 def test_a_partition_with_a_backlog_does_not_starve_the_others(
     world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "READY_MOMENTS", 2)
-    monkeypatch.setattr(worker_module, "BATCH_MOMENTS", 1)
+    monkeypatch.setattr(lineup, "READY_MOMENTS", 2)
+    monkeypatch.setattr(lineup, "BATCH_MOMENTS", 1)
     here = world(partitions=2)
     busy, calm = sorted(("/cameras/0", "/cameras/1"), key=partial(here_partition, here))
     assert (here_partition(here, busy), here_partition(here, calm)) == (0, 1)
@@ -557,7 +557,7 @@ def test_outputs_that_cannot_be_committed_yet_are_bounded(
 ) -> None:
     monkeypatch.setattr(commits_module, "MAX_WAITING_OUTPUTS", 20)
     monkeypatch.setattr(memory_ports, "_MAX_POLL_RECORDS", 10)
-    monkeypatch.setattr(shard_module, "Merger", partial(Merger, max_records=20))
+    monkeypatch.setattr(intake, "Merger", partial(Merger, max_records=20))
     here = world()
     here.append(footage(300, captions=False))
     member = here.join()

@@ -23,7 +23,7 @@ from worker.core.merge import Merger
 from worker.core.ports import LogError, Output, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.demo.embedded import VirtualClock
-from worker.runtime import shard as shard_module
+from worker.runtime import intake
 
 OUTPUTS = ("observations", "alerts", "dead-letters", "late-events")
 STATE = ("snapshots",)
@@ -101,7 +101,7 @@ def _undisturbed(plan: Plan) -> Plan:
 @contextmanager
 def _small_merger(plan: Plan) -> Iterator[None]:
     """Let partitions be paused early, as they are with much larger streams."""
-    with patch.object(shard_module, "Merger", partial(Merger, max_records=plan.max_merged)):
+    with patch.object(intake, "Merger", partial(Merger, max_records=plan.max_merged)):
         yield
 
 

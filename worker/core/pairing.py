@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from worker.core.events import Event, Modality
 from worker.core.moment import Duplicate, Forgotten, Late, Outcome
-from worker.core.source_pairing import PairingRules, SourcePairing
+from worker.core.pairing_rules import PairingRules
+from worker.core.source_pairing import SourcePairing
 from worker.core.source_state import Kept, PairingState, Place
 
 MAX_SILENT_SOURCES = 10_000  # remembered, so that what comes late for them is late

@@ -5,33 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from worker.core.events import Event, Modality
 from worker.core.moment import Closed, ClosedBy, Late, Moment, Outcome, Released, last_marked
+from worker.core.pairing_rules import PairingRules
 from worker.core.source_state import Kept, PairingState, Place, place_of
 
 MAX_CLOSED_CORRELATIONS = 1024  # remembered per source, so that their stragglers are late
-
-
-@dataclass(frozen=True, slots=True)
-class PairingRules:
-    """How events become Moments; all durations in microseconds. See Pairing in ARCHITECTURE.md."""
-
-    window: int
-    grace: int
-    awaited: frozenset[Modality]
-    idle_timeout: int
-    carry_caption: int
-
-    @property
-    def as_of_captions(self) -> bool:
-        """Whether captions join the next window that closes, not the window of their time."""
-        return Modality.CAPTION not in self.awaited
-
-    def window_start(self, time: int) -> int:
-        """Return the start of the epoch-aligned window `[start, start + window)` around `time`."""
-        return time - time % self.window
 
 
 class SourcePairing:

@@ -11,8 +11,8 @@ from worker.core.checkpoint import Meaning
 from worker.core.dead_letter_limit import DeadLetterRules
 from worker.core.envelope import EnvelopeRules
 from worker.core.events import Modality
+from worker.core.pairing_rules import PairingRules
 from worker.core.rfc3339 import seconds
-from worker.core.source_pairing import PairingRules
 from worker.errors import OperatorError
 from worker.media.limits import Limits
 from worker.models import registry

@@ -52,9 +52,9 @@ class Reporter:
     def ingested(self, shards: Iterable[Shard], now: int) -> None:
         """Report how old the events are that were taken in since the last call."""
         for shard in shards:
-            for begun in shard.ingested:
+            for begun in shard.intake.ingested:
                 self._delayed("ingest", begun, now)
-            shard.ingested.clear()
+            shard.intake.ingested.clear()
 
     def settled(self, settled: Settled, now: int) -> None:
         """Report one judged Moment."""
@@ -114,7 +114,7 @@ class Reporter:
         self._flush()
         for modality in MODALITIES:
             self._telemetry.buffered(modality, entries[modality], size[modality])
-        pairings = [shard.pairing for shard in shards]
+        pairings = [shard.intake.pairing for shard in shards]
         active = sum(pairing.active_sources for pairing in pairings)
         self._telemetry.sources(active, sum(pairing.silent_sources for pairing in pairings))
         marks = [pairing.oldest_watermark() for pairing in pairings]

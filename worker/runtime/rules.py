@@ -9,8 +9,8 @@ from worker.core.alert_policies import AlertPolicies
 from worker.core.checkpoint import Meaning
 from worker.core.dead_letter_limit import DeadLetterRules
 from worker.core.envelope import EnvelopeRules
+from worker.core.pairing_rules import PairingRules
 from worker.core.ports import TopicPartition
-from worker.core.source_pairing import PairingRules
 from worker.runtime.compose import Composer, OutputTopics
 from worker.runtime.recovery import RecoveryRules
 

@@ -12,28 +12,22 @@ from dataclasses import replace
 
 from worker.core.caution import Care
 from worker.core.checkpoint import Checkpoint, write_checkpoint
-from worker.core.envelope import parse
 from worker.core.events import Event, Modality, Record
-from worker.core.ledger import OffsetLedger
-from worker.core.merge import Merger
-from worker.core.moment import Closed, Duplicate, Forgotten, Late, Moment, Outcome, Released
-from worker.core.pairing import Pairing
+from worker.core.moment import Moment
 from worker.core.ports import Committed, CommitUnit, Output, TopicPartition
 from worker.core.source_state import Kept, Place, place_of
-from worker.core.tracing import Traced
-from worker.errors import InvalidEventError
 from worker.pipeline import Embedded
 from worker.runtime.compose import Composer
-from worker.runtime.gate import Gate, held_by
+from worker.runtime.gate import Gate
+from worker.runtime.intake import Intake
 from worker.runtime.judge import Judge, Settled
-from worker.runtime.outputs import ENDED_PROCESSES, Outputs, Rejection
+from worker.runtime.outputs import Outputs, Rejection
 from worker.runtime.recovery import Recovered
 from worker.runtime.restoring import Restoring
 from worker.runtime.rules import ShardRules
-from worker.runtime.shard_state import all_buffered, source_states, state_records
+from worker.runtime.shard_state import source_states, state_records
 from worker.runtime.state_records import StateWriter
 
-FOREVER = 2**63 - 1  # later than any append time
 INDEX_BUFFERS = ("merge", "silent_sources", "alert_states", "scorers")  # that each index has
 
 
@@ -50,24 +44,20 @@ class Shard:
     ) -> None:
         self.partitions = frozenset(recovered.positions)
         self.index = next(iter(self.partitions)).partition
+        self.outputs = Outputs(rules.topics, rules.max_dead_letter_bytes, rules.worker)
+        self._gate = Gate(member, care, recovered.index.closed, recovered.index.attempts)
+        self.intake = Intake(self.partitions, rules, self._gate, self.outputs)
+        self.intake.merger.restore({p: at.newest for p, at in recovered.positions.items()})
+        self.intake.touched.update(recovered.outdated)
         self._rules = rules
         self._positions = recovered.positions
         self._base = recovered.index
         self._is_cold = recovered.is_cold
-        self._merger = Merger(self.partitions)
-        self._merger.restore({each: at.newest for each, at in self._positions.items()})
-        self.pairing = Pairing(rules.pairing)
-        self._ledger = OffsetLedger()
         self._judge = Judge(rules.alerts, composer, recovered.scorer, recovered.states)
         self._writer = StateWriter(rules.topics.snapshots, self.index)
-        self.outputs = Outputs(rules.topics, rules.max_dead_letter_bytes, rules.worker)
-        self._gate = Gate(member, care, recovered.index.closed, recovered.index.attempts)
         self._number = recovered.index.number
         self._committed: Mapping[TopicPartition, int] = {}
         self._saying = recovered.index.attempts  # in the last commit that was taken
-        self._touched = set(recovered.outdated)
-        self.flushed, self.is_drained = 0, False  # Moments that draining closed
-        self.ingested: list[Traced] = []  # when events taken in began; taken by the telemetry
         restoring = Restoring(recovered.states)
         for state in recovered.states:
             for place, record in state.records.items():
@@ -77,7 +67,7 @@ class Shard:
 
     def push(self, partition: TopicPartition, records: Iterable[Record]) -> None:
         """Add records of one partition in offset order. Raises LogError where some are missing."""
-        taken, modality = self._positions[partition].taken, self._modality(partition)
+        taken, modality = self._positions[partition].taken, self.intake.modality(partition.topic)
         restoring, fresh = self._restoring, list[Record]()
         for record in records:
             if restoring is not None and restoring.is_needed(modality, record.offset):
@@ -86,7 +76,7 @@ class Shard:
                 self.outputs.count(modality, "known")
             else:
                 fresh.append(record)
-        self._merger.push(partition, fresh)
+        self.intake.merger.push(partition, fresh)
         self._begin_where_complete()
 
     def advance(self, fully_read: frozenset[TopicPartition], until: int) -> Iterator[Moment]:
@@ -94,27 +84,15 @@ class Shard:
 
         `fully_read` partitions hold nothing that was appended at or before `until`, microseconds.
         """
-        if self._restoring is not None:
-            return
-        yield from self._taken_in(fully_read, until)
-        if fully_read >= self.partitions and not self._merger.size and not self._gate.is_shut:
-            self._follow(self.pairing.advance(until))
-            yield from self._due()
+        if self._restoring is None:
+            yield from self.intake.advance(fully_read, until)
 
     def drain(self) -> Iterator[Moment]:
         """Yield the Moments that close when all that was pushed is taken in and nothing follows."""
-        if self._restoring is not None or self.is_drained:
+        if self._restoring is not None or self.intake.is_drained:
             return
-        yield from self._taken_in(self.partitions, FOREVER)
-        if self._gate.is_shut:
-            return
-        before = self._gate.count
-        self._follow(self.pairing.flush())
-        self.flushed += self._gate.count - before
-        self._touched.update(self.pairing.drop_captions())
-        yield from self._due()
         self._committed = {}  # there may be nothing to commit but the changed state
-        self.is_drained = not self._gate.is_shut
+        yield from self.intake.drain()
 
     def settle(self, embedded: Embedded) -> Settled | None:
         """Score, decide and learn one Moment, in the order in which the Moments were yielded.
@@ -124,7 +102,7 @@ class Shard:
         original = self._gate.came_back()
         if original is None:
             return None
-        self._touched.add(original.source)
+        self.intake.touched.add(original.source)
         for rejected in embedded.rejected:
             rejection = Rejection(rejected.reason, rejected.message, "decode")
             self.outputs.dead_letter(rejected.event.record, rejection)
@@ -134,16 +112,15 @@ class Shard:
             self.outputs.add(*settled.outputs)
             for source, numbers in self._judge.due():
                 self.outputs.add(self._writer.numbers(self._judge.moments, source, numbers))
-                self._touched.add(source)
+                self.intake.touched.add(source)
         for event in embedded.moment.events:
             self.outputs.count(event.modality, "paired")
-        for event in held_by(original):
-            self._release(event.record)
+        self.intake.let_go(original)
         return settled
 
     def take(self) -> CommitUnit | None:
         """Return what is new since the last call: outputs, state, offsets needed no more."""
-        offsets = dict(self._ledger.committable())
+        offsets = dict(self.intake.ledger.committable())
         attempts = self._gate.caution.attempts
         is_news = self.outputs or offsets != self._committed or attempts != self._saying
         if self._restoring is not None or not is_news:
@@ -171,120 +148,24 @@ class Shard:
         return self._gate.caution.wants_commit
 
     @property
-    def holds_back(self) -> bool:
-        """Whether Moments are closed that may not be worked on yet, or there is no room for."""
-        return self._gate.is_shut
-
-    @property
     def is_restoring(self) -> bool:
         """Whether records that were taken in before are still to be read again."""
         return self._restoring is not None
 
-    @property
-    def ahead(self) -> frozenset[TopicPartition]:
-        """The partitions to pause, since enough of them is buffered."""
-        return self._merger.ahead
-
     def buffered(self) -> dict[Modality, tuple[int, int]]:
         """Return per modality the records that were read and not settled, and their bytes."""
-        restored = () if self._restoring is None else self._restoring.events.values()
-        merged = {self._modality(p): size for p, size in self._merger.sizes().items()}
-        return all_buffered(self.pairing, self._gate.unsettled, restored, merged)
-
-    @property
-    def awaited_bytes(self) -> int:
-        """The bytes of the records of the Moments that are being worked on."""
-        return self._gate.out_bytes
-
-    @property
-    def merging(self) -> Mapping[TopicPartition, tuple[int, int]]:
-        """The records of each partition that wait to be merged, and their bytes."""
-        return self._merger.sizes()
+        return self.intake.buffered(
+            () if self._restoring is None else self._restoring.events.values()
+        )
 
     def fill(self) -> dict[str, float]:
         """Return the share of its bound that each of the index's own buffers holds."""
-        silent = self.pairing.silent_fill
-        return {"merge": self._merger.fill, "silent_sources": silent, **self._judge.fill()}
-
-    def _due(self) -> Iterator[Moment]:
-        self._quarantine()
-        yield from self._gate.due()
-
-    def _taken_in(self, fully_read: frozenset[TopicPartition], until: int) -> Iterator[Moment]:
-        yield from self._due()
-        while not self._gate.is_shut and (record := self._merger.pop(fully_read, until)):
-            self._take_in(record)
-            yield from self._due()
-
-    def _take_in(self, record: Record) -> None:
-        self._ledger.add(TopicPartition(record.topic, record.partition), record.offset)
-        self._follow(self.pairing.advance(record.timestamp))
-        event = self._parsed(record)
-        if event is None:
-            self._release(record)
-            return
-        self.ingested.append(Traced(event.time, event.traceparent))
-        self._touched.add(event.source)
-        self._follow(self.pairing.add(event))
-
-    def _parsed(self, record: Record) -> Event | None:
-        try:
-            return parse(record, self._rules.envelope)
-        except InvalidEventError as error:
-            rejection = Rejection(error.reason, error.message, "envelope")
-            self.outputs.dead_letter(record, rejection)
-            modality = self._rules.envelope.modality_of_topic[record.topic]
-            self.outputs.count(modality, "dead_letter")
-            return None
-
-    def _follow(self, outcomes: Iterable[Outcome]) -> None:
-        for outcome in outcomes:
-            match outcome:
-                case Closed(moment, released):
-                    self._hold(moment)
-                    for event in released:
-                        self._release(event.record)
-                    self._gate.add(moment)
-                    self._touched.add(moment.source)
-                case Late(event, watermark):
-                    self.outputs.late(event.record, watermark)
-                    self._touched.add(event.source)
-                    self._end(event, "late")
-                case Duplicate(event):
-                    self._end(event, "duplicate")
-                case Released(event):
-                    self._release(event.record)
-                case Forgotten(source):
-                    self._touched.add(source)
-
-    def _end(self, event: Event, outcome: str) -> None:
-        self.outputs.count(event.modality, outcome)
-        self._release(event.record)
-
-    def _quarantine(self) -> None:
-        """Let what has ended processes be dead letters."""
-        if not self._gate.caution.guilty:
-            return
-        expelled, released = self._gate.expel()
-        for event in expelled:
-            self.outputs.dead_letter(event.record, ENDED_PROCESSES)
-            self.outputs.count(event.modality, "dead_letter")
-            self._touched.add(event.source)
-            self._follow(self.pairing.put_down(event))
-        for event in released:
-            self._release(event.record)
-
-    def _hold(self, moment: Moment) -> None:
-        for event in held_by(moment):
-            record = event.record
-            self._ledger.hold(TopicPartition(record.topic, record.partition), record.offset)
-
-    def _release(self, record: Record) -> None:
-        self._ledger.release(TopicPartition(record.topic, record.partition), record.offset)
+        silent, merge = self.intake.pairing.silent_fill, self.intake.merger.fill
+        return {"merge": merge, "silent_sources": silent, **self._judge.fill()}
 
     def _take_up(self, restoring: Restoring, place: Place, record: Record) -> None:
         """Take in a record that was taken in before, and whose event is still needed."""
-        if (event := self._parsed(record)) is not None:
+        if (event := self.intake.parsed(record)) is not None:
             restoring.events[place] = event
 
     def _begin_where_complete(self) -> None:
@@ -294,49 +175,46 @@ class Shard:
             return
         self._restoring = None
         pairings = {state.source: state.pairing for state in restoring.states}
-        self.pairing.restore(
+        self.intake.pairing.restore(
             self._base.clock,
             {name: pairing for name, pairing in pairings.items() if pairing is not None},
             restoring.events,
         )
         self._gate.restore(restoring.moments())
-        self._ledger.restore(
+        self.intake.ledger.restore(
             {each: at.taken for each, at in self._positions.items()},
-            {each: restoring.holders(self._modality(each)) for each in self._positions},
+            {each: restoring.holders(self.intake.modality(each.topic)) for each in self._positions},
         )
         if not self._is_cold:  # else the offsets themselves are to be committed
-            self._committed = dict(self._ledger.committable())
+            self._committed = dict(self.intake.ledger.committable())
 
     def _state_records(self) -> Iterator[Output]:
         index = replace(
             self._base,
             number=self._number,
             closed=self._gate.count,
-            clock=self.pairing.clock,
+            clock=self.intake.pairing.clock,
             scorer=self._judge.scorer_state,
             attempts=self._saying,
         )
         forgotten = self._judge.forgotten()
-        names = self._touched.union(forgotten)
-        states = source_states(names, self.pairing, self._gate.unsettled, self._judge, self._keep)
-        self._touched = set()
+        names = self.intake.touched.union(forgotten)
+        states = source_states(
+            names, self.intake.pairing, self._gate.unsettled, self._judge, self._keep
+        )
+        self.intake.touched = set()
         return state_records(self._writer, index, states, forgotten)
 
     def _keep(self, event: Event) -> Kept:
         """Return how an event is to be found again: where offsets passed it, only by its record."""
-        record = event.record
-        held = self._ledger.is_held(TopicPartition(record.topic, record.partition), record.offset)
-        return Kept(place_of(event), None if held else record)
+        return Kept(place_of(event), None if self.intake.is_held(event) else event.record)
 
     def _at(self, partition: TopicPartition, offset: int) -> Checkpoint:
         return Checkpoint(
             number=self._number,
             offset=offset,
-            taken=self._ledger.following[partition],
-            newest=self._merger.newest(partition),
+            taken=self.intake.ledger.following[partition],
+            newest=self.intake.merger.newest(partition),
             meaning=self._rules.meaning,
             topic_id=self._rules.topic_ids.get(partition.topic, ""),
         )
-
-    def _modality(self, partition: TopicPartition) -> Modality:
-        return self._rules.envelope.modality_of_topic[partition.topic]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
@@ -12,7 +11,6 @@ import structlog
 
 from worker.core.caution import Care
 from worker.core.dead_letter_limit import DeadLetterLimit
-from worker.core.moment import Moment
 from worker.core.ports import (
     InputLog,
     LogError,
@@ -29,7 +27,8 @@ from worker.core.rfc3339 import seconds
 from worker.errors import FailedRunError
 from worker.runtime.commits import Commits, is_due
 from worker.runtime.drain import Drain, Drained, Others
-from worker.runtime.inference import QUEUE_BATCHES, Batch, Inference, Result
+from worker.runtime.inference import QUEUE_BATCHES, Inference, Result
+from worker.runtime.lineup import Lineup
 from worker.runtime.memory import MemoryWatch
 from worker.runtime.recoveries import Recoveries
 from worker.runtime.recovery import Recovered
@@ -39,10 +38,6 @@ from worker.runtime.shard import Shard
 
 log = structlog.get_logger(__name__)
 
-MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the client waits in a fetch
-BATCH_MOMENTS = 16
-READY_MOMENTS = 2 * BATCH_MOMENTS  # closed Moments that may wait for a place in the inference
-UNDER_WAY_BYTES = 128 * 1024 * 1024  # of the records of Moments that are closed and not judged
 MERGED_BYTES = 128 * 1024 * 1024  # of all indices, from which only what a merge waits for is read
 BUSY_POLL, IDLE_POLL = 0.005, 0.2  # seconds
 FULL_WAIT = 0.05  # seconds to wait for the inference where no more can be taken in
@@ -63,24 +58,6 @@ class Ports:
     now: Callable[[], int]
     background: Executor
     memory: ProcessMemory = field(default_factory=UnwatchedMemory)
-
-
-@dataclass(slots=True)
-class _AppendClock:
-    """What time it is at the brokers: the newest append time, and what has passed since it came.
-
-    Brokers and workers need not agree on the time; only its passing counts.
-    """
-
-    newest: int = 0
-    heard: int = 0
-
-    def hear(self, append_time: int, now: int) -> None:
-        if append_time > self.newest:
-            self.newest, self.heard = append_time, now
-
-    def append_time(self, now: int) -> int:
-        return self.newest + now - self.heard if self.newest else 0
 
 
 class Worker:
@@ -105,9 +82,7 @@ class Worker:
         self._recoveries = Recoveries(ports.background, ports.state, rules.recovery)
         self._reporter = Reporter(ports.telemetry)
         self._shards: dict[int, Shard] = {}
-        self._clocks: dict[int, _AppendClock] = {}
-        self._turns: deque[int] = deque()  # the indices, whose turn is next first
-        self._ready: deque[tuple[Shard, Moment]] = deque()
+        self._lineup = Lineup(self._shards, inference)
         self._ownership: Ownership | None = None
         self._care = care
         self._commits = Commits(ports.outbox, self._reporter)
@@ -132,7 +107,7 @@ class Worker:
         self._memory.look(now, is_idle=not (self._at_work or self._commits.is_pending))
         self._close_moments(frozenset() if self._memory.is_full else polled.caught_up, asked)
         self._reporter.ingested(self._shards.values(), now)
-        self._feed()
+        self._lineup.feed()
         is_stuck = self._full and not self._inference.has_room
         for result in self._inference.completed(FULL_WAIT if is_stuck else 0):
             self._settle(result, now)
@@ -156,8 +131,8 @@ class Worker:
         `timeout` is in seconds, for all of it together.
         """
         deadline = time.monotonic() + timeout
-        while self._ready or self._inference.in_flight:
-            self._feed()
+        while self._lineup or self._inference.in_flight:
+            self._lineup.feed()
             for result in self._inference.completed(timeout=0.1):
                 self._settle(result, self._ports.now())
             if time.monotonic() > deadline:
@@ -194,12 +169,12 @@ class Worker:
 
     @property
     def _at_work(self) -> bool:
-        return bool(self._ready or self._inference.in_flight or self._recoveries.pending)
+        return bool(self._lineup or self._inference.in_flight or self._recoveries.pending)
 
     @property
     def _is_busy(self) -> bool:
         shards = self._shards.values()
-        waiting = any(shard.is_restoring or shard.holds_back for shard in shards)
+        waiting = any(shard.is_restoring or shard.intake.gate.is_shut for shard in shards)
         return self._at_work or self._full or waiting
 
     def _take_assignment(self, polled: Polled, now: int) -> None:
@@ -235,9 +210,7 @@ class Worker:
         shard = Shard(member, self._care, self._rules.shard, self._rules.composer, recovered)
         self._shards[shard.index] = shard
         self._drain.forget(shard.partitions)
-        self._clocks[shard.index] = _AppendClock()
-        self._clocks[shard.index].hear(recovered.clock, now)
-        self._turns.append(shard.index)
+        self._lineup.join(shard.index, recovered.clock, now)
 
     def _push(self, polled: Polled, now: int) -> None:
         """Give the records to their indices; those that are not recovered yet read them again."""
@@ -245,7 +218,7 @@ class Worker:
             if (shard := self._shards.get(partition.partition)) is not None:
                 shard.push(partition, records)
                 self._reporter.consumed(partition.topic, records)
-                self._clocks[partition.partition].hear(records[-1].timestamp, now)
+                self._lineup.hear(partition.partition, records[-1].timestamp, now)
 
     def _drop(self, index: int) -> None:
         dropped = self._shards.pop(index, None)
@@ -253,59 +226,24 @@ class Worker:
             return
         dropped.leave()
         self._drain.forget(dropped.partitions)
-        del self._clocks[index]
-        self._turns.remove(index)
-        self._ready = deque(pair for pair in self._ready if pair[0] is not dropped)
+        self._lineup.leave(dropped)
         self._reporter.dropped(dropped)
 
     def _close_moments(self, caught_up: frozenset[TopicPartition], now: int) -> None:
-        """Let the indices close Moments, one each in turn, while there is room for them."""
-        self._full = self._commits.is_full(self._shards.values())
-        if self._full:
-            return
-        closing = {index: self._closing(index, caught_up, now) for index in self._turns}
-        done = 0
-        while done < len(self._turns):
-            if self._moments_fill >= 1:
-                self._full = True
-                return
-            index = self._turns[0]
-            self._turns.rotate(-1)
-            moment = next(closing[index], None)
-            done = 0 if moment else done + 1
-            if moment:
-                self._ready.append((self._shards[index], moment))
-
-    @property
-    def _moments_fill(self) -> float:
-        """The share of the Moments that may wait, or of the bytes of all that are under way."""
-        size = sum(shard.awaited_bytes for shard in self._shards.values())
-        return max(len(self._ready) / READY_MOMENTS, size / UNDER_WAY_BYTES)
-
-    def _closing(
-        self, index: int, caught_up: frozenset[TopicPartition], now: int
-    ) -> Iterator[Moment]:
-        shard, read = self._shards[index], self._drain.read
-        if shard.partitions <= read:
-            return shard.drain()
-        until = self._clocks[index].append_time(now) - MERGE_WAIT
-        return shard.advance((caught_up | read) & shard.partitions, until)
+        """Let the indices close Moments where there is room for what comes of them."""
+        is_full = self._commits.is_full(self._shards.values())
+        self._full = is_full or self._lineup.close(caught_up, self._drain.read, now)
 
     def _look_drained(self, now: int) -> Drained | None:
-        shards, at_work = self._shards.values(), self._ready or self._inference.in_flight
+        shards, at_work = self._shards.values(), self._lineup or self._inference.in_flight
         if not self._drain.is_wanted or not self.is_member or at_work:
             return None
         own = [partition for shard in shards for partition in shard.partitions]
-        if not all(each.is_drained for each in shards) or not self._others.are_drained(own, now):
+        if not all(each.intake.is_drained for each in shards) or not self._others.are_drained(
+            own, now
+        ):
             return None
-        return Drained(tuple(sorted(self._shards)), sum(shard.flushed for shard in shards))
-
-    def _feed(self) -> None:
-        while self._ready and self._inference.has_room:
-            count = min(len(self._ready), BATCH_MOMENTS)
-            taken = [self._ready.popleft() for _ in range(count)]
-            shards = tuple(shard for shard, _ in taken)
-            self._inference.submit(Batch(shards, tuple(moment for _, moment in taken)))
+        return Drained(tuple(sorted(self._shards)), sum(shard.intake.flushed for shard in shards))
 
     def _settle(self, result: Result, now: int) -> None:
         began = time.monotonic()
@@ -321,8 +259,8 @@ class Worker:
         recovering = {partition for partitions in pending for partition in partitions}
         if self._full or self._memory.is_full:
             return frozenset(p for shard in shards for p in shard.partitions) | recovering
-        waiting = {p: size for shard in shards for p, size in shard.merging.items()}
-        ahead = frozenset(p for shard in shards for p in shard.ahead)
+        waiting = {p: size for shard in shards for p, size in shard.intake.merger.sizes().items()}
+        ahead = frozenset(p for shard in shards for p in shard.intake.merger.ahead)
         if sum(size for _, size in waiting.values()) >= MERGED_BYTES:
             ahead = frozenset(p for p, (records, _) in waiting.items() if records)
         return ahead | recovering | self._drain.read
@@ -332,7 +270,7 @@ class Worker:
         waiting = self._inference.waiting
         return {
             "pairing": pairing_bytes / self._rules.max_buffered_bytes,
-            "moments": self._moments_fill,
+            "moments": self._lineup.fill,
             "outputs": Commits.fill(self._shards.values()),
             "memory": self._memory.share,
             **{stage: batches / QUEUE_BATCHES for stage, batches in waiting.items()},
@@ -342,7 +280,7 @@ class Worker:
         self._last_report = now
         self._reporter.queues(self._inference.waiting)
         self._reporter.shards(self._shards.values(), now)
-        size = sum(shard.pairing.size for shard in self._shards.values())
+        size = sum(shard.intake.pairing.size for shard in self._shards.values())
         self._reporter.filled(self._fill(size), self._shards.values())
         if size > self._rules.max_buffered_bytes:
             limit = self._rules.max_buffered_bytes

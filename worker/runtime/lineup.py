@@ -1,0 +1,113 @@
+"""The Moments of all partition indices on their way into the inference, in turns."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from worker.core.moment import Moment
+from worker.core.ports import TopicPartition
+from worker.core.rfc3339 import seconds
+from worker.runtime.inference import Batch, Inference
+from worker.runtime.shard import Shard
+
+MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the client waits in a fetch
+BATCH_MOMENTS = 16
+READY_MOMENTS = 2 * BATCH_MOMENTS  # closed Moments that may wait for a place in the inference
+UNDER_WAY_BYTES = 128 * 1024 * 1024  # of the records of Moments that are closed and not judged
+
+
+@dataclass(slots=True)
+class _AppendClock:
+    """What time it is at the brokers: the newest append time, and what has passed since it came.
+
+    Brokers and workers need not agree on the time; only its passing counts.
+    """
+
+    newest: int = 0
+    heard: int = 0
+
+    def hear(self, append_time: int, now: int) -> None:
+        if append_time > self.newest:
+            self.newest, self.heard = append_time, now
+
+    def append_time(self, now: int) -> int:
+        return self.newest + now - self.heard if self.newest else 0
+
+
+class Lineup:
+    """Whose turn it is, and what waits for a place. `shards` are the worker's, by index."""
+
+    def __init__(self, shards: Mapping[int, Shard], inference: Inference) -> None:
+        self._shards = shards
+        self._inference = inference
+        self._clocks: dict[int, _AppendClock] = {}
+        self._turns: deque[int] = deque()  # whose turn is next first
+        self._ready: deque[tuple[Shard, Moment]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def join(self, index: int, append_time: int, now: int) -> None:
+        """Let an index take part, whose newest record was appended at `append_time`."""
+        self._clocks[index] = _AppendClock()
+        self.hear(index, append_time, now)
+        self._turns.append(index)
+
+    def leave(self, shard: Shard) -> None:
+        """Forget an index, and its Moments that are not in the inference yet."""
+        del self._clocks[shard.index]
+        self._turns.remove(shard.index)
+        self._ready = deque(pair for pair in self._ready if pair[0] is not shard)
+
+    def hear(self, index: int, append_time: int, now: int) -> None:
+        """Note that a record of the index was appended at `append_time`."""
+        self._clocks[index].hear(append_time, now)
+
+    def close(
+        self, caught_up: frozenset[TopicPartition], drained: frozenset[TopicPartition], now: int
+    ) -> bool:
+        """Let the indices close Moments, one each in turn; return whether there is no more room.
+
+        `caught_up` was fully read at `now`; of `drained` nothing more is taken in.
+        """
+        closing = {index: self._closing(index, caught_up, drained, now) for index in self._turns}
+        done = 0
+        while done < len(self._turns):
+            if self.fill >= 1:
+                return True
+            index = self._turns[0]
+            self._turns.rotate(-1)
+            moment = next(closing[index], None)
+            done = 0 if moment else done + 1
+            if moment:
+                self._ready.append((self._shards[index], moment))
+        return False
+
+    def feed(self) -> None:
+        """Give the inference what it has room for."""
+        while self._ready and self._inference.has_room:
+            count = min(len(self._ready), BATCH_MOMENTS)
+            taken = [self._ready.popleft() for _ in range(count)]
+            shards = tuple(shard for shard, _ in taken)
+            self._inference.submit(Batch(shards, tuple(moment for _, moment in taken)))
+
+    @property
+    def fill(self) -> float:
+        """The share of the Moments that may wait, or of the bytes of all that are under way."""
+        size = sum(shard.intake.gate.out_bytes for shard in self._shards.values())
+        return max(len(self._ready) / READY_MOMENTS, size / UNDER_WAY_BYTES)
+
+    def _closing(
+        self,
+        index: int,
+        caught_up: frozenset[TopicPartition],
+        drained: frozenset[TopicPartition],
+        now: int,
+    ) -> Iterator[Moment]:
+        shard = self._shards[index]
+        if shard.partitions <= drained:
+            return shard.drain()
+        until = self._clocks[index].append_time(now) - MERGE_WAIT
+        return shard.advance((caught_up | drained) & shard.partitions, until)
