@@ -13,11 +13,22 @@ import structlog
 from numpy.typing import NDArray
 
 from worker import pipeline
-from worker.scoring import conformal
-from worker.scoring.experts import base, grid, moved, nearest, panel, reading, vector
+from worker.scoring import conformal, memory
+from worker.scoring.experts import Expert, base, grid, moved, nearest, panel, reading, vector
 
 DIM = 8
-SMALL = {
+FEW = ("visual_embedding", "camera_dark", "audio", "text", "fused")
+Array = NDArray[Any]
+_all_experts = panel.build_experts
+
+
+def few_experts(text_dim: int) -> dict[str, Expert]:
+    """Return an expert of each kind: on a Gaussian, on the nearest neighbour, on one reading."""
+    experts = _all_experts(text_dim)
+    return {name: experts[name] for name in FEW}
+
+
+SMALL: dict[str, object] = {
     "VISUAL_DIM": DIM,
     "FUSED_DIM": DIM,
     "ROWS": 3,
@@ -25,14 +36,13 @@ SMALL = {
     "WIDENED": 2,
     "MIN_LEARNED": 2,
     "MIN_STANDARD": 4,
+    "build_experts": few_experts,
 }
-
-Array = NDArray[Any]
 
 
 def shrink() -> None:
     """Make everything small, and quiet; once is enough, twice does no harm."""
-    for module in (pipeline, base, conformal, grid, moved, nearest, panel, reading, vector):
+    for module in (pipeline, memory, base, conformal, grid, moved, nearest, panel, reading, vector):
         for name in SMALL.keys() & vars(module).keys():
             setattr(module, name, SMALL[name])
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
