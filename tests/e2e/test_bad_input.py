@@ -32,7 +32,8 @@ def case_of(record: Record) -> str:
 
 
 def test_every_reason_has_a_case() -> None:
-    assert {poison.reason for poison in CASES.values()} == set(Reason)
+    elsewhere = {Reason.QUARANTINED}  # in test_quarantine.py: it needs more than one process
+    assert {poison.reason for poison in CASES.values()} == set(Reason) - elsewhere
 
 
 @pytest.mark.parametrize("name", CASES)
