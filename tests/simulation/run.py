@@ -178,15 +178,21 @@ class Simulation:
         """Let everybody step until there is nothing to do; then let all sources fall silent."""
         self._log.armed = None
         self._embeddings.ill = False
-        for pause in (0.0, IDLE + 2):
-            self._pass_time(pause)
-            quiet = rounds = 0
-            while quiet < 12 and rounds < MAX_ROUNDS:
-                self._pass_time(0.2)
-                busy = [self._step(member) for member in tuple(self._members)]
-                quiet = 0 if any(busy) or self._later or not busy else quiet + 1
-                rounds += 1
-            self.result.rested &= rounds < MAX_ROUNDS
+        self._rest_after(0.0)
+        crashes = -1
+        while crashes != self.result.crashes:  # who comes after a crash waits for silence anew
+            crashes = self.result.crashes
+            self._rest_after(IDLE + 2)
+
+    def _rest_after(self, pause: float) -> None:
+        self._pass_time(pause)
+        quiet = rounds = 0
+        while quiet < 12 and rounds < MAX_ROUNDS:
+            self._pass_time(0.2)
+            busy = [self._step(member) for member in tuple(self._members)]
+            quiet = 0 if any(busy) or self._later or not busy else quiet + 1
+            rounds += 1
+        self.result.rested &= rounds < MAX_ROUNDS
 
     def _finished(self) -> Run:
         for member in self._members:
