@@ -180,8 +180,8 @@ class Simulation:
         self._embeddings.ill = False
         self._rest_after(0.0)
         crashes = -1
-        while crashes != self.result.crashes:  # who comes after a crash waits for silence anew
-            crashes = self.result.crashes
+        while self.result.rested and crashes != self.result.crashes:
+            crashes = self.result.crashes  # who comes after one waits for silence anew
             self._rest_after(IDLE + 2)
 
     def _rest_after(self, pause: float) -> None:
