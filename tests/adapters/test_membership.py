@@ -48,7 +48,7 @@ def test_without_a_rebalance_everything_is_kept() -> None:
 
 
 def test_there_is_no_ownership_without_a_generation() -> None:
-    assert Membership().ownership is None
+    assert Membership().ownership("a") is None
 
 
 class _Cluster:

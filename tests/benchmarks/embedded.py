@@ -11,7 +11,6 @@ from tests.benchmarks.measure import Run, Stopwatch, counted
 from worker.adapters.memory_log import MemoryLog
 from worker.adapters.prometheus import Metrics
 from worker.config import Config
-from worker.core.caution import Care
 from worker.core.ports import TopicPartition
 from worker.demo.embedded import memory_ports
 from worker.pipeline import Pipeline
@@ -33,7 +32,6 @@ def run(config: Config, pipeline: Pipeline, backlog: Backlog, partitions: int, b
         memory_ports(config, log, metrics, _running(clock.now), background, wait=True),
         inference,
         worker_rules(config, pipeline, partitions, {}),
-        Care(),
     )
     watch = Stopwatch()
     try:

@@ -110,9 +110,9 @@ class MeteredLog:
         """Return the bounds."""
         return self._log.bounds(partition)
 
-    def members(self) -> frozenset[str]:
-        """Return the members."""
-        return self._log.members()
+    def processes(self) -> frozenset[str]:
+        """Return the processes."""
+        return self._log.processes()
 
     def read(self, partition: TopicPartition, start: int) -> Iterator[Record]:
         """Yield the records."""

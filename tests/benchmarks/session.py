@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from worker.core.caution import Care
 from worker.core.ports import CommitUnit, Outbox, Ownership
 from worker.errors import FailedRunError
 from worker.runtime.inference import Inference
@@ -73,7 +72,7 @@ def session(ports: Ports, inference: Inference, rules: WorkerRules) -> Iterator[
     """Begin a session and end it as a crash does: with nothing more committed."""
     outbox = CountingOutbox(ports.outbox, rules.shard.topics.observations)
     try:
-        yield Session(Worker(replace(ports, outbox=outbox), inference, rules, Care()), outbox)
+        yield Session(Worker(replace(ports, outbox=outbox), inference, rules), outbox)
     finally:
         inference.close()
         outbox.close(_CLOSE_SECONDS)

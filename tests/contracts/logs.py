@@ -42,7 +42,7 @@ class World(Protocol):
     inputs: tuple[str, str, str]
     results: str
 
-    def member(self) -> InputLog: ...
+    def member(self, process: str = "") -> InputLog: ...
     def outbox(self) -> Outbox: ...
     def sink(self) -> RecordSink: ...
     def state(self) -> StateLog: ...
@@ -60,8 +60,8 @@ class MemoryWorld:
         counts = dict.fromkeys((*self.inputs, self.results), partitions)
         self.log = MemoryLog(counts, self._tick)
 
-    def member(self) -> InputLog:
-        return MemoryInputLog(self.log, "group", self.inputs)
+    def member(self, process: str = "") -> InputLog:
+        return MemoryInputLog(self.log, "group", self.inputs, process=process)
 
     def outbox(self) -> Outbox:
         return MemoryOutbox(self.log, "group")
@@ -98,8 +98,8 @@ class KafkaWorld:
         self._closing: list[Callable[[], Any]] = []
         self._create()
 
-    def member(self) -> KafkaInputLog:
-        member = KafkaInputLog(self.settings, self.inputs)
+    def member(self, process: str = "") -> KafkaInputLog:
+        member = KafkaInputLog(self.settings, self.inputs, process=process or None)
         self._closing.append(member.close)
         return member
 

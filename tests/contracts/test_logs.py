@@ -192,15 +192,21 @@ def test_an_outbox_refuses_everything_after_a_failure(world: World) -> None:
     assert values(world) == set()
 
 
-def test_the_members_of_the_group_are_known_while_they_are_in_it(world: World) -> None:
+def test_the_processes_of_the_group_are_known_while_one_of_their_sessions_is_in_it(
+    world: World,
+) -> None:
     state = world.state()
-    (first,) = joined(world.member())
-    assert state.members() == {first.ownership.member}
-    second = Reader(world.member())
+    (first,) = joined(world.member("a"))
+    assert first.ownership.process == "a"
+    assert state.processes() == {"a"}
+    second = Reader(world.member("b"))
     wait_for(lambda: bool(second.assignment), first, second)
-    assert state.members() == {first.ownership.member, second.ownership.member}
+    assert state.processes() == {"a", "b"}
     first.log.close()
-    wait_for(lambda: state.members() == {second.ownership.member}, second)
+    wait_for(lambda: state.processes() == {"b"}, second)
+    again = Reader(world.member("a"))
+    wait_for(lambda: bool(again.assignment), second, again)
+    assert state.processes() == {"a", "b"}
 
 
 def test_a_unit_without_offsets_is_not_accepted(world: World) -> None:

@@ -21,7 +21,6 @@ from PIL import Image
 from worker.adapters.memory_ports import MemoryInputLog, MemoryOutbox, MemorySink, MemoryStateLog
 from worker.adapters.prometheus import Metrics
 from worker.config import Config, load
-from worker.core.caution import Care
 from worker.core.events import MODALITIES, Modality
 from worker.core.messages import Observation, read_observation
 from worker.core.ports import (
@@ -300,7 +299,7 @@ class World:
         pipeline = build_pipeline(self.settings, using or encoders())
         inference = Inference(pipeline, cache, ports.telemetry, 1)
         rules = worker_rules(self.settings, pipeline, self.partitions, {})
-        worker = Worker(ports, inference, rules, Care(), drains=drains)
+        worker = Worker(ports, inference, rules, drains=drains)
         assert isinstance(ports.log, MemoryInputLog)
         assert isinstance(ports.outbox, CheckedOutbox)
         assert isinstance(ports.telemetry, Metrics)

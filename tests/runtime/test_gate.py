@@ -154,7 +154,7 @@ def test_an_end_over_one_event_says_nothing_of_the_others() -> None:
     assert tried == [((second,), ("a", "b", "c")), ((first,), ("c",)), ((first, second), ("c",))]
 
 
-def test_members_that_live_on_were_not_ended_by_what_they_had_announced() -> None:
+def test_processes_that_live_on_were_not_ended_by_what_they_had_announced() -> None:
     (moment,) = moments(1)
     known = Attempts(True, (place_of(moment.events[0]),), by=("b", "c", "d"))
     gate = Gate("a", Care(), 0, known.without({"c", "e"}))

@@ -35,7 +35,6 @@ from tests.runtime.builders import (
     picture,
 )
 from worker.adapters import memory_ports
-from worker.core.caution import Care
 from worker.core.events import Modality
 from worker.core.merge import Merger
 from worker.core.partitioner import partition_for
@@ -620,7 +619,7 @@ def test_partitions_of_one_index_that_part_company_end_the_session(world: MakeWo
     ports = replace(here.ports(), log=PartingLog(partitions))
     pipeline = build_pipeline(here.settings, encoders())
     parting = worker_module.Worker(
-        ports, member.inference, worker_rules(here.settings, pipeline, 1, {}), Care()
+        ports, member.inference, worker_rules(here.settings, pipeline, 1, {})
     )
     parting.step()
     with pytest.raises(LogError) as caught:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tests.simulation.oracle import left_open, misplaced
 from tests.simulation.plan import Plan
 from tests.simulation.reading import Document, Place, Reading, identity, read
 from tests.simulation.run import Run
-from tests.simulation.stream import fatal_contents
+from tests.simulation.stream import TOPICS
+from worker.core.caution import TRIES
+from worker.core.source_state import Place as Announced
 
 RELATIVE = 1e-6  # by which a number may differ: a batch's size decides in which order sums are made
-ALONE = ("rest", "reference rest", "bounds", "offsets", "twice", "lost", "ids", "alerts")
+MODALITY_OF = {topic: modality for modality, topic in TOPICS.items()}
 WHAT = ("window_start", "window_end", "closed_by", "correlation_id", "modalities", "inputs")
 
 
@@ -26,42 +28,24 @@ class Finding(NamedTuple):
 
 
 def audit(plan: Plan, run: Run, reference: Run) -> list[Finding]:
-    """Return what is wrong with a run; nothing where all is well.
-
-    An event may be given up that harms nobody, where three members ended while they were at it: two
-    such runs are not alike, but all else must hold.
-    """
+    """Return what is wrong with a run; nothing where all is well."""
     found, expected = read(run.log), read(reference.log)
     duplicates: int | None = None  # counts are gone with a process that ended
     if not reference.crashes:
         duplicates = sum(n for (_, end), n in reference.outcomes.items() if end == "duplicate")
-    findings = [
+    return [
         *_rest(run, found, "rest"),
         *_rest(reference, expected, "reference rest"),
         *_bounds(plan, run),
         *(Finding("drain", f"after it {text}") for text in run.held),
         *_endings(found, expected, duplicates),
+        *_quarantines(found, run.gone),
         *_alert_sequences(found),
         *_observations(found, expected),
         *_alerts(found, expected),
-        *(Finding("oracle", text) for text in _misplaced(plan, run, expected)),
+        *(Finding("oracle", text) for text in misplaced(plan, expected, run.drained)),
         *(Finding("silence", text) for text in left_open(plan, expected)),
     ]
-    if _harmless(found) or _harmless(expected):
-        return [finding for finding in findings if finding.rule in ALONE]
-    return findings
-
-
-def _misplaced(plan: Plan, run: Run, expected: Reading) -> list[str]:
-    """Ask the oracle, which does not know what a drain does to a source that comes back."""
-    return [] if plan.drained is not None else list(misplaced(plan, expected, run.drained))
-
-
-def _harmless(reading: Reading) -> list[Place]:
-    """Return the events that were given up although they end no process."""
-    given_up = [place for place, why in reading.refused.items() if why[1] == "quarantined"]
-    fatal = fatal_contents().values()
-    return [place for place in given_up if reading.inputs[place].value not in fatal]
 
 
 def _rest(run: Run, found: Reading, rule: str) -> Iterator[Finding]:
@@ -97,6 +81,24 @@ def _endings(found: Reading, expected: Reading, duplicates: int | None) -> Itera
         if found.refused.get(place) != expected.refused.get(place):
             text = f"{found.refused.get(place)}, not {expected.refused.get(place)}"
             yield Finding("contents", f"{place} is {text}")
+
+
+def _quarantines(found: Reading, gone: Mapping[str, int]) -> Iterator[Finding]:
+    """Who is given up was announced by itself, by three processes that had ended by then."""
+    for place, when in found.given_up.items():
+        topic, index, offset = place
+        announced = Announced(MODALITY_OF[topic], offset)
+        accusers = {
+            process
+            for partition, attempts in found.attempts
+            if partition == index and announced in attempts.events
+            if attempts.apart or len(attempts.events) == 1
+            if len(attempts.by) >= TRIES
+            for process in attempts.by
+        }
+        ended = {process for process in accusers if gone.get(process, when + 1) <= when}
+        if len(ended) < TRIES:
+            yield Finding("quarantine", f"{place} is given up after the ends of {sorted(ended)}")
 
 
 def _alert_sequences(found: Reading) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from worker.adapters.memory_groups import Group
 from worker.adapters.memory_log import MemoryLog
 from worker.adapters.memory_ports import MemoryOutbox
 from worker.core import ledger, source_pairing
-from worker.core.caution import Attempts
+from worker.core.caution import Attempts, Care
 from worker.core.events import Event
 from worker.core.moment import Late, Outcome
 from worker.core.pairing import Pairing
@@ -29,6 +29,7 @@ from worker.core.ports import (
 )
 from worker.core.source_pairing import SourcePairing
 from worker.runtime import recoveries, recovery, shard
+from worker.runtime.gate import Gate
 from worker.runtime.judge import Judge
 from worker.runtime.recovery import Recovered, RecoveryRules
 from worker.runtime.state_records import IndexState
@@ -206,6 +207,13 @@ def announcements_are_forgotten() -> Broken:
     return patch.object(recoveries, "recover", unaware)
 
 
+def each_index_is_careful_by_itself() -> Broken:
+    """Indices of one process announce at the same time, and accuse each other's events."""
+    return patch.object(
+        shard, "Gate", lambda member, _, closed, before: Gate(member, Care(), closed, before)
+    )
+
+
 def silence_is_not_told() -> Broken:
     """The last Moment before a silence does not say so."""
     return patch.object(source_pairing, "last_marked", iter)
@@ -228,6 +236,7 @@ _ALL: tuple[Callable[[], Broken], ...] = (
     unread_partitions_are_taken_as_read,
     a_drain_leaves_windows_open,
     announcements_are_forgotten,
+    each_index_is_careful_by_itself,
     silence_is_not_told,
 )
 VARIANTS = {each.__name__: each for each in _ALL}

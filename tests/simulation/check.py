@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from tests.simulation.audit import Finding, audit
 from tests.simulation.plan import Fault, plan
-from tests.simulation.run import OUTPUTS, Run, play, replay
+from tests.simulation.reference import replay
+from tests.simulation.run import OUTPUTS, Run, play
 
 SHOWN = 12  # findings, of perhaps hundreds that have one cause
 

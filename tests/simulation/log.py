@@ -13,6 +13,7 @@ from tests.simulation.plan import AT_COMMIT, Fault
 from worker.adapters import memory_ports
 from worker.adapters.memory_log import MemoryLog, Transaction
 from worker.adapters.memory_ports import MemoryInputLog, MemoryOutbox
+from worker.core.events import Record
 from worker.core.ports import (
     Committed,
     CommitUnit,
@@ -22,6 +23,7 @@ from worker.core.ports import (
     Polled,
     TopicPartition,
 )
+from worker.runtime.state_records import INDEX_KEY
 
 GROUP = "mmworker"
 
@@ -31,13 +33,17 @@ class Crash(BaseException):
 
 
 class SimLog(MemoryLog):
-    """A MemoryLog on which the next transaction can be made to fail, and that remembers offsets."""
+    """A MemoryLog on which the next transaction can be made to fail.
+
+    It remembers offsets that went back, and states of partition indices beyond their compaction.
+    """
 
     def __init__(self, topics: Mapping[str, int], clock: Callable[[], int]) -> None:
         super().__init__(topics, clock, ("snapshots",))
         self.armed: Fault | None = None
         self.fired: Counter[Fault] = Counter()
         self.went_back: list[str] = []
+        self.indices: list[Record] = []
         self.current: Transaction | None = None
         self._appended = 0
 
@@ -58,6 +64,10 @@ class SimLog(MemoryLog):
         before = dict(self.group(GROUP).offsets)
         super().complete(transaction, *args, **named)
         self._compare(before)
+        records = [
+            self._entries[partition][offset].record for partition, offset in transaction.places
+        ]
+        self.indices += [one for one in records if one.key == INDEX_KEY]
         if self._fires(Fault.CRASH_AFTER_OFFSETS):
             raise Crash
         if self._fires(Fault.UNKNOWN_OUTCOME):
@@ -92,9 +102,9 @@ class SimInput:
     """An InputLog that returns some of what there is. A blind one sees nothing of its eviction."""
 
     def __init__(
-        self, log: MemoryLog, topics: tuple[str, ...], random: Random, max_fetch: int
+        self, log: MemoryLog, topics: tuple[str, ...], random: Random, max_fetch: int, process: str
     ) -> None:
-        self.inner = MemoryInputLog(log, GROUP, topics)
+        self.inner = MemoryInputLog(log, GROUP, topics, process=process)
         self.blind = 0  # polls
         self.fail_next = False
         self.pause_next: Callable[[], None] | None = None

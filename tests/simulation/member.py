@@ -19,7 +19,6 @@ from tests.simulation.small import shrink
 from tests.simulation.stream import TOPICS
 from tests.simulation.telemetry import Counts
 from worker.adapters.memory_ports import MemoryStateLog
-from worker.core.caution import Care
 from worker.core.events import MODALITIES, Modality
 from worker.core.ports import Telemetry
 from worker.pipeline import Pipeline
@@ -59,7 +58,7 @@ def shared_pipeline() -> Pipeline:
 class Member:
     """A running worker with its ports. `now` is its own wall clock, in microseconds.
 
-    `care` is what its process knows of the sessions before this one.
+    `process` names it and the sessions of its process before this one.
     """
 
     def __init__(
@@ -70,16 +69,16 @@ class Member:
         random: Random,
         embeddings: FaultyCache,
         now: Callable[[], int],
-        care: Care,
+        process: str,
         drains: bool,
     ) -> None:
         self.name = name
-        self.care = care
+        self.process = process
         self.skew = 0
         self.slow = False
         self.frozen_until = 0
         self.counts = Counts()
-        self.input = SimInput(log, tuple(TOPICS.values()), random, plan.max_fetch)
+        self.input = SimInput(log, tuple(TOPICS.values()), random, plan.max_fetch, process)
         self.outbox = SimOutbox(log, random)
         self._random = random
         telemetry = cast(Telemetry, self.counts)
@@ -96,7 +95,6 @@ class Member:
             ),
             inference,
             worker_rules(plan.settings, pipeline, plan.partitions, {}),
-            care,
             drains=drains,
         )
 

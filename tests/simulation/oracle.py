@@ -33,6 +33,7 @@ class _Source:
     low: int = 0
     high: int = 0
     heard: int = 0
+    is_silent: bool = False  # as all are after a drain, until they are heard again
     woken: int = 0  # when it came back from its last silence
 
 
@@ -50,7 +51,6 @@ def misplaced(plan: Plan, reading: Reading, drained: Mapping[TopicPartition, int
         source = sources[event.source]
         if source.heard and now - source.heard >= _seconds(plan, "idle_timeout_seconds"):
             _fall_silent(source)
-            source.woken = now
         ends = reading.ends.get(place)
         if not ends:
             continue  # a duplicate, which the audit counts
@@ -134,6 +134,8 @@ def _verdict(plan: Plan, source: _Source, event: Event) -> bool | None:
 
 
 def _accept(plan: Plan, source: _Source, event: Event, now: int) -> None:
+    if source.is_silent:
+        source.is_silent, source.woken = False, now
     source.heard = now
     source.fronts[event.modality] = max(source.fronts.get(event.modality, 0), event.time)
     if event.correlation_id is None:
@@ -155,6 +157,7 @@ def _close(plan: Plan, source: _Source, now: int) -> None:
 
 
 def _fall_silent(source: _Source) -> None:
+    source.is_silent = True
     _close_until(source, max(source.windows | source.captions, default=0), captions=True)
 
 

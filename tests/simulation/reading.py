@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulation.log import GROUP, SimLog
 from tests.simulation.stream import TOPICS
+from worker.core.caution import Attempts
 from worker.core.events import Record
 from worker.core.ports import TopicPartition
 from worker.runtime.state_records import read_stored
@@ -25,6 +27,8 @@ class Reading:
     observations: list[Document] = field(default_factory=list)
     alerts: list[Document] = field(default_factory=list)
     refused: dict[Place, tuple[str, ...]] = field(default_factory=dict)
+    given_up: dict[Place, int] = field(default_factory=dict)  # quarantined, and when
+    attempts: list[tuple[int, Attempts]] = field(default_factory=list)  # by partition index
     ends: dict[Place, list[str]] = field(default_factory=lambda: defaultdict(list))
     uncommitted: list[str] = field(default_factory=list)
 
@@ -55,8 +59,18 @@ def read(log: SimLog) -> Reading:
             place = (part["topic"], int(part["partition"]), int(part["offset"]))
             found.ends[place].append(topic)
             found.refused[place] = (topic, named[f"mmworker.{prefix}.{last}"])
+            if named.get("mmworker.error.reason") == "quarantined":
+                found.given_up[place] = record.timestamp
     found.uncommitted = _uncommitted(log)
+    found.attempts = list(_attempts(log))
     return found
+
+
+def _attempts(log: SimLog) -> Iterator[tuple[int, Attempts]]:
+    for record in log.indices:
+        index = read_stored([(record.key or b"", record.value)]).index
+        if index is not None:
+            yield record.partition, index.attempts
 
 
 def identity(record: Record) -> tuple[object, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,10 +17,8 @@ from tests.simulation.plan import AT_COMMIT, HARMLESS, IDLE, Fault, Plan
 from tests.simulation.reading import held, inputs
 from tests.simulation.stream import START, TOPICS
 from worker.adapters.memory_log import Transaction
-from worker.core.caution import Care
-from worker.core.events import Record
 from worker.core.merge import Merger
-from worker.core.ports import LogError, Output, TopicPartition
+from worker.core.ports import LogError, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.demo.embedded import VirtualClock
 from worker.runtime import intake
@@ -41,6 +39,7 @@ class Run:
     most_buffered: int = 0
     rested: bool = True
     crashes: int = 0
+    gone: dict[str, int] = field(default_factory=dict)  # processes that ended, and when
     faults: Counter[str] = field(default_factory=Counter)
     drained: Mapping[TopicPartition, int] = field(default_factory=dict)  # where they stood then
     held: list[str] = field(default_factory=list)  # by states, at that time
@@ -53,49 +52,9 @@ def play(plan: Plan) -> Run:
         return Simulation(plan).run()
 
 
-def replay(plan: Plan, run: Run) -> Run:
-    """Run one member that nothing disturbs over the same inputs, with their append times."""
-    clock = VirtualClock(START)
-    copy = new_log(plan, clock)
-    records = [record for topic in sorted(TOPICS.values()) for record in run.log.read_all(topic)]
-    records.sort(key=lambda one: (one.timestamp, one.offset))
-    before = Run(copy)
-    if plan.drained is not None:
-        _append([one for one in records if _is_before(run, one)], copy, clock)
-        records = [one for one in records if not _is_before(run, one)]
-        before = Simulation(_undisturbed(plan), copy, clock).drain()
-        plan = plan.changed
-    _append(records, copy, clock)
-    result = Simulation(_undisturbed(plan), copy, clock).run()
-    result.outcomes.update(before.outcomes)
-    result.rested &= before.rested
-    result.crashes += before.crashes
-    return result
-
-
-def _is_before(run: Run, record: Record) -> bool:
-    """Tell whether it was drained."""
-    return record.offset < run.drained[TopicPartition(record.topic, record.partition)]
-
-
-def _append(records: Iterable[Record], log: SimLog, clock: VirtualClock) -> None:
-    for record in records:
-        clock.now = record.timestamp
-        log.append(_output(record))
-
-
 def new_log(plan: Plan, clock: VirtualClock) -> SimLog:
     """Return an empty log with all topics."""
     return SimLog(dict.fromkeys((*TOPICS.values(), *OUTPUTS, *STATE), plan.partitions), clock)
-
-
-def _output(record: Record) -> Output:
-    return Output(record.topic, record.key, record.value, record.headers, record.partition)
-
-
-def _undisturbed(plan: Plan) -> Plan:
-    calm = Plan(plan.seed, plan.strict, plan.partitions, 1, 500, 2000, (), ())
-    return calm.changed if plan.is_changed else calm
 
 
 @contextmanager
@@ -225,8 +184,8 @@ class Simulation:
     def _in(self, low: float, high: float, work: Callable[[], None]) -> None:
         self._later.append((self._clock.now + seconds(self._random.uniform(low, high)), work))
 
-    def _join(self, care: Care | None = None) -> None:
-        """Let a new process join, or one with what it knew before."""
+    def _join(self, process: str = "") -> None:
+        """Let a new process join, or one whose session has ended."""
         self._joined += 1
         name = f"member {self._joined}"
         random = Random(f"{name} {self._plan.seed}")
@@ -237,7 +196,7 @@ class Simulation:
             random,
             self._embeddings,
             self._clock,
-            care or Care(),
+            process or name,
             self._drains,
         )
         member.skew = seconds(self._random.choice((-3600, 0, 0, 2, 3600)))  # hosts do not agree
@@ -251,7 +210,7 @@ class Simulation:
             self._note(f"{member.name} ends its session: {error.reason}")
             self._count(member)
             member.leave()
-            self._replace(member, member.care)
+            self._replace(member, member.process)
             return True
         except Crash:
             self._crash(member)
@@ -263,6 +222,7 @@ class Simulation:
         """It is gone: its transaction stays open for a while, its place in the group too."""
         self._note(f"{member.name} crashes")
         self.result.crashes += 1
+        self.result.gone[member.process] = self._clock.now
         transaction = self._log.current
         if transaction is not None and not transaction.committed:
             transaction.open = True
@@ -270,9 +230,9 @@ class Simulation:
         self._in(0, 3, partial(self._log.evict, GROUP, member.input.member))
         self._replace(member)
 
-    def _replace(self, member: Member, care: Care | None = None) -> None:
+    def _replace(self, member: Member, process: str = "") -> None:
         self._members.remove(member)
-        self._in(0, 2, partial(self._join, care))
+        self._in(0, 2, partial(self._join, process))
 
     def _begin(self, fault: Fault) -> None:
         self._note(f"-- {fault}")
@@ -328,6 +288,7 @@ class Simulation:
             return
         self._count(member)
         member.leave()
+        self.result.gone[member.process] = self._clock.now
         if is_over:
             self._members.remove(member)
         else:

@@ -17,6 +17,7 @@ class Group:
     def __init__(self, topics: Mapping[str, int]) -> None:
         self._topics = topics
         self._members: dict[str, tuple[str, ...]] = {}
+        self._processes: dict[str, str] = {}
         self._ready: set[str] = set()
         self._assigned: dict[str, frozenset[TopicPartition]] = {}
         self._generation = 0
@@ -24,11 +25,12 @@ class Group:
         self.rebalancing = False
         self.offsets: dict[TopicPartition, Committed] = {}
 
-    def join(self, topics: Sequence[str]) -> str:
-        """Add a member and begin a rebalance; return its id."""
+    def join(self, topics: Sequence[str], process: str = "") -> str:
+        """Add a member and begin a rebalance; return its id. Without a `process` it is its own."""
         self._joined += 1
         member = f"member-{self._joined:06d}"
         self._members[member] = tuple(topics)
+        self._processes[member] = process or member
         self._begin()
         return member
 
@@ -39,9 +41,13 @@ class Group:
             self._begin()
 
     @property
-    def members(self) -> frozenset[str]:
-        """The ids of all members."""
-        return frozenset(self._members)
+    def processes(self) -> frozenset[str]:
+        """The processes of all members."""
+        return frozenset(self._processes[member] for member in self._members)
+
+    def process(self, member: str) -> str:
+        """Return the process that a member is, or was, a session of."""
+        return self._processes[member]
 
     def has(self, member: str) -> bool:
         """Return whether this is a member."""

@@ -24,7 +24,13 @@ class MemoryInputLog:
     """An InputLog. With `wait` a poll without records waits for them, in real time."""
 
     def __init__(
-        self, log: MemoryLog, group: str, topics: Sequence[str], *, wait: bool = False
+        self,
+        log: MemoryLog,
+        group: str,
+        topics: Sequence[str],
+        *,
+        wait: bool = False,
+        process: str = "",
     ) -> None:
         self._log = log
         self._wait = wait
@@ -35,7 +41,7 @@ class MemoryInputLog:
         self._generation = -1
         with log.changed:
             self._group = log.group(group)
-            self.member = self._group.join(self._topics)
+            self.member = self._group.join(self._topics, process)
 
     def poll(self, timeout: float) -> Polled:
         """Return what is there; see the class for `timeout`, in seconds."""
@@ -63,7 +69,7 @@ class MemoryInputLog:
     def _follow_group(self) -> None:
         """Take part in a rebalance; retained partitions keep their positions."""
         if not self._group.has(self.member):  # evicted: the caller is to see that once
-            self.member = self._group.join(self._topics)
+            self.member = self._group.join(self._topics, self._group.process(self.member))
             self._positions, self._generation = {}, -1
             return
         generation = self._group.sync(self.member)
@@ -91,11 +97,14 @@ class MemoryInputLog:
 
     def _polled(self, records: dict[TopicPartition, list[Record]]) -> Polled:
         lag = {each: self._log.end(each) - at for each, at in self._positions.items()}
-        joined = self._generation >= 0
+        ownership = None
+        if self._generation >= 0:
+            process = self._group.process(self.member)
+            ownership = Ownership(self._generation, process, self.member)
         return Polled(
             records=records,
             assignment=frozenset(self._positions),
-            ownership=Ownership(self._generation, self.member, self.member) if joined else None,
+            ownership=ownership,
             caught_up=frozenset(each for each, behind in lag.items() if behind <= 0),
             lag=lag,
             positions=dict(self._positions),
@@ -125,10 +134,10 @@ class MemoryStateLog:
         """Yield the committed records."""
         yield from self._log.read(partition, start, self._log.end(partition))[0]
 
-    def members(self) -> frozenset[str]:
-        """Return the ids of the group's members."""
+    def processes(self) -> frozenset[str]:
+        """Return the ids of the processes that are in the group."""
         with self._log.changed:
-            return self._log.group(self._group).members
+            return self._log.group(self._group).processes
 
     def unblock(self) -> None:
         """A transaction ends with the call that it is made in."""

@@ -3,7 +3,7 @@
 Whoever takes a partition index over first commits that it has begun, so a start that got nowhere
 is known to the next one. That process lets a single Moment out at a time, of all its indices, and
 commits which one before; a Moment that ended the process is tried event by event. An event that
-three members in a row had announced and that all of them ended over is given up.
+three processes in a row had announced and that all of them ended over is given up.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from worker.core.moment import Moment
 from worker.core.source_state import Place, place_of
 
-TRIES = 3  # members that an announced event may end
+TRIES = 3  # processes that an announced event may end
 CAREFUL_MOMENTS = (
     128  # let out one at a time: more than are under way in a process that got nowhere
 )
@@ -22,13 +22,9 @@ MAX_IN_A_ROW = 3  # given up without a Moment between them: it is not the record
 
 
 class Care:
-    """What the indices of a process share: whether to be careful, and whose turn it is.
-
-    `members` are the ids under which the process has been in the group.
-    """
+    """What the indices of a process share: whether to be careful, and whose turn it is."""
 
     def __init__(self) -> None:
-        self.members: set[str] = set()
         self._left = 0
         self._holder: object = None
 
@@ -61,7 +57,7 @@ class Attempts:
     """What a process says before it works on something, for those that come after it.
 
     `begun`: no Moment was judged since it, or one before it, began. `events` are worked on
-    together by the last one of the members `by`, and were by the others, which left the group;
+    together by the last one of the processes `by`, and were by the others, which left the group;
     `apart`: each of the events came through alone. `quarantined` counts those given up since the
     last Moment was judged.
     """
@@ -72,9 +68,9 @@ class Attempts:
     by: tuple[str, ...] = ()
     quarantined: int = 0
 
-    def without(self, members: Collection[str]) -> Attempts:
-        """Return the same less members that live on: they only lost the partition."""
-        return replace(self, by=tuple(each for each in self.by if each not in members))
+    def without(self, living: Collection[str]) -> Attempts:
+        """Return the same less processes that live on: they only lost the partition."""
+        return replace(self, by=tuple(each for each in self.by if each not in living))
 
     @property
     def guilty(self) -> frozenset[Place]:
@@ -86,15 +82,13 @@ class Attempts:
 
 
 class Caution:
-    """Says what `member` may work on. `attempts` is what each of its commits has to say."""
+    """Says what `process` may work on. `attempts` is what each of its commits has to say."""
 
-    def __init__(self, member: str, care: Care, before: Attempts) -> None:
-        before = before.without(care.members)
-        care.members.add(member)
+    def __init__(self, process: str, care: Care, before: Attempts) -> None:
         self.guilty = before.guilty
         self.attempts = before
         self.wants_commit = False
-        self._member = member
+        self._process = process
         self._care = care
         self._before = before
         self._said = before
@@ -152,7 +146,7 @@ class Caution:
             begun=True,
             events=tuple(map(place_of, piece.events)),
             apart=piece is moment and len(pieces) > 1,
-            by=(*self._accusers(piece), self._member),
+            by=(*self._accusers(piece), self._process),
             quarantined=self.attempts.quarantined,
         )
         self.wants_commit = self._said != self.attempts
@@ -173,6 +167,6 @@ class Caution:
         return [*alone, moment]
 
     def _accusers(self, piece: Moment) -> tuple[str, ...]:
-        """Return the members that ended while they worked on all of its events, maybe on more."""
+        """Return the processes that ended while they worked on all of its events, maybe on more."""
         is_known = {place_of(event) for event in piece.events} <= set(self._before.events)
         return self._before.by if is_known else ()

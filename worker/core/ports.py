@@ -52,11 +52,11 @@ class CommitUnit:
 class Ownership:
     """Proof of membership at one generation; it fences commits of a member that was replaced.
 
-    `member` is the id that the group knows the member by, `token` the adapter's own value.
+    `process` is an id that all sessions of this process share, `token` the adapter's own value.
     """
 
     generation: int
-    member: str
+    process: str
     token: object
 
 
@@ -123,8 +123,8 @@ class StateLog(Protocol):
     def read(self, partition: TopicPartition, start: int) -> Iterator[Record]:
         """Yield the committed records from `start` to what is the end now. Raises LogError."""
 
-    def members(self) -> frozenset[str]:
-        """Return the ids of the group's members. Raises LogError."""
+    def processes(self) -> frozenset[str]:
+        """Return the ids of the processes that are in the group. Raises LogError."""
 
     def unblock(self) -> None:
         """End transactions of the group that have been open for too long, where that is allowed."""

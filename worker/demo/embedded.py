@@ -15,7 +15,6 @@ from worker.adapters.memory_log import MemoryLog
 from worker.adapters.memory_ports import MemoryInputLog, MemoryOutbox, MemorySink, MemoryStateLog
 from worker.adapters.prometheus import Metrics
 from worker.config import Config
-from worker.core.caution import Care
 from worker.core.events import Modality
 from worker.core.ports import EmbeddingCache, Telemetry
 from worker.core.rfc3339 import seconds
@@ -71,7 +70,6 @@ def play(
         memory_ports(config, log, metrics, clock, background),
         inference,
         worker_rules(config, pipeline, partitions, {}),
-        Care(),
     )
     try:
         for reached in _fed(worker, MemorySink(log), clock, events, inputs):

@@ -22,8 +22,8 @@ class Numbered(NamedTuple):
 class Gate:
     """Lets Moments out to be worked on, as `caution` has it, and knows those that are out."""
 
-    def __init__(self, member: str, care: Care, closed: int, before: Attempts) -> None:
-        self.caution = Caution(member, care, before)
+    def __init__(self, process: str, care: Care, closed: int, before: Attempts) -> None:
+        self.caution = Caution(process, care, before)
         self.count = closed  # of all Moments closed so far
         self._closed: deque[Numbered] = deque()  # not let out yet
         self._out: deque[Numbered] = deque()

@@ -190,7 +190,7 @@ def _warm(
         return None
     outdated = frozenset(each.source for each in kept) if was != rules.meaning else frozenset()
     if index.attempts.by:
-        index = replace(index, attempts=index.attempts.without(log.members()))
+        index = replace(index, attempts=index.attempts.without(log.processes()))
     return Recovered(index, states, scorer, positions, False, outdated)
 
 

@@ -13,7 +13,6 @@ from contextlib import ExitStack
 
 import structlog
 
-from worker.core.caution import Care
 from worker.core.ports import LogError
 from worker.errors import FailedRunError, OperatorError, StateError
 from worker.models.base import EncoderError
@@ -50,7 +49,6 @@ class Service:
         self._health = health
         self._drains = drains
         self._was_member = False
-        self._care = Care()
 
     def run(self, stop: threading.Event) -> Drained | None:
         """Return once `stop` is set, or all is drained, and what was in flight is committed.
@@ -82,7 +80,7 @@ class Service:
             closing.callback(ports.outbox.close, timeout=CLOSE_SECONDS)
             closing.callback(ports.state.close)
             closing.callback(ports.background.shutdown, cancel_futures=True)
-            worker = Worker(ports, inference, self._rules, self._care, drains=self._drains)
+            worker = Worker(ports, inference, self._rules, drains=self._drains)
             closing.callback(worker.discard)
             try:
                 return self._work(worker, stop)

@@ -36,7 +36,7 @@ class Shard:
 
     def __init__(
         self,
-        member: str,
+        process: str,
         care: Care,
         rules: ShardRules,
         composer: Composer,
@@ -45,7 +45,7 @@ class Shard:
         self.partitions = frozenset(recovered.positions)
         self.index = next(iter(self.partitions)).partition
         self.outputs = Outputs(rules.topics, rules.max_dead_letter_bytes, rules.worker)
-        self._gate = Gate(member, care, recovered.index.closed, recovered.index.attempts)
+        self._gate = Gate(process, care, recovered.index.closed, recovered.index.attempts)
         self.intake = Intake(self.partitions, rules, self._gate, self.outputs)
         self.intake.merger.restore({p: at.newest for p, at in recovered.positions.items()})
         self.intake.touched.update(recovered.outdated)

@@ -68,7 +68,6 @@ class Worker:
         ports: Ports,
         inference: Inference,
         rules: WorkerRules,
-        care: Care,
         *,
         drains: bool = False,
     ) -> None:
@@ -84,7 +83,7 @@ class Worker:
         self._shards: dict[int, Shard] = {}
         self._lineup = Lineup(self._shards, inference)
         self._ownership: Ownership | None = None
-        self._care = care
+        self._care = Care()
         self._commits = Commits(ports.outbox, self._reporter)
         self._memory = MemoryWatch(rules.max_resident_bytes, ports.memory, ports.telemetry)
         self._last_report = 0
@@ -202,12 +201,12 @@ class Worker:
             log.warning(
                 "a process ended before it got anywhere; Moments are tried one at a time",
                 partition=next(iter(recovered.positions)).partition,
-                to_be_quarantined=len(attempts.without(self._care.members).guilty),
+                to_be_quarantined=len(attempts.guilty),
             )
         offsets = {each: position.committed for each, position in recovered.positions.items()}
         self._ports.log.seek(offsets)
-        member = "" if self._ownership is None else self._ownership.member
-        shard = Shard(member, self._care, self._rules.shard, self._rules.composer, recovered)
+        process = "" if self._ownership is None else self._ownership.process
+        shard = Shard(process, self._care, self._rules.shard, self._rules.composer, recovered)
         self._shards[shard.index] = shard
         self._drain.forget(shard.partitions)
         self._lineup.join(shard.index, recovered.clock, now)

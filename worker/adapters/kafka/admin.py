@@ -12,6 +12,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from worker.adapters.kafka.closing import Closing
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect
+from worker.adapters.kafka.membership import members_of
 from worker.config import KafkaSettings
 from worker.errors import OperatorError
 
@@ -84,7 +85,7 @@ class KafkaAdmin(Closing):
         None of them where the brokers cannot tell right now.
         """
         try:
-            told = self._client.describe_groups([group])[group]
+            return [member.instance for member in members_of(self._client, group)]
         except KafkaError as error:
             if error.retriable:
                 return []
@@ -92,7 +93,6 @@ class KafkaAdmin(Closing):
                 f"Kafka does not describe group {group} ({error}): give this user the right to"
                 " describe groups"
             ) from error
-        return [member["group_instance_id"] for member in told["members"]]
 
     def _configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         resources = [ConfigResource("topic", name) for name in names]

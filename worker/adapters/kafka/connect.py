@@ -101,7 +101,7 @@ def connect(
     shared = client_options(settings) | {"bootstrap_timeout_ms": int(timeout * 1000)}
     with client_logs.watch() as failures:
         try:
-            return make(**shared, kafka_client=begin, **options)
+            return make(**(shared | options), kafka_client=begin)
         except (KafkaError, OSError) as error:
             for client in begun:  # else its thread and sockets would stay
                 client.close()

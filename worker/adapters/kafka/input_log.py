@@ -19,7 +19,7 @@ from worker.adapters.kafka.connect import CONNECT_SECONDS, connect, log_error
 from worker.adapters.kafka.end_offsets import EndOffsets
 from worker.adapters.kafka.heartbeats import Heartbeats
 from worker.adapters.kafka.joins import announce_partitions, keep_finished_joins
-from worker.adapters.kafka.membership import Membership, Rebalances, kept
+from worker.adapters.kafka.membership import Membership, Rebalances, kept, process_id
 from worker.adapters.kafka.parked import make_way
 from worker.adapters.kafka.records import read_leniently, to_record
 from worker.config import KafkaSettings
@@ -37,6 +37,8 @@ _CLOSE_MS = 5_000
 class KafkaInputLog:
     """An InputLog. A group without history begins with the oldest records.
 
+    `process` is the id of its process, which is this one's where it is left out.
+
     At most about twice 4 MiB are held per broker, and one fetch per paused partition. A record that
     is larger than that comes in a fetch of its own (brokers since 0.10.1).
     """
@@ -47,9 +49,12 @@ class KafkaInputLog:
         topics: Sequence[str],
         *,
         connect_timeout: float = CONNECT_SECONDS,
+        process: str | None = None,
     ) -> None:
         read_leniently()
-        self._consumer = connect(KafkaConsumer, settings, connect_timeout, **_options(settings))
+        self._process = process or process_id()
+        options = _options(settings) | {"client_id": self._process}
+        self._consumer = connect(KafkaConsumer, settings, connect_timeout, **options)
         try:
             self._ends = EndOffsets(settings, connect_timeout)
             self._rebalances = Rebalances(self._consumer.group_metadata)
@@ -165,7 +170,7 @@ class KafkaInputLog:
         return Polled(
             records=records,
             assignment=owned,
-            ownership=self._membership.ownership,
+            ownership=self._membership.ownership(self._process),
             caught_up=self._caught_up & owned,
             lag={each: lag for each, lag in self._lag.items() if each in owned},
             positions={each: at for each, at in self._positions.items() if each in owned},

@@ -5,12 +5,15 @@ The client calls the listener on its I/O thread while `poll` blocks: the listene
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
-from kafka import ConsumerRebalanceListener
+from kafka import ConsumerRebalanceListener, KafkaAdminClient
 
 from worker.core.ports import Ownership, TopicPartition
 from worker.errors import OperatorError
@@ -28,16 +31,41 @@ class Membership:
     member: str = ""
     token: object = None
 
-    @property
-    def ownership(self) -> Ownership | None:
-        """Proof of this membership; None where there is none."""
+    def ownership(self, process: str) -> Ownership | None:
+        """Return the proof of this membership; None where there is none."""
         if self.generation < 0:
             return None
-        return Ownership(self.generation, self.member, self.token)
+        return Ownership(self.generation, process, self.token)
 
     def follows(self, earlier: Membership) -> bool:
         """Return whether no generation that others took part in lies between the two."""
         return self.member == earlier.member and self.generation == earlier.generation + 1
+
+
+class GroupMember(NamedTuple):
+    """A member as the group knows it: the id of its process, its static name if it has one."""
+
+    process: str
+    instance: str | None
+
+
+def process_id() -> str:
+    """Return an id that this process has, in all of its sessions, and no other one ever."""
+    return _process_id(os.getpid())
+
+
+@cache
+def _process_id(pid: int) -> str:  # a forked process is another one
+    return f"mmworker-{pid}-{secrets.token_hex(6)}"
+
+
+def members_of(admin: KafkaAdminClient, group: str) -> list[GroupMember]:
+    """Return the members of a group; workers join with their process as `client.id`.
+
+    Raises KafkaError.
+    """
+    told = admin.describe_groups([group])[group]
+    return [GroupMember(each["client_id"], each["group_instance_id"]) for each in told["members"]]
 
 
 def kept(before: Membership, seen: Sequence[Membership]) -> frozenset[TopicPartition]:

@@ -11,6 +11,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect, log_error
 from worker.adapters.kafka.fencing import end_open_transactions
+from worker.adapters.kafka.membership import members_of
 from worker.adapters.kafka.reading import Span, records_of
 from worker.adapters.kafka.records import read_leniently
 from worker.config import KafkaSettings
@@ -82,16 +83,16 @@ class KafkaStateLog:
         _, end = self.bounds(partition)
         yield from records_of(self._consumer, Span(*partition, start, end), _STALLED_SECONDS)
 
-    def members(self) -> frozenset[str]:
-        """Return the ids of the group's members. Raises LogError."""
+    def processes(self) -> frozenset[str]:
+        """Return the ids of the processes that are in the group. Raises LogError."""
         client = connect(KafkaAdminClient, self._settings, CONNECT_SECONDS)
         try:
-            told = client.describe_groups([self._settings.group_id])[self._settings.group_id]
+            members = members_of(client, self._settings.group_id)
         except KafkaError as error:
             raise log_error(error, "asking for the group's members failed") from error
         finally:
             client.close()
-        return frozenset(member["member_id"] for member in told["members"])
+        return frozenset(member.process for member in members)
 
     def unblock(self) -> None:
         """End transactions of the group that have been open for too long, where that is allowed."""
