@@ -71,11 +71,11 @@ def _overview() -> Iterator[Panel]:
         "Workers that are scraped.",
     )
     yield number(
-        "Is it healthy? Components missing",
+        "Is it healthy? Components degraded",
         "short",
         f"sum(max by (component) ({of_each('mmworker_degraded')}))",
         "MmworkerDegraded",
-        "Components that the workers go on without.",
+        "Components that a worker goes on without, or that are at their limit.",
         red_above=1,
     )
     delay = "mmworker_event_delay_seconds"
