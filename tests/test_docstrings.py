@@ -8,12 +8,14 @@ import pkgutil
 
 import pytest
 
+import deploy
 import worker
 
 MODULES = [
     found.name
-    for found in pkgutil.walk_packages(worker.__path__, "worker.")
-    if found.name != "worker.__main__"  # to import it is to run it
+    for package in (worker, deploy)
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if not found.name.endswith(".__main__")  # to import it is to run it
 ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from deploy.monitoring import recordings as r
 from deploy.monitoring.pace import Pace
-from deploy.monitoring.rules import Alert
+from deploy.monitoring.rules import Alert, Severity
 
 _ALLOWED = 1 - r.DELAY_OBJECTIVE
 
@@ -114,14 +114,14 @@ def _keeping_up(pace: Pace) -> Iterator[Alert]:
 
 
 def _burn(
-    pace: Pace, name: str, severity: str, windows: tuple[str, str], factor: float, hold: float
+    pace: Pace, name: str, severity: Severity, windows: tuple[str, str], factor: float, hold: float
 ) -> Alert:
     """Return a burn-rate alert: the budget of late Moments is used up `factor` times too fast."""
     limit = f"{factor * _ALLOWED:g}"
     long, short = windows
     return Alert(
         name,
-        "critical" if severity == "critical" else "warning",
+        severity,
         f"{r.delayed(long)} > {limit} and {r.delayed(short)} > {limit}",
         pace.span(hold),
         f"{{{{ $value | humanizePercentage }}}} of the Moments of {{{{ $labels.job }}}} were"
@@ -157,7 +157,7 @@ def _right(pace: Pace) -> Iterator[Alert]:
         "warning",
         "max by (job, component) (mmworker_degraded) > 0",
         pace.span(5),
-        "{{ $labels.job }} goes on without {{ $labels.component }}",
+        "{{ $labels.component }} of {{ $labels.job }} is missed or at its limit",
     )
 
 

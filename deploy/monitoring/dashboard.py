@@ -12,7 +12,8 @@ from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
 
 from deploy.monitoring import runbook
-from deploy.monitoring.panels import EACH, JOB, Panel, rows
+from deploy.monitoring.panels import Panel, of_each, of_job
+from deploy.monitoring.rows import rows
 
 TITLE = "Multimodal worker"
 UID = "multimodal-worker"
@@ -22,12 +23,12 @@ _SHAPES = {"number": (4, 4), "lines": (12, 8), "bars": (12, 8)}  # width of 24, 
 ANNOTATIONS = {
     "Rebalances": (
         "orange",
-        f"sum by (instance, event) (changes(mmworker_rebalances_total{{{EACH}}}[1m])) > 0",
+        f"sum by (instance, event) (changes({of_each('mmworker_rebalances_total')}[1m])) > 0",
     ),
     "Releases": (
         "blue",
-        f"count by (version, revision) (mmworker_build_info{{{JOB}}})"
-        f" unless count by (version, revision) (mmworker_build_info{{{JOB}}} offset 2m)",
+        f"count by (version, revision) ({of_job('mmworker_build_info')})"
+        f" unless count by (version, revision) ({of_job('mmworker_build_info')} offset 2m)",
     ),
 }
 
@@ -52,7 +53,7 @@ def _dashboard(runbook_base: str) -> dashboard.Dashboard:
             dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
         )
         .with_variable(_labels("job", "mmworker_build_info"))
-        .with_variable(_labels("instance", f"mmworker_build_info{{{JOB}}}"))
+        .with_variable(_labels("instance", of_job("mmworker_build_info")))
         .link(dashboard.DashboardLink("Runbook").url(runbook_base).target_blank(True))
     )
     for name, (colour, expr) in ANNOTATIONS.items():
@@ -89,9 +90,9 @@ def _panel(panel: Panel, runbook_base: str) -> _Builder:
     built.title(panel.title).description(panel.description).unit(panel.unit)
     built.datasource(_SOURCE).span(width).height(height)
     built.links([link.url(runbook.link(panel.runbook, runbook_base))])
-    for place, query in enumerate(panel.queries):
-        target = prometheus.Dataquery().expr(query.expr).ref_id(chr(ord("A") + place))
-        target.legend_format(query.legend)
+    for place, (legend, expr) in enumerate(panel.queries.items()):
+        target = prometheus.Dataquery().expr(expr).ref_id(chr(ord("A") + place))
+        target.legend_format(legend)
         built.with_target(
             target.instant() if panel.kind != "lines" else target.range().exemplar(True)
         )

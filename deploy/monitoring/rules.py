@@ -11,6 +11,9 @@ import yaml
 from deploy.monitoring import runbook
 
 
+Severity = Literal["critical", "warning", "info"]
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """An expression that is kept under a name: level:metric:operations."""
@@ -31,7 +34,7 @@ class Alert:
     """
 
     name: str
-    severity: Literal["critical", "warning", "info"]
+    severity: Severity
     expr: str
     hold: str
     summary: str

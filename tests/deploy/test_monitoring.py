@@ -15,7 +15,7 @@ import yaml
 from deploy.monitoring import runbook
 from deploy.monitoring.__main__ import COMMAND, FILES, documents, rules_text
 from deploy.monitoring.pace import Pace
-from deploy.monitoring.panels import rows
+from deploy.monitoring.rows import rows
 from tests.services.require import require_program
 from worker.adapters.prometheus import Metrics
 

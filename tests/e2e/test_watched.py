@@ -190,7 +190,7 @@ def test_what_fired_says_what_it_is_and_where_to_read_on(watched: Watched) -> No
         assert "{{" not in summary and "error" not in summary and "no value" not in summary
         assert alert["annotations"]["runbook_url"] == runbook.link(name)
     assert watched.seen["MmworkerDegraded"]["annotations"]["summary"] == (
-        f"{JOB} goes on without redis"
+        f"redis of {JOB} is missed or at its limit"
     )
 
 

@@ -17,7 +17,6 @@ class MetricSet:
 
     def __init__(self, families: Families, topics: Sequence[str]) -> None:
         counter, gauge, histogram = families.counter, families.gauge, families.histogram
-        reasons = tuple(Reason)
 
         self.build = gauge(
             "build_info",
@@ -140,7 +139,7 @@ class MetricSet:
             reason=SUPPRESSIONS,
         )
         self.dead_lettered = counter(
-            "dead_lettered_total", "Records that cannot be accepted", topic=topics, reason=reasons
+            "dead_lettered_total", "Records that cannot be accepted", topic=topics, reason=tuple(Reason)
         )
         self.degraded = gauge(
             "degraded",
