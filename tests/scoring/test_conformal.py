@@ -74,6 +74,28 @@ def test_median_and_spread_come_with_enough_scores() -> None:
     assert ring.standard() == (3.5, 1.4826 * 2)
 
 
+@given(st.lists(st.floats(-3, 3) | st.integers(-2, 2).map(float), min_size=10, max_size=90))
+def test_a_ring_knows_median_spread_and_p_values_of_its_last_scores_to_the_bit(
+    scores: list[float],
+) -> None:
+    ring = CalibrationRing(capacity=40)
+    for score in scores:
+        ring.extend([score])
+    restored = CalibrationRing(capacity=40)
+    restored.restore(ring.state())
+    kept = np.array(scores[-40:])
+    median = float(np.median(kept))
+    spread = max(1.4826 * float(np.median(np.abs(kept - median))), 1e-6)
+    for each in (ring, restored):
+        assert each.scores.tolist() == kept.tolist()
+        assert each.standard() == (median, spread)
+        newest = each.standardised(7)
+        assert newest is not None
+        assert newest.tolist() == ((kept[-7:] - median) / spread).tolist()
+        for score in (*scores, -4.0, 4.0):
+            assert each.p_value(score, 0.3, 0.1) == p_value(score, kept, 0.3, 0.1)
+
+
 def test_scores_that_are_all_equal_have_a_spread_above_zero() -> None:
     ring = CalibrationRing()
     ring.extend([1.0] * 8)

@@ -20,6 +20,7 @@ class VectorBank:
         self.seen = 0
         self._capacity = capacity
         self._rows = np.zeros((0, dim), dtype=np.float16)
+        self._squares = np.zeros(0)  # of the lengths of the rows
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -27,7 +28,7 @@ class VectorBank:
     def distances(self, queries: NDArray[Any]) -> NDArray[np.float64]:
         """Return for each of `queries` (n, D) the Euclidean distance to its nearest row, >= 0."""
         rows, points = self._rows.astype(np.float64), queries.astype(np.float64)
-        squares = (points**2).sum(1)[:, None] + (rows**2).sum(1) - 2 * points @ rows.T
+        squares = (points**2).sum(1)[:, None] + self._squares - 2 * points @ rows.T
         nearest: NDArray[np.float64] = np.sqrt(np.maximum(squares.min(axis=1), 0))
         return nearest
 
@@ -39,6 +40,7 @@ class VectorBank:
         """Take up the rows of a bank of the same capacity."""
         self.seen = int(state["seen"][0])
         self._rows = state["rows"].copy()
+        self._squares = _squares(self._rows)
 
     def learn(self, rows: NDArray[Any]) -> None:
         """Offer `rows` (n, D): all are kept until the bank is full, then a fair sample of all."""
@@ -46,8 +48,15 @@ class VectorBank:
             self.seen += 1
             if len(self._rows) < self._capacity:
                 self._rows = np.concatenate([self._rows, row[None]])
+                self._squares = np.concatenate([self._squares, _squares(row[None])])
             elif (slot := _draw(self.seen)) < self._capacity:
                 self._rows[slot] = row
+                self._squares[slot] = _squares(row[None])[0]
+
+
+def _squares(rows: NDArray[np.float16]) -> NDArray[np.float64]:
+    squares: NDArray[np.float64] = (rows.astype(np.float64) ** 2).sum(1)
+    return squares
 
 
 def _draw(count: int) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,24 +37,29 @@ def p_value(
     excesses = calibration[calibration > u] - u
     tail = max(1, n // 10)
     total = max(float(excesses.sum()), tail * least_excess)
-    above, equal = int((calibration > score).sum()), int((calibration == score).sum())
-    ranked = (above + tie * (1 + equal)) / (n + 1)
     if score <= u or total <= 0:
-        return ranked
+        above, equal = int((calibration > score).sum()), int((calibration == score).sum())
+        return _ranked(above, equal, n, tie)
     return max(SMALLEST, TAIL * float((total / (total + score - u)) ** max(tail, len(excesses))))
+
+
+def _ranked(above: int, equal: int, n: int, tie: float) -> float:
+    return (above + tie * (1 + equal)) / (n + 1)
 
 
 class CalibrationRing:
     """The last normal scores of one expert of one source, each entering only after a lag.
 
-    The lag keeps a slow event from calibrating itself: consecutive Moments are alike.
+    The lag keeps a slow event from calibrating itself: consecutive Moments are alike. The scores,
+    which are finite, are kept in order of size too: ranks and medians are then there to be read.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._scores: deque[float] = deque(maxlen=capacity)
+        self._capacity = capacity
+        self._scores = array("d")  # oldest first
+        self._ordered = array("d")  # smallest first
         self._waiting: deque[tuple[int, float]] = deque(maxlen=capacity)
-        self._array: NDArray[np.float64] | None = None
-        self._standard: tuple[float, float] | None = None
+        self._standard: tuple[float, float] | None = None  # found when it is looked at
 
     def __len__(self) -> int:
         return len(self._scores)
@@ -69,10 +77,14 @@ class CalibrationRing:
             self.extend(taken)
         return taken
 
-    def extend(self, scores: list[float]) -> None:
+    def extend(self, scores: Sequence[float]) -> None:
         """Take in scores at once."""
-        self._scores.extend(scores)
-        self._array = self._standard = None
+        for score in scores:
+            self._scores.append(score)
+            insort(self._ordered, score)
+        for oldest in self._scores[: max(0, len(self._scores) - self._capacity)]:
+            del self._scores[0], self._ordered[bisect_left(self._ordered, oldest)]
+        self._standard = None
 
     def state(self) -> State:
         """Return its scores, oldest first, and those that wait with their times."""
@@ -83,25 +95,59 @@ class CalibrationRing:
         }
 
     def restore(self, state: State) -> None:
-        """Take up the scores of another one."""
+        """Take up the scores of another one of the same capacity."""
         pairs = zip(state["times"], state["waiting"], strict=True)
         self._waiting.extend((int(time), float(score)) for time, score in pairs)
-        self.extend(state["scores"].tolist())
+        self._scores = array("d", state["scores"].tolist())
+        self._ordered = array("d", sorted(self._scores))
+        self._standard = None
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """The scores, oldest first."""
-        if self._array is None:
-            self._array = np.fromiter(self._scores, dtype=np.float64, count=len(self._scores))
-        return self._array
+        """A copy of the scores, oldest first."""
+        return np.array(self._scores)
+
+    def p_value(self, score: float, tie: float, least_excess: float = 0.0) -> float:
+        """Return `p_value` from its scores, which most often needs no more than a rank."""
+        n = len(self._ordered)
+        if score > self._ordered[n - n // 10 - 1]:
+            return p_value(score, self.scores, tie, least_excess)
+        begin, end = bisect_left(self._ordered, score), bisect_right(self._ordered, score)
+        return _ranked(n - end, end - begin, n, tie)
 
     def standard(self) -> tuple[float, float] | None:
         """Return the median and the spread (1.4826 MAD) of the scores; None under MIN_STANDARD."""
-        if self._standard is None and len(self._scores) >= MIN_STANDARD:
-            median = float(np.median(self.scores))
-            spread = 1.4826 * float(np.median(np.abs(self.scores - median)))
+        if self._standard is None and len(self._ordered) >= MIN_STANDARD:
+            median = (self._ordered[(len(self) - 1) // 2] + self._ordered[len(self) // 2]) / 2
+            spread = 1.4826 * median_deviation(self._ordered, median)
             self._standard = median, max(spread, 1e-6)
         return self._standard
+
+    def standardised(self, newest: int) -> NDArray[np.float64] | None:
+        """Return so many scores less the median, in units of the spread; None as `standard`."""
+        if (standard := self.standard()) is None:
+            return None
+        median, spread = standard
+        scores: NDArray[np.float64] = (np.array(self._scores[-newest:]) - median) / spread
+        return scores
+
+
+def median_deviation(ordered: Sequence[float], median: float) -> float:
+    """Return the median of |x - median| over n >= 2 numbers in ascending order.
+
+    The n // 2 + 1 numbers that are nearest to the median stand side by side. Where they begin is
+    found by halving; the two that are farthest among them stand at their ends.
+    """
+    n, near = len(ordered), len(ordered) // 2 + 1
+    first = bisect_left(
+        range(n - near),
+        True,
+        key=lambda place: median - ordered[place] <= ordered[place + near] - median,
+    )
+    last = first + near - 1
+    ends = {first, first + 1, last - 1, last}
+    second, farthest = sorted(abs(ordered[place] - median) for place in ends)[-2:]
+    return farthest if n % 2 else (second + farthest) / 2
 
 
 def hashed_uniform(*parts: str | int) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,9 +66,6 @@ class Pool:
 
 
 def _gathered(name: str, members: Iterable[Mapping[str, CalibrationRing]]) -> NDArray[np.float64]:
-    parts: list[NDArray[Any]] = []
-    for rings in members:
-        if (standard := rings[name].standard()) is not None:
-            median, spread = standard
-            parts.append((rings[name].scores[-MAX_EACH:] - median) / spread)
+    newest = (rings[name].standardised(MAX_EACH) for rings in members)
+    parts = [part for part in newest if part is not None]
     return np.concatenate(parts) if parts else _NONE

@@ -260,7 +260,7 @@ class Scorer:
         tie = self._draw(source, time, name)
         least = LEAST_EXCESS.get(name, 0.0)
         if len(ring) >= max(OWN_RING, self._rules.needed):
-            return p_value(value, ring.scores, tie, least)
+            return ring.p_value(value, tie, least)
         standard, pooled = ring.standard(), self._pool.scores(name)
         if standard is None or len(pooled) < self._rules.needed:
             return None

@@ -26,7 +26,7 @@ from worker.scoring.experts import (
     finite,
 )
 from worker.scoring.experts.nearest import NearestExpert
-from worker.scoring.experts.vector import GaussianExpert, feature
+from worker.scoring.experts.vector import GaussianExpert
 from worker.scoring.gaussian import OnlineGaussian
 from worker.scoring.state import State, nested, part
 
@@ -40,11 +40,11 @@ class FisherBaseline:
 
     def __init__(self, text_dim: int) -> None:
         self._experts: dict[str, Expert] = {
-            "visual": GaussianExpert(feature("visual"), VISUAL_DIM),
+            "visual": GaussianExpert("visual", VISUAL_DIM),
             "grid": _PlainGrid(),
             "audio": NearestExpert("audio_windows", AUDIO_DIM, MIN_LEARNED),
             "text": NearestExpert("text", text_dim, 2),
-            "fused": GaussianExpert(feature("fused"), FUSED_DIM),
+            "fused": GaussianExpert("fused", FUSED_DIM),
         }
         self._rings = {name: CalibrationRing() for name in self._experts}
         self._carried: float | None = None

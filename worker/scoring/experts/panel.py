@@ -11,7 +11,7 @@ from worker.scoring.experts.grid import GridExpert
 from worker.scoring.experts.moved import MovedExpert
 from worker.scoring.experts.nearest import NearestExpert
 from worker.scoring.experts.reading import ReadingExpert
-from worker.scoring.experts.vector import GaussianExpert, feature
+from worker.scoring.experts.vector import GaussianExpert, spectrum
 
 VISUAL_DIM = 64
 FUSED_DIM = 64
@@ -22,19 +22,19 @@ MIN_CAPTIONS = 2  # captions are sparse, and one neighbour is all that their dis
 def build_experts(text_dim: int) -> dict[str, Expert]:
     """Return a source's experts by name; `text_dim` is the caption encoder's dimension."""
     return {
-        "visual_embedding": GaussianExpert(feature("visual"), VISUAL_DIM),
+        "visual_embedding": GaussianExpert("visual", VISUAL_DIM),
         "visual_grid": GridExpert(),
-        "camera_dark": ReadingExpert(reading.darkness),
-        "camera_covered": ReadingExpert(reading.flatness),
-        "camera_defocused": ReadingExpert(reading.blur),
+        "camera_dark": ReadingExpert("luminance", reading.darkness),
+        "camera_covered": ReadingExpert("luminance", reading.flatness),
+        "camera_defocused": ReadingExpert("sharpness", reading.blur),
         "camera_moved": MovedExpert(),
-        "camera_frozen": ReadingExpert(reading.stillness),
+        "camera_frozen": ReadingExpert("motion", reading.stillness),
         "audio": NearestExpert("audio_windows", AUDIO_DIM, MIN_LEARNED),
-        "audio_spectrum": GaussianExpert(reading.spectrum, AUDIO_DIM),
-        "audio_silent": ReadingExpert(reading.silence),
+        "audio_spectrum": GaussianExpert("audio_windows", AUDIO_DIM, spectrum),
+        "audio_silent": ReadingExpert("audio_windows", reading.silence),
         "text": NearestExpert("text", text_dim, MIN_CAPTIONS),
-        "text_danger": ReadingExpert(reading.danger),
-        "fused": GaussianExpert(feature("fused"), FUSED_DIM),
+        "text_danger": ReadingExpert("text_danger", reading.danger),
+        "fused": GaussianExpert("fused", FUSED_DIM),
     }
 
 

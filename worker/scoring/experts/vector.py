@@ -5,31 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from worker.scoring.experts.base import MIN_LEARNED, Features
 from worker.scoring.gaussian import OnlineGaussian
 from worker.scoring.state import State
 
-Reading = Callable[[Features], NDArray[Any] | None]
+
+def spectrum(windows: NDArray[Any]) -> NDArray[np.float64]:
+    """Return mean and deviation of each band over the whole Moment."""
+    mean: NDArray[np.float64] = windows.reshape(-1, windows.shape[-1]).mean(0, dtype=np.float64)
+    return mean
 
 
 class GaussianExpert:
-    """Distance of a vector, which `reading` finds in the features, from its online Gaussian."""
+    """Distance of a feature, or of the vector that `view` finds in it, from its online Gaussian."""
 
-    def __init__(self, reading: Reading, dim: int) -> None:
-        self._reading = reading
+    def __init__(
+        self,
+        feature: str,
+        dim: int,
+        view: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray,
+    ) -> None:
+        self._feature = feature
+        self._view = view
         self._gaussian = OnlineGaussian(dim)
 
     def score(self, features: Features) -> float | None:
         """Return the log Mahalanobis distance per dimension."""
-        x = self._reading(features)
-        return None if x is None or self._gaussian.count < MIN_LEARNED else self._gaussian.score(x)
+        value = features.get(self._feature)
+        if value is None or self._gaussian.count < MIN_LEARNED:
+            return None
+        return self._gaussian.score(self._view(value))
 
     def learn(self, features: Features) -> None:
         """Update the Gaussian."""
-        if (x := self._reading(features)) is not None:
-            self._gaussian.learn(x)
+        if (value := features.get(self._feature)) is not None:
+            self._gaussian.learn(self._view(value))
 
     def state(self) -> State:
         """Return the Gaussian's numbers."""
@@ -38,8 +51,3 @@ class GaussianExpert:
     def restore(self, state: State) -> None:
         """Take up the Gaussian's numbers."""
         self._gaussian.restore(state)
-
-
-def feature(name: str) -> Reading:
-    """Return the reading of a feature as it is."""
-    return lambda features: features.get(name)
