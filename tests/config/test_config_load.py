@@ -302,6 +302,9 @@ def test_the_hash_does_not_depend_on_order_or_on_where_the_work_is_done(tmp_path
             "MMWORKER_MODELS__ALLOW_HUB": "true",
             "MMWORKER_MODELS__FRAME_DIGEST": "0" * 64,
             "MMWORKER_PAIRING__MAX_BUFFERED_BYTES": "1000000000",
+            "MMWORKER_LIMITS__MAX_RESIDENT_BYTES": "0",
+            "MMWORKER_LIMITS__MAX_DEAD_LETTER_RATIO": "0",
+            "MMWORKER_LIMITS__MAX_DEAD_LETTERS_IN_A_ROW": "9",
             "MMWORKER_KAFKA__GROUP_ID": "other",
         },
     ).config

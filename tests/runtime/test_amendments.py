@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.runtime.builders import World, config, endings_of, event, footage, picture
+from tests.runtime.builders import Member, World, config, endings_of, event, footage, picture
 from worker.core.messages.redrive import redrive_headers
 from worker.core.ports import Output
 from worker.feed.events import to_output
@@ -30,11 +30,16 @@ def send_again(here: World, topic: str) -> None:
         here.append_output(Output("frames", record.key, record.value, headers))
 
 
-def settle(here: World) -> None:
-    member = here.join()
+def let_pass(here: World, member: Member) -> None:
+    """Let the member decide and commit everything that is in the log."""
     member.run()
     here.fall_silent()
     member.run()
+
+
+def settle(here: World) -> None:
+    member = here.join()
+    let_pass(here, member)
     member.leave()
 
 
@@ -74,3 +79,21 @@ def test_before_its_window_closes_it_is_an_event_like_any_other(here: World) -> 
     (one,) = here.observations()
     assert one.amends is None
     assert [each.modality.value for each in one.inputs] == ["frame", "audio"]
+
+
+def test_what_was_put_back_and_fails_again_does_not_count_towards_the_limits(here: World) -> None:
+    here.settings = config(limits__max_dead_letters_in_a_row=3)
+    garbage = Output("frames", None, b"garbage")
+    for _ in range(2):
+        here.append_output(garbage)
+    settle(here)
+    for _ in range(2):
+        send_again(here, here.settings.topics.dead_letters)
+    member = here.join()
+    let_pass(here, member)
+    assert len(here.values("dead-letters")) == 6
+    assert member.worker.exceeded is None
+    for _ in range(3):
+        here.append_output(garbage)
+    let_pass(here, member)
+    assert member.worker.exceeded is not None

@@ -22,6 +22,7 @@ from tests.runtime.builders import (
 )
 from worker.adapters import memory_ports
 from worker.adapters.memory_log import Transaction
+from worker.core.messages import read_alert
 from worker.core.partitioner import partition_for
 from worker.core.ports import LogError, Output, TopicPartition
 from worker.core.rfc3339 import seconds
@@ -98,6 +99,20 @@ def test_a_drain_writes_what_silence_would_have_written(world: MakeWorld) -> Non
     for topic in ("observations", "late-events", "alerts"):
         assert hurried.values(topic) == waited.values(topic)
     assert_nothing_is_held(hurried)
+
+
+def test_an_alert_that_is_open_closes_as_by_silence(world: MakeWorld) -> None:
+    here = world(scoring__calibration_moments=20, scoring__false_alarms_per_day=86_400)
+    here.append(footage(60, captions=False))
+    member = here.join()
+    member.run()
+    alerts = [read_alert(value) for value in here.values("alerts")]
+    assert alerts[-1].type != "close"
+    member.leave()
+    here.join(drains=True).drain()
+    last = read_alert(here.values("alerts")[-1])
+    assert (last.alert_id, last.type) == (alerts[-1].alert_id, "close")
+    assert last.closed_for == "silence"
 
 
 def test_without_a_single_record_every_partition_is_drained_at_once(world: MakeWorld) -> None:
