@@ -10,7 +10,6 @@ import yaml
 
 from deploy.monitoring import runbook
 
-
 Severity = Literal["critical", "warning", "info"]
 
 

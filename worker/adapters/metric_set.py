@@ -139,7 +139,10 @@ class MetricSet:
             reason=SUPPRESSIONS,
         )
         self.dead_lettered = counter(
-            "dead_lettered_total", "Records that cannot be accepted", topic=topics, reason=tuple(Reason)
+            "dead_lettered_total",
+            "Records that cannot be accepted",
+            topic=topics,
+            reason=tuple(Reason),
         )
         self.degraded = gauge(
             "degraded",
