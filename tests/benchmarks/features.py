@@ -44,6 +44,7 @@ class Looks:
             "visual": draws.normal(0, VISUAL_DIM**-0.5, VISUAL_DIM),
             "fused": draws.normal(0, FUSED_DIM**-0.5, FUSED_DIM),
             "sharpness": draws.normal(3, 0.1, 1),
+            "motion": draws.normal(1, 0.1, 1),
         }
         if captioned:
             found["text_danger"] = draws.normal(0, 0.1, 1)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.benchmarks.alert_delay import AlertDelays
 from tests.benchmarks.cameras import COVERED_SECONDS, Plan
-from tests.benchmarks.features import Looks
+from tests.benchmarks.features import Looks, full_grown
 from tests.benchmarks.transactions import Load, Pair
 from tests.runtime.builders import HashEncoder, config, picture
 from worker.core.events import ContentType, Event, Modality, Record
@@ -18,9 +18,9 @@ from worker.runtime.assemble import build_pipeline
 DIMS = {Modality.FRAME: 1280, Modality.CAPTION: 384, Modality.AUDIO: 128}
 
 
-def event(modality: Modality, content_type: ContentType, payload: bytes) -> Event:
-    record = Record(str(modality), 0, 0, 0, b"/cameras/a", payload)
-    return Event("/cameras/a", modality, f"{modality}", 0, content_type, record)
+def event(modality: Modality, content_type: ContentType, payload: bytes, at: int = 0) -> Event:
+    record = Record(str(modality), 0, at, 0, b"/cameras/a", payload)
+    return Event("/cameras/a", modality, f"{modality} {at}", at, content_type, record)
 
 
 def test_drawn_features_have_the_names_shapes_and_types_of_computed_ones() -> None:
@@ -28,6 +28,7 @@ def test_drawn_features_have_the_names_shapes_and_types_of_computed_ones() -> No
     sound = np.random.default_rng(0).integers(-9000, 9000, 16_000).astype(">i2").tobytes()
     events = (
         event(Modality.FRAME, ContentType("image/png"), picture(3)),
+        event(Modality.FRAME, ContentType("image/png"), picture(4), at=1),
         event(Modality.AUDIO, ContentType("audio/l16", (("rate", "16000"),)), sound),
         event(Modality.CAPTION, ContentType("text/plain"), b"a quiet street"),
     )
@@ -42,6 +43,10 @@ def test_drawn_features_have_the_names_shapes_and_types_of_computed_ones() -> No
     drawn = Looks(384).features([1], captioned=True)
     shapes = {name: (value.shape, value.dtype) for name, value in embedded.features.items()}
     assert {name: (value.shape, value.dtype) for name, value in drawn.items()} == shapes
+
+
+def test_a_source_can_be_full_grown() -> None:
+    assert full_grown(8)
 
 
 def test_each_source_has_its_lens_covered_once_in_a_period() -> None:
