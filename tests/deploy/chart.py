@@ -7,13 +7,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import helm_python
 import yaml
+
+from tests.deploy import helm
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm"
 RENDERED = Path(__file__).parent / "rendered"
-RELEASE, NAMESPACE = "mm", "cameras"
 EXAMPLES = sorted(file.name.removesuffix("-values.yaml") for file in (CHART / "ci").iterdir())
 MINIMAL = {"config": {"kafka": {"bootstrap_servers": "kafka:9092"}}}
 
@@ -24,23 +24,17 @@ Object = dict[str, Any]
 
 def example(name: str) -> dict[str, Any]:
     """Return the values of an example."""
-    values: dict[str, Any] = helm_python.values_from_yaml(
+    values: dict[str, Any] = yaml.safe_load(
         (CHART / "ci" / f"{name}-values.yaml").read_text(encoding="utf-8")
     )
     return values
 
 
-def texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return what each template gives, by its path. Raises helm_python.HelmError."""
-    with helm_python.Chart.load(CHART) as chart:
-        return chart.render(dict(values), name=RELEASE, namespace=NAMESPACE)
-
-
 def objects(values: Mapping[str, Any]) -> list[Object]:
-    """Return the objects that a release with these values consists of."""
+    """Return the objects of a release with these values. Raises as helm.rendered does."""
     documents = (
         document
-        for path, text in sorted(texts(values).items())
+        for path, text in sorted(helm.rendered(CHART, values).items())
         if path.endswith(".yaml")
         for document in yaml.safe_load_all(text)
     )

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import helm_python
 import pytest
 
 from tests.deploy.chart import CHART, MINIMAL, objects, workload
+from tests.deploy.helm import RenderRefusedError, ValuesRefusedError
 
 CHECKS = CHART / "templates" / "_checks.tpl"
 TLS = {"security_protocol": "SSL"}
@@ -130,7 +130,7 @@ BY_TEMPLATE: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("mistake", "sentence"), BY_SCHEMA)
 def test_the_schema_refuses_a_mistake(mistake: Mapping[str, Any], sentence: str) -> None:
-    with pytest.raises(helm_python.HelmValuesError) as told:
+    with pytest.raises(ValuesRefusedError) as told:
         objects(merged(MINIMAL, mistake))
     [line] = [line for line in str(told.value).splitlines() if line.startswith("- ")]
     assert sentence in line
@@ -165,7 +165,7 @@ def test_every_sentence_of_the_templates_is_told_by_a_mistake_here() -> None:
 
 def refusal(values: Mapping[str, Any]) -> str:
     """Return how the templates refuse the values."""
-    with pytest.raises(helm_python.HelmRenderError) as told:
+    with pytest.raises(RenderRefusedError) as told:
         objects(values)
     return str(told.value)
 

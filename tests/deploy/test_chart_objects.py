@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.deploy.chart import (
+    CHART,
     MINIMAL,
     Object,
     config_text,
@@ -17,10 +18,10 @@ from tests.deploy.chart import (
     of_kind,
     one,
     pod,
-    texts,
     worker,
     workload,
 )
+from tests.deploy.helm import rendered
 from worker.adapters.kafka.fencing import transactional_prefix
 from worker.adapters.kafka.topic_checks import inputs, specs
 from worker.config import LimitSettings, TopicSettings
@@ -130,7 +131,11 @@ def test_the_network_policy_lets_out_what_the_configuration_names(
 
 
 def test_the_notes_say_how_to_go_on_and_name_the_secrets_to_make() -> None:
-    [notes] = [text for path, text in texts(example("scram")).items() if path.endswith("NOTES.txt")]
+    [notes] = [
+        text
+        for path, text in rendered(CHART, example("scram")).items()
+        if path.endswith("NOTES.txt")
+    ]
     assert "rollout status deployment/mm-multimodal-worker" in notes
     assert "these Secrets are there: kafka-login, redis-ca, redis-login." in notes
     assert "{{" not in notes
