@@ -33,6 +33,7 @@ from worker.models.base import Encoder
 from worker.runtime.assemble import build_encoders, build_pipeline
 
 SESSION_SECONDS = 6.0  # so that a killed worker is missed soon
+CAP_BYTES = 4 << 30  # a thousand sources that have learned all they can are more than the default
 
 
 class Part(StrEnum):
@@ -152,7 +153,8 @@ class Bench:
 def _config() -> Config:
     config = config_of(None)
     kafka = config.kafka.model_copy(update={"session_timeout_seconds": SESSION_SECONDS})
-    return config.model_copy(update={"kafka": kafka})
+    limits = config.limits.model_copy(update={"max_resident_bytes": CAP_BYTES})
+    return config.model_copy(update={"kafka": kafka, "limits": limits})
 
 
 def _half(pairs: Mapping[str, list[Pair]]) -> int:

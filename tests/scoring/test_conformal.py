@@ -74,7 +74,9 @@ def test_median_and_spread_come_with_enough_scores() -> None:
     assert ring.standard() == (3.5, 1.4826 * 2)
 
 
-@given(st.lists(st.floats(-3, 3) | st.integers(-2, 2).map(float), min_size=10, max_size=90))
+@given(
+    st.lists(st.floats(-3, 3, width=32) | st.integers(-2, 2).map(float), min_size=10, max_size=90)
+)
 def test_a_ring_knows_median_spread_and_p_values_of_its_last_scores_to_the_bit(
     scores: list[float],
 ) -> None:

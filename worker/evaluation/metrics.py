@@ -1,7 +1,7 @@
 """Numbers about p-values and labels.
 
 Arrays are (n,): `unusual` bool, `p` in (0, 1], `weights` not negative. Ranking metrics are
-scikit-learn's, over -log10 p: higher is more abnormal.
+scikit-learn's, over -p: higher is more abnormal.
 """
 
 from __future__ import annotations
@@ -13,16 +13,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics
 
-SMALLEST = 1e-300
 LEVELS = np.arange(1, 11) / 10  # at which p-values are compared with what they claim
 
 Array = NDArray[Any]
-
-
-def surprise(p: Array) -> Array:
-    """Return -log10 p, (n,)."""
-    found: Array = -np.log10(np.maximum(p, SMALLEST))
-    return found
 
 
 def has_both(unusual: Array, weights: Array | None = None) -> bool:
@@ -33,12 +26,12 @@ def has_both(unusual: Array, weights: Array | None = None) -> bool:
 
 def auroc(unusual: Array, p: Array, weights: Array | None = None) -> float:
     """Return the area under the ROC curve."""
-    return float(metrics.roc_auc_score(unusual, surprise(p), sample_weight=weights))
+    return float(metrics.roc_auc_score(unusual, -p, sample_weight=weights))
 
 
 def average_precision(unusual: Array, p: Array, weights: Array | None = None) -> float:
     """Return the average precision."""
-    return float(metrics.average_precision_score(unusual, surprise(p), sample_weight=weights))
+    return float(metrics.average_precision_score(unusual, -p, sample_weight=weights))
 
 
 def recall_at(alpha: float, unusual: Array, p: Array, weights: Array | None = None) -> float:
@@ -49,7 +42,7 @@ def recall_at(alpha: float, unusual: Array, p: Array, weights: Array | None = No
 
 def best_f1(unusual: Array, p: Array) -> float:
     """Return the largest F1 over all thresholds: a bound, since it is chosen on the labels."""
-    precision, recall, _ = metrics.precision_recall_curve(unusual, surprise(p))
+    precision, recall, _ = metrics.precision_recall_curve(unusual, -p)
     return float((2 * precision * recall / np.maximum(precision + recall, 1e-12)).max())
 
 
@@ -74,11 +67,11 @@ def calibration_error(normal: Array) -> float:
 
 def roc_points(unusual: Array, p: Array) -> list[tuple[float, float]]:
     """Return (false-positive rate, true-positive rate) of the ROC curve's corners."""
-    false, true, _ = metrics.roc_curve(unusual, surprise(p))
+    false, true, _ = metrics.roc_curve(unusual, -p)
     return list(zip(false.tolist(), true.tolist(), strict=True))
 
 
 def pr_points(unusual: Array, p: Array) -> list[tuple[float, float]]:
     """Return (recall, precision) of each threshold, recall falling."""
-    precision, recall, _ = metrics.precision_recall_curve(unusual, surprise(p))
+    precision, recall, _ = metrics.precision_recall_curve(unusual, -p)
     return list(zip(recall.tolist(), precision.tolist(), strict=True))

@@ -50,14 +50,15 @@ def _ranked(above: int, equal: int, n: int, tie: float) -> float:
 class CalibrationRing:
     """The last normal scores of one expert of one source, each entering only after a lag.
 
-    The lag keeps a slow event from calibrating itself: consecutive Moments are alike. The scores,
-    which are finite, are kept in order of size too: ranks and medians are then there to be read.
+    The lag keeps a slow event from calibrating itself: consecutive Moments are alike. The scores
+    are finite, of single precision, and also kept in order of size: ranks and medians are then
+    there to be read.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._scores = array("d")  # oldest first
-        self._ordered = array("d")  # smallest first
+        self._scores = array("f")  # oldest first
+        self._ordered = array("f")  # smallest first
         self._waiting: deque[tuple[int, float]] = deque(maxlen=capacity)
         self._standard: tuple[float, float] | None = None  # found when it is looked at
 
@@ -89,7 +90,7 @@ class CalibrationRing:
     def state(self) -> State:
         """Return its scores, oldest first, and those that wait with their times."""
         return {
-            "scores": self.scores,
+            "scores": np.array(self._scores),
             "times": np.array([time for time, _ in self._waiting], dtype=np.int64),
             "waiting": np.array([score for _, score in self._waiting], dtype=np.float64),
         }
@@ -98,14 +99,14 @@ class CalibrationRing:
         """Take up the scores of another one of the same capacity."""
         pairs = zip(state["times"], state["waiting"], strict=True)
         self._waiting.extend((int(time), float(score)) for time, score in pairs)
-        self._scores = array("d", state["scores"].tolist())
-        self._ordered = array("d", sorted(self._scores))
+        self._scores = array("f", state["scores"].tobytes())
+        self._ordered = array("f", np.sort(state["scores"]).tobytes())
         self._standard = None
 
     @property
     def scores(self) -> NDArray[np.float64]:
         """A copy of the scores, oldest first."""
-        return np.array(self._scores)
+        return np.array(self._scores, dtype=np.float64)
 
     def p_value(self, score: float, tie: float, least_excess: float = 0.0) -> float:
         """Return `p_value` from its scores, which most often needs no more than a rank."""
@@ -128,7 +129,9 @@ class CalibrationRing:
         if (standard := self.standard()) is None:
             return None
         median, spread = standard
-        scores: NDArray[np.float64] = (np.array(self._scores[-newest:]) - median) / spread
+        scores = np.array(self._scores[-newest:], dtype=np.float64)
+        scores -= median
+        scores /= spread
         return scores
 
 

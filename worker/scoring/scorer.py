@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from worker.core.messages import Assessment, ExpertScore, Warmup
 from worker.core.policy import score_of
@@ -22,6 +23,7 @@ MAX_SOURCES = 2048  # remembered, the last ones heard; each takes about a megaby
 LEARN_ABOVE = 0.01  # less likely Moments are not taken in as normal,
 UNGATED = 0.01  # but for this share of them, so that a new normality is learned in the end
 REPLAY_MOMENTS = 2000  # of all sources together, after which a source's state is to be stored anew,
+LARGEST = float(np.finfo(np.float32).max)  # score that is finite in single precision
 REPLAY_EACH = 4  # but no fewer than so many for each source: storing costs as much
 
 
@@ -69,6 +71,13 @@ class ScorerState:
     pool: tuple[str, ...] = ()
 
 
+def _single(score: float | None) -> float | None:
+    """Return the score in single precision, as rings keep it; None where it is not finite."""
+    if score is None or not abs(score) < LARGEST:
+        return None
+    return float(np.float32(score))
+
+
 class MissingMomentsError(Exception):
     """Not all Moments could be learned again."""
 
@@ -100,7 +109,7 @@ class Scorer:
         raw = {
             name: value
             for name, expert in memory.experts.items()
-            if (value := expert.score(features)) is not None and math.isfinite(value)
+            if (value := _single(expert.score(features))) is not None
         }
         p_values = {
             name: p
