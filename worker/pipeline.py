@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.core.events import MODALITIES, Event, Modality
-from worker.core.moment import Moment
+from worker.core.moment import Moment, evenly
 from worker.core.rfc3339 import MICROSECONDS
 from worker.errors import InvalidEventError, Reason
 from worker.media.audio import SAMPLE_RATE
@@ -30,10 +30,13 @@ from worker.media.limits import Limits
 from worker.media.motion import motion
 from worker.media.sharpness import sharpness
 from worker.models.base import Encoder
+from worker.models.bundles.inputs import embeddings
+from worker.models.bundles.serving import Trained
 from worker.models.danger import DangerScale
-from worker.models.fusion import Fusion, orthonormal_rows
+from worker.models.fusion import orthonormal_rows
+from worker.models.fusion.joining import Joined, Joining, Untrained, mean_direction
 from worker.models.logmel import windows
-from worker.scoring.experts import FUSED_DIM, VISUAL_DIM
+from worker.scoring.experts import FUSED_DIM, VISUAL_DIM, agreement_feature
 
 Array = NDArray[Any]
 Vectors = Mapping[bytes, Array]
@@ -68,7 +71,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A Moment with what scoring looks at. `fused` is a float16 unit vector (256,)."""
+    """A Moment with what scoring looks at. `fused` is a float16 unit vector, (256,) by default."""
 
     moment: Moment
     fused: Array
@@ -78,7 +81,11 @@ class Embedded:
 
 
 class Pipeline:
-    """Encoders, fusion and limits, put together once. Safe to call from several threads."""
+    """Encoders, fusion and limits, put together once.
+
+    `prepare` may be called from several threads, the others from one at a time. A bundle's fusion
+    stands for the untrained one. Where `stores_embeddings`, they are features of their own.
+    """
 
     def __init__(
         self,
@@ -86,17 +93,26 @@ class Pipeline:
         limits: Limits,
         frames_per_moment: int,
         seed: int,
+        trained: Trained | None = None,
+        *,
+        stores_embeddings: bool = False,
     ) -> None:
         self.encoders = encoders
-        self.digest = _joint_digest(encoders)
+        self.digest = _joint_digest(encoders, trained)
+        self._stores_embeddings = stores_embeddings
         self._limits = limits
         self._frames_per_moment = frames_per_moment
         self._side = encoders[Modality.FRAME].input_size
         dims = {modality: encoder.dim for modality, encoder in encoders.items()}
-        self._fusion = Fusion(dims, seed=seed)
+        self._joining: Joining = trained or Untrained(dims, seed)
         self._visual = orthonormal_rows(VISUAL_DIM, dims[Modality.FRAME], seed)
-        self._compact = orthonormal_rows(FUSED_DIM, self._fusion.dim, seed)
+        self._compact = orthonormal_rows(FUSED_DIM, self._joining.dim, seed)
         self._danger = DangerScale(encoders[Modality.CAPTION])
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """The pairs of modalities whose agreement is a feature."""
+        return self._joining.pairs
 
     def prepare(self, moment: Moment) -> Prepared:
         """Decode what the encoders need of a Moment; only check the rest."""
@@ -150,46 +166,49 @@ class Pipeline:
         if not batch:
             return []
         rows = [
-            {modality: _mean_direction(items, vectors) for modality, items in one.items.items()}
+            {
+                each: mean_direction([vectors[item.key] for item in items])
+                for each, items in one.items.items()
+            }
             for one in batch
         ]
-        stacked = {
-            modality: np.stack(
-                [row.get(modality, np.zeros(encoder.dim, np.float32)) for row in rows]
-            )
-            for modality, encoder in self.encoders.items()
-        }
-        present = np.array([[modality in row for modality in MODALITIES] for row in rows])
-        fused, weights = self._fusion.forward(stacked, present)
+        seen = [self._features(one, row) for one, row in zip(batch, rows, strict=True)]
+        joined = self._joining.join(rows, seen)
         return [
             Embedded(
                 moment=one.moment,
-                fused=vector.astype(np.float16),
-                weights=dict(zip(MODALITIES, map(float, weight), strict=True)),
-                features=self._features(one, row, vector),
+                fused=each.vector.astype(np.float16),
+                weights=each.weights,
+                features=features | (self._joint_features(each) if one.items else {}),
                 rejected=one.rejected,
             )
-            for one, row, vector, weight in zip(batch, rows, fused, weights, strict=True)
+            for one, features, each in zip(batch, seen, joined, strict=True)
         ]
 
-    def _features(
-        self, prepared: Prepared, row: Mapping[Modality, Array], fused: Array
-    ) -> dict[str, Array]:
-        """Return all features as float16: what is stored is what was scored."""
+    def _features(self, prepared: Prepared, row: Mapping[Modality, Array]) -> dict[str, Array]:
+        """Return the features of single modalities as float16: what is stored was scored."""
         features = dict(prepared.features)
         if Modality.FRAME in row:
             features["visual"] = self._visual @ row[Modality.FRAME]
         if Modality.CAPTION in row:
             features["text"] = row[Modality.CAPTION]
             features["text_danger"] = self._danger.margin(row[Modality.CAPTION])
-        if row:
-            features["fused"] = self._compact @ fused
+        if self._stores_embeddings:
+            features |= embeddings(row)
         return {name: value.astype(np.float16) for name, value in features.items()}
+
+    def _joint_features(self, joined: Joined) -> dict[str, Array]:
+        """Return the features that come from several modalities, as float16."""
+        agreement = {
+            agreement_feature(pair): np.array([value], np.float16)
+            for pair, value in joined.agreement.items()
+        }
+        return agreement | {"fused": (self._compact @ joined.vector).astype(np.float16)}
 
     def _frames(self, moment: Moment, rejected: list[Rejected]) -> list[tuple[Event, Array]]:
         """Decode an even choice of the frames; another one only where all of them are broken."""
         frames = moment.of(Modality.FRAME)
-        chosen = _evenly(frames, self._frames_per_moment)
+        chosen = evenly(frames, self._frames_per_moment)
         decoded = list(self._decoded(chosen, rejected))
         for event in frames:
             if event in chosen:
@@ -249,18 +268,6 @@ class Pipeline:
         return digest.digest()
 
 
-def _evenly(events: Sequence[Event], limit: int) -> Sequence[Event]:
-    """Return at most `limit` of the events, evenly spread, in order.
-
-    >>> [_evenly(list(range(10)), limit) for limit in (1, 4, 20)]
-    [[5], [1, 3, 6, 8], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]
-    """
-    count = len(events)
-    if count <= limit:
-        return events
-    return [events[(2 * place + 1) * count // (2 * limit)] for place in range(limit)]
-
-
 def _seen(images: Iterable[Array]) -> dict[str, Array]:
     """Return what experts look at in the frames of a Moment, of which there is at least one.
 
@@ -276,16 +283,11 @@ def _seen(images: Iterable[Array]) -> dict[str, Array]:
     return {name: value for name, value in seen.items() if value is not None}
 
 
-def _mean_direction(items: Sequence[Item], vectors: Vectors) -> Array:
-    """Return the unit vector along the mean of the items' vectors."""
-    mean = np.mean([vectors[item.key].astype(np.float32) for item in items], axis=0)
-    direction: Array = mean / max(float(np.linalg.norm(mean)), 1e-6)
-    return direction
-
-
-def _joint_digest(encoders: Mapping[Modality, Encoder]) -> str:
+def _joint_digest(encoders: Mapping[Modality, Encoder], trained: Trained | None) -> str:
     digest = hashlib.sha256()
     for modality in MODALITIES:
         digest.update(f"{modality}={encoders[modality].digest};".encode())
     digest.update(f"danger={DangerScale.digest};".encode())
+    if trained is not None:
+        digest.update(f"bundle={trained.digest};".encode())
     return digest.hexdigest()

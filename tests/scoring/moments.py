@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.scoring.experts import AUDIO_DIM, FUSED_DIM, VISUAL_DIM
+from worker.core.events import PAIRS
+from worker.scoring.experts import AUDIO_DIM, FUSED_DIM, VISUAL_DIM, agreement_feature
 
 TEXT_DIM = 24
 
@@ -29,6 +30,7 @@ def normal(seed: int) -> Features:
         "text": text / np.linalg.norm(text),
         "text_danger": random.normal(-0.3, 0.02, 1),
         "fused": random.normal(0, 0.1, FUSED_DIM),
+        **{agreement_feature(pair): random.normal(0, 1, 1) for pair in PAIRS},
     }
     return {name: value.astype(np.float16) for name, value in features.items()}
 
@@ -42,6 +44,8 @@ def unusual(seed: int) -> Features:
     features["text"] = np.eye(TEXT_DIM)[10].astype(np.float16)
     features["text_danger"] = np.array([0.4], np.float16)
     features["fused"] = features["fused"] - np.float16(1)
+    for pair in PAIRS:
+        features[agreement_feature(pair)] = np.array([-9], np.float16)
     return features
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.scoring.moments import TEXT_DIM, Features, normal, tampered, unusual
+from worker.core.events import PAIRS
 from worker.scoring.background import MedianBackground
 from worker.scoring.experts import (
     DETAILS,
@@ -20,8 +21,8 @@ from worker.scoring.experts import (
     build_experts,
 )
 
-NAMES = sorted(build_experts(TEXT_DIM))
-TAMPERING = sorted(set(DETAILS) - {"text_danger"})
+NAMES = sorted(build_experts(TEXT_DIM, PAIRS))
+TAMPERING = sorted(set(DETAILS) - {"text_danger", *PAIRS})
 MAX_BYTES = 400_000  # of one expert of one source, when its memory is full
 
 Make = Callable[[], Expert]
@@ -50,7 +51,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def make(name: str) -> Make:
-    return lambda: build_experts(TEXT_DIM)[name]
+    return lambda: build_experts(TEXT_DIM, PAIRS)[name]
 
 
 def test_every_expert_has_one_vote_and_every_vote_a_weight() -> None:

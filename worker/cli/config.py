@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,10 +24,19 @@ def show(
     cameras: Annotated[
         int | None, typer.Option(min=1, max=10_000_000, help="Say what so many sources add up to.")
     ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", help="Check this bundle and describe it instead.", metavar="DIR"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print every setting, its value, and where the value came from; secrets are hidden."""
     loaded = read_config(config)
+    if bundle is not None:
+        from worker.cli.bundle import show_bundle
+
+        show_bundle(bundle, as_json=as_json)
+        return
     rows = show_rows(loaded)
     if as_json:
         values = {key: {"value": value, "origin": origin} for key, value, origin in rows}

@@ -17,7 +17,7 @@ from worker.core.messages import Observation
 from worker.errors import OperatorError
 from worker.runtime.decision_diff import AlertLife, AlertLives, Change, changes
 from worker.runtime.policies import alert_policies, scoring_rules
-from worker.runtime.replay import Redecided, Replay, Rules, in_order, text_dim
+from worker.runtime.replay import Redecided, Replay, Rules, in_order, pairs, text_dim
 
 KINDS = ("gained", "lost", "moved", "changed", "same")
 
@@ -98,9 +98,9 @@ def run_replay(
     observed: Callable[[], Iterator[Observation]], running: Config, changed: Config
 ) -> Compared:
     """Replay what `observed` yields each time that it is called. Raises OperatorError."""
-    dim = text_dim(observed())
+    dim, measured = text_dim(observed()), pairs(observed())
     before, after = (
-        Side(config_hash(each), Rules(scoring_rules(each, dim), alert_policies(each)))
+        Side(config_hash(each), Rules(scoring_rules(each, dim, measured), alert_policies(each)))
         for each in (running, changed)
     )
     compared = Compared(before, after)

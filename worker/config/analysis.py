@@ -76,6 +76,13 @@ class ModelSettings(Section):
     bundle: str = Field(
         default="", max_length=4096, description="directory of a fitted bundle; empty: as shipped"
     )
+    bundle_digest: Digest = Field(
+        default="", description="what the digest of the bundle must begin with"
+    )
+    store_embeddings: bool = Field(
+        default=False,
+        description="whether Observations keep the embeddings of frames and audio, for `fit`",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="`auto` (CUDA where there is one), `cpu` or `cuda`"
     )

@@ -24,6 +24,8 @@ _NO_MEANING = frozenset(
         "models.caption_digest",
         "models.audio_digest",
         "models.allow_hub",
+        "models.bundle_digest",
+        "models.store_embeddings",
         "limits.max_dead_letters_in_a_row",
         "limits.max_dead_letter_ratio",
         "limits.max_resident_bytes",

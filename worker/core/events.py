@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 
 
 class Modality(StrEnum):
@@ -16,6 +17,8 @@ class Modality(StrEnum):
 
 
 MODALITIES = tuple(Modality)
+# What may contradict each other, by the name that messages have for it: frame-caption, ..
+PAIRS = {f"{one}-{other}": (one, other) for one, other in combinations(MODALITIES, 2)}
 EVENT_TYPES = {f"multimodal.{modality}.v1": modality for modality in MODALITIES}
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&^_.+-]+")  # a value that needs no quotes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -132,3 +132,15 @@ def last_marked(outcomes: list[Outcome]) -> Iterator[Outcome]:
             yield replace(outcome, moment=replace(outcome.moment, silent_after=True))
         else:
             yield outcome
+
+
+def evenly(events: Sequence[Event], limit: int) -> Sequence[Event]:
+    """Return at most `limit` of the events, evenly spread, in order.
+
+    >>> [evenly(list(range(10)), limit) for limit in (1, 4, 20)]
+    [[5], [1, 3, 6, 8], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]
+    """
+    count = len(events)
+    if count <= limit:
+        return events
+    return [events[(2 * place + 1) * count // (2 * limit)] for place in range(limit)]

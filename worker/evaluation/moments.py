@@ -99,7 +99,7 @@ def events(labels: Iterable[EventLabel], moments: Sequence[Judged]) -> tuple[lis
 
 def _judged(one: Observation) -> Judged:
     spoke = {*one.modalities.present, *one.modalities.carried}
-    experts = {name: each.p_value for name, each in one.assessment.experts.items()}
+    experts = {name: each.p_value for name, each in one.assessment.opinions.items()}
     return Judged(
         observation_id=one.observation_id,
         source=one.source,

@@ -164,7 +164,7 @@ def _story(
     life, shown = chapter.life, chapter.strongest
     label = label_of(life, labels)
     assessment = shown.assessment
-    experts = {name: (each.score, each.p_value) for name, each in assessment.experts.items()}
+    experts = {name: (each.score, each.p_value) for name, each in assessment.opinions.items()}
     p_value = 1.0 if assessment.p_value is None else assessment.p_value
     caption = _caption(shown, media)
     sound = _payload(shown, Modality.AUDIO, media)

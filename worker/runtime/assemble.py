@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 from worker.config import Config, config_hash
 from worker.core.checkpoint import Meaning
@@ -13,10 +14,11 @@ from worker.core.envelope import EnvelopeRules
 from worker.core.events import Modality
 from worker.core.pairing_rules import PairingRules
 from worker.core.rfc3339 import seconds
-from worker.errors import OperatorError
 from worker.media.limits import Limits
 from worker.models import registry
 from worker.models.base import Encoder
+from worker.models.bundles.bundle import Bundle, open_bundle
+from worker.models.bundles.serving import Trained, check_encoders
 from worker.models.settings import ModelSettings
 from worker.models.weights import joint_digest
 from worker.pipeline import Pipeline
@@ -33,10 +35,26 @@ def build_encoders(config: Config) -> dict[Modality, Encoder]:
 
     Raises OperatorError for unknown names, wrong weights and digests that are not those pinned.
     """
+    models, settings, bundle = config.models, model_settings(config), open_configured(config)
+    names = {
+        Modality.FRAME: (models.frame, models.frame_digest),
+        Modality.CAPTION: (models.caption, models.caption_digest),
+        Modality.AUDIO: (models.audio, models.audio_digest),
+    }
+    for modality, (_, pinned) in names.items():
+        tuned = None if bundle is None else bundle.encoder_directory(modality)
+        if tuned is not None:
+            names[modality] = f"transformers:{tuned.resolve()}", pinned
+    return {
+        modality: registry.build(name, modality, settings, pinned)
+        for modality, (name, pinned) in names.items()
+    }
+
+
+def model_settings(config: Config) -> ModelSettings:
+    """Return how encoders run."""
     models = config.models
-    if models.bundle:
-        raise OperatorError("models.bundle: this version has no bundles yet; leave it empty.")
-    settings = ModelSettings(
+    return ModelSettings(
         device=models.device,
         dtype=models.dtype,
         runtime=models.runtime,
@@ -45,25 +63,35 @@ def build_encoders(config: Config) -> dict[Modality, Encoder]:
         pooling=models.caption_pooling,
         allow_hub=models.allow_hub,
     )
-    names = {
-        Modality.FRAME: (models.frame, models.frame_digest),
-        Modality.CAPTION: (models.caption, models.caption_digest),
-        Modality.AUDIO: (models.audio, models.audio_digest),
-    }
-    return {
-        modality: registry.build(name, modality, settings, pinned)
-        for modality, (name, pinned) in names.items()
-    }
+
+
+def open_configured(config: Config) -> Bundle | None:
+    """Return the configured bundle; None where there is none. Raises OperatorError."""
+    models = config.models
+    if not models.bundle:
+        return None
+    awaited = [Modality(each) for each in config.pairing.awaited]
+    return open_bundle(Path(models.bundle).expanduser(), awaited, models.bundle_digest)
 
 
 def build_pipeline(config: Config, encoders: Mapping[Modality, Encoder]) -> Pipeline:
-    """Return the pipeline with the configured limits."""
+    """Return the pipeline with the configured limits and bundle. Raises OperatorError."""
     limits = Limits(
         max_pixels=config.limits.max_pixels,
         max_audio_seconds=config.limits.max_audio_seconds,
         max_text_bytes=config.limits.max_text_bytes,
     )
-    return Pipeline(encoders, limits, config.models.frames_per_moment, config.scoring.seed)
+    bundle, seed = open_configured(config), config.scoring.seed
+    if bundle is not None:
+        check_encoders(bundle, encoders, seed)
+    return Pipeline(
+        encoders,
+        limits,
+        config.models.frames_per_moment,
+        seed,
+        None if bundle is None else Trained(bundle),
+        stores_embeddings=config.models.store_embeddings,
+    )
 
 
 def decode_threads(config: Config) -> int:
@@ -97,7 +125,7 @@ def worker_rules(
         group=config.kafka.group_id,
         snapshots=topics.snapshots,
         observations=topics.observations,
-        scoring=scoring_rules(config, pipeline.encoders[Modality.CAPTION].dim),
+        scoring=scoring_rules(config, pipeline.encoders[Modality.CAPTION].dim, pipeline.pairs),
         meaning=shard.meaning,
         topic_ids=topic_ids,
     )
@@ -130,7 +158,7 @@ def _meaning(config: Config, pipeline: Pipeline, partitions: int) -> Meaning:
 
 def _model(pipeline: Pipeline) -> str:
     """Return a digest of what gives learned numbers their meaning: encoders and scorer."""
-    layout = layout_digest(pipeline.encoders[Modality.CAPTION].dim)
+    layout = layout_digest(pipeline.encoders[Modality.CAPTION].dim, pipeline.pairs)
     return joint_digest(pipeline.digest, layout)[:16]
 
 

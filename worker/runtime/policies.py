@@ -29,13 +29,17 @@ def alert_policies(config: Config) -> AlertPolicies:
     return AlertPolicies(usual, tuple(special))
 
 
-def scoring_rules(config: Config, text_dim: int) -> ScoringRules:
-    """Return what scoring needs to know; `text_dim` is the caption encoder's dimension."""
+def scoring_rules(config: Config, text_dim: int, pairs: tuple[str, ...] = ()) -> ScoringRules:
+    """Return what scoring needs to know; `text_dim` is the caption encoder's dimension.
+
+    `pairs` are the modalities whose agreement is a feature.
+    """
     return ScoringRules(
         calibration_moments=config.scoring.calibration_moments,
         seed=config.scoring.seed,
         alpha=budget(config).alpha,
         text_dim=text_dim,
+        pairs=pairs,
     )
 
 

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from worker.core.alert_policies import AlertPolicies
+from worker.core.events import PAIRS
 from worker.core.messages import DecisionRecord, Observation
 from worker.errors import OperatorError
 from worker.runtime.decider import Decider, Seen, decision_record
+from worker.scoring.experts import agreement_feature
 from worker.scoring.scorer import Scorer, ScoringRules
 
 TEXT = "text"
@@ -82,6 +84,12 @@ def text_dim(observations: Iterable[Observation]) -> int:
     return next(
         (each.features[TEXT].shape[-1] for each in observations if TEXT in each.features), 1
     )
+
+
+def pairs(observations: Iterable[Observation]) -> tuple[str, ...]:
+    """Return the pairs of modalities whose agreement a bundle has measured."""
+    found = {name for each in observations for name in each.features}
+    return tuple(pair for pair in PAIRS if agreement_feature(pair) in found)
 
 
 def _seen(observation: Observation) -> Seen:

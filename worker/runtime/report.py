@@ -63,7 +63,7 @@ class Reporter:
         for modality, state in _states(settled.moment):
             self._telemetry.modality(modality, state)
         assessment = settled.scored.assessment
-        for name, expert in assessment.experts.items():
+        for name, expert in assessment.opinions.items():
             self._telemetry.scored(name, expert.score)
         if assessment.p_value is not None:
             self._telemetry.p_value(assessment.p_value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -22,13 +22,14 @@ VERSION = 2  # to be raised where the same numbers, or the scores of experts, co
 CARRIED: Final = "text"  # the expert whose judgement is carried along with a caption
 
 
-def layout_digest(text_dim: int) -> str:
+def layout_digest(text_dim: int, pairs: Iterable[str] = ()) -> str:
     """Return a digest of what is kept of a source: states of equal ones can stand for each other.
 
     It follows from VERSION and from names, types and shapes of all arrays of a new memory.
     """
     digest = hashlib.sha256(str(VERSION).encode())
-    for name, array in sorted(SourceMemory(text_dim, LearnedFrom(None, 0, 0)).state().items()):
+    memory = SourceMemory(text_dim, LearnedFrom(None, 0, 0), pairs)
+    for name, array in sorted(memory.state().items()):
         digest.update(f";{name}:{array.dtype}{array.shape}".encode())
     return digest.hexdigest()
 
@@ -36,9 +37,9 @@ def layout_digest(text_dim: int) -> str:
 class SourceMemory:
     """Experts by name, a ring of normal scores for each, and what it was learned from."""
 
-    def __init__(self, text_dim: int, learned: LearnedFrom) -> None:
+    def __init__(self, text_dim: int, learned: LearnedFrom, pairs: Iterable[str] = ()) -> None:
         self.learned = learned
-        self.experts = build_experts(text_dim)
+        self.experts = build_experts(text_dim, pairs)
         self.rings = {name: CalibrationRing() for name in self.experts}
         self.caption: tuple[float, float | None] | None = None  # raw score, p-value of the last one
         self._first_time: int | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from worker.core.events import PAIRS
 from worker.core.messages import Assessment, ExpertScore, Warmup
 from worker.core.policy import score_of
 from worker.core.source_state import LearnedFrom
@@ -29,12 +30,13 @@ REPLAY_EACH = 4  # but no fewer than so many for each source: storing costs as m
 
 @dataclass(frozen=True, slots=True)
 class ScoringRules:
-    """What scoring needs to know. `alpha` is the p-value at which a Moment is unusual."""
+    """What scoring needs to know. A Moment is unusual at p <= `alpha`; `pairs`: see PAIRS."""
 
     calibration_moments: int
     seed: int
     alpha: float
     text_dim: int
+    pairs: tuple[str, ...] = ()
 
     @property
     def needed(self) -> int:
@@ -57,7 +59,7 @@ class Scored:
     @property
     def reasons(self) -> tuple[str, ...]:
         """The votes that make the Moment unusual, strongest first."""
-        experts = self.assessment.experts.items()
+        experts = self.assessment.opinions.items()
         heard = {name: each.p_value for name, each in experts if each.p_value is not None}
         return combine.reasons(self.votes, heard)
 
@@ -104,13 +106,10 @@ class Scorer:
 
         `time` is the Moment's start; `carried` says that its caption was judged earlier already.
         """
-        memory = self._sources.get(source) or self._new_memory()
+        memory = self._sources.get(source) or self._memory()
         features, skipped = finite(features)
-        raw = {
-            name: value
-            for name, expert in memory.experts.items()
-            if (value := _single(expert.score(features))) is not None
-        }
+        scores = ((name, _single(each.score(features))) for name, each in memory.experts.items())
+        raw = {name: value for name, value in scores if value is not None}
         p_values = {
             name: p
             for name, value in raw.items()
@@ -154,7 +153,7 @@ class Scorer:
     def size_of(self, source: str) -> int:
         """Return the bytes of a source's numbers, 0 where nothing is known of it."""
         memory = self._sources.get(source)
-        return 0 if memory is None else sum(each.nbytes for each in memory.state().values())
+        return sum(each.nbytes for each in memory.state().values()) if memory else 0
 
     def due(self) -> Iterator[tuple[str, State]]:
         """Yield the sources whose numbers are to be stored now, a few at a time.
@@ -181,7 +180,7 @@ class Scorer:
 
     def restore(self, source: str, learned: LearnedFrom, numbers: State) -> None:
         """Take up the numbers of a source. Raises KeyError or ValueError where they do not fit."""
-        memory = SourceMemory(self._rules.text_dim, learned)
+        memory = self._memory(learned)
         memory.restore(numbers)
         self._sources[source] = memory
         self._pool.join(source, memory.rings)
@@ -242,7 +241,7 @@ class Scorer:
         """Return the memory of the source, from now on the last one to be forgotten."""
         memory = self._sources.get(source)
         if memory is None:
-            memory = self._sources[source] = self._new_memory()
+            memory = self._sources[source] = self._memory()
             self._pool.join(source, memory.rings)
             if len(self._sources) > MAX_SOURCES:
                 self._forget(next(iter(self._sources)))
@@ -259,8 +258,9 @@ class Scorer:
         self._pool.leave(source)
         self._forgotten.append(source)
 
-    def _new_memory(self) -> SourceMemory:
-        return SourceMemory(self._rules.text_dim, LearnedFrom(None, self._moments, self._moments))
+    def _memory(self, learned: LearnedFrom | None = None) -> SourceMemory:
+        since = learned or LearnedFrom(None, self._moments, self._moments)
+        return SourceMemory(self._rules.text_dim, since, self._rules.pairs)
 
     def _p_value(
         self, source: str, memory: SourceMemory, name: str, value: float, time: int
@@ -283,12 +283,13 @@ class Scorer:
         self, memory: SourceMemory, p_values: dict[str, float], votes: dict[str, float]
     ) -> Assessment:
         p = combine.combined(votes) if votes else None
+        told = {name: ExpertScore(score_of(each), each) for name, each in p_values.items()}
         return Assessment(
             p_value=p,
             score=None if p is None else score_of(p),
             warming_up=p is None,
-            experts={name: ExpertScore(score_of(q), q) for name, q in p_values.items()},
-            consistency={},
+            experts={name: each for name, each in told.items() if name not in PAIRS},
+            consistency={name: each for name, each in told.items() if name in PAIRS},
             contributions=combine.contributions(votes),
             warmup=self._warmup(memory) if p is None else None,
         )

@@ -13,6 +13,7 @@ from tests.benchmarks.quality.features import Encoded
 from tests.benchmarks.quality.incidents import WARM_UP
 from tests.benchmarks.quality.material import Array
 from tests.benchmarks.quality.stream import START
+from worker.core.events import PAIRS
 from worker.core.policy import Budget
 from worker.core.rfc3339 import seconds
 from worker.scoring import combine
@@ -20,7 +21,7 @@ from worker.scoring.experts import VOTES
 from worker.scoring.scorer import Scorer, ScoringRules
 
 BASELINE, NOW = "Fisher, exponential tail", "this worker"
-EXPERTS = tuple(name for experts in VOTES.values() for name in experts)
+EXPERTS = tuple(name for experts in VOTES.values() for name in experts if name not in PAIRS)
 ALPHA = Budget.of(2, 1).alpha
 
 

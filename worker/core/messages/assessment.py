@@ -60,6 +60,11 @@ class Assessment:
         check_unit("p_value", self.p_value)
         check_unit("score", self.score)
 
+    @property
+    def opinions(self) -> dict[str, ExpertScore]:
+        """What all experts say, those on the agreement of modalities included."""
+        return {**self.experts, **self.consistency}
+
     def document(self) -> Document:
         """Return the JSON object; `warm_up` is only written where it applies."""
         document: Document = {

@@ -11,6 +11,7 @@ from worker.scoring.experts.panel import (
     VOTE_OF_MODALITY,
     VOTE_WEIGHTS,
     VOTES,
+    agreement_feature,
     build_experts,
 )
 
@@ -27,6 +28,7 @@ __all__ = [
     "VOTE_WEIGHTS",
     "Expert",
     "Features",
+    "agreement_feature",
     "build_experts",
     "finite",
 ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from worker.core.events import Modality
+from worker.core.events import PAIRS, Modality
 from worker.scoring.experts import reading
 from worker.scoring.experts.base import MIN_LEARNED, Expert
 from worker.scoring.experts.grid import GridExpert
@@ -19,9 +19,18 @@ AUDIO_DIM = 128
 MIN_CAPTIONS = 2  # captions are sparse, and one neighbour is all that their distance needs
 
 
-def build_experts(text_dim: int) -> dict[str, Expert]:
-    """Return a source's experts by name; `text_dim` is the caption encoder's dimension."""
-    return {
+def agreement_feature(pair: str) -> str:
+    """Return the name of the feature that tells how well the modalities of a pair agree."""
+    return f"agreement_{pair}"
+
+
+def build_experts(text_dim: int, pairs: Iterable[str] = ()) -> dict[str, Expert]:
+    """Return a source's experts by name; `text_dim` is the caption encoder's dimension.
+
+    Those on the agreement of modalities have the names of their `pairs`, of which a fitted bundle
+    brings some.
+    """
+    experts: dict[str, Expert] = {
         "visual_embedding": GaussianExpert("visual", VISUAL_DIM),
         "visual_grid": GridExpert(),
         "camera_dark": ReadingExpert("luminance", reading.darkness),
@@ -36,6 +45,9 @@ def build_experts(text_dim: int) -> dict[str, Expert]:
         "text_danger": ReadingExpert("text_danger", reading.danger),
         "fused": GaussianExpert("fused", FUSED_DIM),
     }
+    for pair in pairs:
+        experts[pair] = ReadingExpert(agreement_feature(pair), reading.disagreement)
+    return experts
 
 
 # Who votes together: the experts of one vote, and the modality that the vote speaks for.
@@ -52,6 +64,7 @@ VOTES: Mapping[str, tuple[str, ...]] = {
     "audio": ("audio", "audio_spectrum", "audio_silent"),
     "text": ("text", "text_danger"),
     "fused": ("fused",),
+    "inconsistent": tuple(PAIRS),
 }
 # Within a vote: what speaks of one cause alone must not drown what looks at all of the picture.
 EXPERT_WEIGHTS: Mapping[str, float] = dict.fromkeys(
@@ -70,6 +83,7 @@ VOTE_WEIGHTS: Mapping[str, float] = {
     "audio": 1.0,
     "text": 1.0,
     "fused": 0.25,  # untrained fusion sees little that its parts do not
+    "inconsistent": 0.25,  # there with a fitted bundle alone; so much as it can be sure of
 }
 # What the experts on one thing alone tell as a reason.
 DETAILS: Mapping[str, str] = {
@@ -80,6 +94,7 @@ DETAILS: Mapping[str, str] = {
     "camera_frozen": "frozen",
     "audio_silent": "silent",
     "text_danger": "danger",
+    **{pair: pair for pair in PAIRS},
 }
 VOTE_OF_MODALITY = {Modality.FRAME: "visual", Modality.AUDIO: "audio", Modality.CAPTION: "text"}
 
@@ -93,4 +108,7 @@ LEAST_EXCESS: Mapping[str, float] = {
     "camera_frozen": 0.3,
     "audio_silent": 0.4,
     "text_danger": 0.06,
+    # the mean excess of a normal distribution over its 90th percentile, in deviations: those of
+    # pairs that were held out, for a source may be one that was trained on
+    **dict.fromkeys(PAIRS, 0.47),
 }

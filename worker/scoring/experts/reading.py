@@ -71,3 +71,8 @@ def silence(windows: NDArray[Any]) -> float:
 def danger(margin: NDArray[Any]) -> float:
     """Return how much nearer the caption is to dangerous sentences than to ordinary ones."""
     return float(margin[0])
+
+
+def disagreement(agreement: NDArray[Any]) -> float:
+    """Return how much worse two modalities agree than others do, in deviations of those."""
+    return -float(agreement[0])
