@@ -19,7 +19,7 @@ from tests.runtime.builders import (
 )
 from tests.runtime.test_shard import Desk
 from worker.core.events import ContentType, Modality
-from worker.core.moment import Moment
+from worker.core.moment import Effort, Moment
 from worker.errors import Reason
 from worker.feed.events import FeedEvent
 from worker.media.images import check_image
@@ -48,6 +48,31 @@ def test_only_the_chosen_frames_are_encoded_and_evenly_spread() -> None:
     shades = [int(item.content[0, 0, 0]) for item in prepared.items[Modality.FRAME]]
     assert shades == [2, 6]
     assert len(prepared.moment.events) == 8
+
+
+@pytest.mark.parametrize(
+    ("effort", "decoded", "encoded"),
+    [("full", 5, 5), ("fewer_frames", 3, 3), ("one_frame", 1, 1), ("no_frame_encoder", 1, 0)],
+)
+def test_less_effort_leaves_pictures_out_and_keeps_sound_and_caption(
+    effort: str, decoded: int, encoded: int
+) -> None:
+    events = [*frames(8), event("audio", 0), event("caption", 0)]
+    one = pipeline(models__frames_per_moment=5)
+    prepared = one.prepare(replace(moment_of(*events), effort=Effort(effort)))
+    assert len(prepared.items.get(Modality.FRAME, ())) == encoded
+    assert "luminance" in prepared.features
+    assert ("motion" in prepared.features) is (decoded > 1)
+    assert {Modality.AUDIO, Modality.CAPTION} <= prepared.items.keys()
+    assert len(prepared.moment.events) == 10
+    vectors = {
+        key: vector
+        for modality, contents in one.wanted([prepared]).items()
+        for key, vector in one.encode(modality, contents).items()
+    }
+    (embedded,) = one.fuse([prepared], vectors)
+    assert ("visual" in embedded.features) is (encoded > 0)
+    assert "fused" in embedded.features
 
 
 def test_of_the_other_frames_only_the_header_is_checked() -> None:

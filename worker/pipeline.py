@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.core.events import MODALITIES, Event, Modality
-from worker.core.moment import Moment, evenly
+from worker.core.moment import Effort, Moment, evenly
 from worker.core.rfc3339 import MICROSECONDS
 from worker.errors import InvalidEventError, Reason
 from worker.media.audio import SAMPLE_RATE
@@ -124,6 +124,7 @@ class Pipeline:
         items: dict[Modality, tuple[Item, ...]] = {}
         if frames:
             features |= _seen(image for _, image in frames)
+        if frames and moment.effort is not Effort.NO_FRAME_ENCODER:
             items[Modality.FRAME] = tuple(
                 Item(self._key(Modality.FRAME, [event]), resize_square(image, self._side))
                 for event, image in frames
@@ -208,7 +209,7 @@ class Pipeline:
     def _frames(self, moment: Moment, rejected: list[Rejected]) -> list[tuple[Event, Array]]:
         """Decode an even choice of the frames; another one only where all of them are broken."""
         frames = moment.of(Modality.FRAME)
-        chosen = evenly(frames, self._frames_per_moment)
+        chosen = evenly(frames, self._frame_count(moment.effort))
         decoded = list(self._decoded(chosen, rejected))
         for event in frames:
             if event in chosen:
@@ -218,6 +219,15 @@ class Pipeline:
             else:
                 decoded.extend(self._decoded([event], rejected))
         return decoded
+
+    def _frame_count(self, effort: Effort) -> int:
+        match effort:
+            case Effort.FULL:
+                return self._frames_per_moment
+            case Effort.FEWER_FRAMES:
+                return (self._frames_per_moment + 1) // 2
+            case _:
+                return 1
 
     def _waveform(
         self, moment: Moment, rejected: list[Rejected]

@@ -91,8 +91,9 @@ def _overview() -> Iterator[Panel]:
         " Exemplars lead to traces.",
         red_above=float(r.DELAY_LIMIT),
     )
-    polled = of_each("mmworker_last_poll_timestamp_seconds")
-    committed = of_each("mmworker_last_commit_timestamp_seconds")
+    polled, committed = (
+        of_each(f"mmworker_last_{e}_timestamp_seconds") for e in ("poll", "commit")
+    )
     yield lines(
         "Time since the last poll and commit",
         "s",
@@ -156,6 +157,13 @@ def _pipeline() -> Iterator[Panel]:
         },
         "MmworkerBufferFilling",
         "Bytes of records in no output yet. A worker that holds more than its limit stops.",
+    )
+    yield lines(
+        "Overload steps",
+        "short",
+        {"steps": f"max({of_each('mmworker_overload_step')})"},
+        "MmworkerDegraded",
+        "0: all of each Moment is worked on. 4: no picture goes through the frame encoder.",
     )
     asked = "mmworker_cache_requests_total"
     hits = of_each(asked, 'result="hit"')
@@ -270,7 +278,7 @@ def _resources() -> Iterator[Panel]:
         "short",
         {"{{instance}}": summed("mmworker_assigned_partitions", "instance")},
         "Scale",
-        "A worker without partitions has nothing to do: there are more workers than partitions.",
+        "A worker without partitions has nothing to do.",
     )
     builds, models = of_each("mmworker_build_info"), of_each("mmworker_model_info")
     yield lines(

@@ -71,6 +71,7 @@ def used(metrics: Metrics) -> Metrics:
     telemetry.watermark_delay(3.0)
     telemetry.filled("merge", 0.5)
     telemetry.degraded("redis", True)
+    telemetry.overload(2)
     telemetry.sources(4, 1)
     return metrics
 
@@ -89,6 +90,7 @@ def test_what_is_reported_is_what_is_scraped() -> None:
     assert value(metrics, "cache_request_duration_seconds_count", op="get") == 1
     assert value(metrics, "alerts_total", severity="high", type="open") == 1
     assert value(metrics, "degraded", component="redis") == 1
+    assert value(metrics, "overload_step") == 2
     assert value(metrics, "sources_stale") == 1
     assert value(metrics, "commit_failures_total", reason="producer_fenced") == 1
     assert value(metrics, "p_value_bucket", le="0.5") == 1

@@ -151,7 +151,7 @@ class Bench:
 
 
 def _config() -> Config:
-    config = config_of(None)
+    config = config_of(None, {"models.overload": "off"})
     kafka = config.kafka.model_copy(update={"session_timeout_seconds": SESSION_SECONDS})
     limits = config.limits.model_copy(update={"max_resident_bytes": CAP_BYTES})
     return config.model_copy(update={"kafka": kafka, "limits": limits})

@@ -55,7 +55,7 @@ def main(
     logs.configure("warning", "console")
     console = Console(stderr=True)
     output.mkdir(parents=True, exist_ok=True)
-    config = config_of(None)
+    config = config_of(None, {"models.overload": "off"})
     console.print("Preparing: encoders, records, the best bare loop")
     backlog = build(config, seconds, takes)
     pipelines = _pipelines(config)

@@ -40,6 +40,7 @@ _SETTINGS = {
     "scoring.false_alarms_per_day": 10_000,
     "scoring.cooldown_seconds": 2,
     "models.threads": 1,
+    "models.overload": "off",
     "http.port": 0,
 }
 

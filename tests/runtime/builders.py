@@ -32,6 +32,7 @@ from worker.core.ports import (
     Output,
     Ownership,
     ProcessMemory,
+    Telemetry,
     TopicPartition,
     UnwatchedMemory,
 )
@@ -40,6 +41,7 @@ from worker.demo.embedded import VirtualClock, memory_log
 from worker.demo.tally import Tally, read_tally
 from worker.feed.events import FeedEvent, to_output
 from worker.models.base import Encoder
+from worker.pipeline import Pipeline
 from worker.runtime.assemble import build_pipeline, worker_rules
 from worker.runtime.drain import Drained
 from worker.runtime.inference import Inference
@@ -96,8 +98,14 @@ def encoders(**changes: Encoder) -> dict[Modality, Encoder]:
 
 
 def config(**changes: object) -> Config:
-    """Return the defaults with changes such as `pairing__grace_seconds=1`."""
-    return load(None, {}, {key.replace("__", "."): value for key, value in changes.items()}).config
+    """Return the defaults with changes such as `pairing__grace_seconds=1`.
+
+    What is done of a Moment does not hang on how long it waits, but where a test says so.
+    """
+    values = {"models.overload": "off"} | {
+        key.replace("__", "."): value for key, value in changes.items()
+    }
+    return load(None, {}, values).config
 
 
 @cache
@@ -242,6 +250,12 @@ class Member:
         self.inference.close()
 
 
+def _in_threads(
+    pipeline: Pipeline, cache: EmbeddingCache | None, telemetry: Telemetry
+) -> Inference:
+    return Inference(pipeline, cache, telemetry, 1)
+
+
 @dataclass
 class World:
     """The log, the clock, and what was written into it."""
@@ -294,10 +308,11 @@ class World:
         now: Callable[[], int] | None = None,
         drains: bool = False,
         memory: ProcessMemory | None = None,
+        running: Callable[[Pipeline, EmbeddingCache | None, Telemetry], Inference] = _in_threads,
     ) -> Member:
         ports = self.ports(now=now, memory=memory)
         pipeline = build_pipeline(self.settings, using or encoders())
-        inference = Inference(pipeline, cache, ports.telemetry, 1)
+        inference = running(pipeline, cache, ports.telemetry)
         rules = worker_rules(self.settings, pipeline, self.partitions, {})
         worker = Worker(ports, inference, rules, drains=drains)
         assert isinstance(ports.log, MemoryInputLog)

@@ -108,6 +108,7 @@ def settings(strict: bool, changed: bool = False) -> Config:
         "scoring.calibration_moments": 20,
         "scoring.false_alarms_per_day": 13_000,
         "scoring.cooldown_seconds": 3,
+        "models.overload": "off",
     }
     if changed:
         changes |= {"pairing.grace_seconds": 2 * GRACE, "pairing.carry_caption_seconds": CARRY / 2}

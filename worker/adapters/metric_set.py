@@ -149,6 +149,10 @@ class MetricSet:
             "1 while a component is missed or at its limit",
             component=values.COMPONENTS,
         )
+        self.overload = gauge(
+            "overload_step",
+            "Steps of the overload ladder that are taken; 0 is full effort, 4 no frame encoder",
+        )
         self.active = gauge("sources_active", "Sources that are sending")
         self.stale = gauge("sources_stale", "Sources that have fallen silent")
         self.budget = gauge(

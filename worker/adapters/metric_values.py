@@ -28,7 +28,7 @@ CACHE_RESULTS = ("hit", "miss", "error", "bypass")
 CACHE_OPERATIONS = ("get", "put")
 EXPERTS = tuple(name for experts in VOTES.values() for name in experts)
 ALERT_TYPES = ("open", "update", "close")
-COMPONENTS = ("redis", "memory")
+COMPONENTS = ("redis", "memory", "overload")
 BUFFERS = (
     *("merge", "pairing", "moments", "decode", "encode", "outputs", "memory"),
     *("silent_sources", "alert_states", "scorers"),

@@ -168,6 +168,10 @@ class Metrics:
         """Set whether the worker goes on without a component."""
         self._set.degraded(component).set(active)
 
+    def overload(self, step: int) -> None:
+        """Set how many steps of the overload ladder are taken."""
+        self._set.overload().set(step)
+
     def sources(self, active: int, stale: int) -> None:
         """Set how many sources are sending, and how many have fallen silent."""
         self._set.active().set(active)

@@ -13,7 +13,10 @@ from worker.errors import OperatorError
 
 SPEED = 3.0  # times real time
 # The clip lasts 79.5 s; in production a source is judged after 200 Moments.
-CALIBRATION_MOMENTS = 40
+SETTINGS = {
+    "scoring.calibration_moments": 40,  # the clip is short
+    "models.overload": "off",  # it is played faster than cameras send
+}
 
 
 def demo(
@@ -36,7 +39,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Play 80 s of a campus plaza, seen by four cameras, and find what is unusual in it."""
-    config = config_of(None, {"scoring.calibration_moments": CALIBRATION_MOMENTS})
+    config = config_of(None, SETTINGS)
     began = None if start is None else _time(start)
     prepare_directory(output)
     from worker.cli.demo_run import Wishes, run_demo

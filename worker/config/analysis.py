@@ -125,6 +125,11 @@ class ModelSettings(Section):
         le=64,
         description="frames of a Moment that are encoded at most, evenly spread",
     )
+    overload: Literal["auto", "off"] = Field(
+        default="auto",
+        description="what to do where records come faster than they can be judged: `auto` (fewer"
+        " frames of each Moment, step by step, flagged) or `off` (the delay grows)",
+    )
 
 
 class ScoringSettings(Section):

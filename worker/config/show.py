@@ -25,6 +25,7 @@ _NO_MEANING = frozenset(
         "models.audio_digest",
         "models.allow_hub",
         "models.bundle_digest",
+        "models.overload",
         "models.store_embeddings",
         "limits.max_dead_letters_in_a_row",
         "limits.max_dead_letter_ratio",

@@ -17,6 +17,15 @@ class ClosedBy(StrEnum):
     COMPLETE = "complete"
 
 
+class Effort(StrEnum):
+    """How much of a Moment is worked on. Less of it is flagged in its Observation."""
+
+    FULL = "full"
+    FEWER_FRAMES = "fewer_frames"  # half of those that are usual
+    ONE_FRAME = "one_frame"
+    NO_FRAME_ENCODER = "no_frame_encoder"  # one frame, for the experts that need no network
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """The events of one source in one window `[start, end)`, or with one correlation id.
@@ -35,6 +44,7 @@ class Moment:
     correlation_id: str | None = None
     amends: bool = False
     silent_after: bool = False
+    effort: Effort = Effort.FULL
 
     def of(self, modality: Modality) -> tuple[Event, ...]:
         """Return the events of one modality that fell into this Moment, oldest first."""

@@ -271,5 +271,8 @@ class Telemetry(Protocol):
     def degraded(self, component: str, active: bool) -> None:
         """A component works badly, or well again."""
 
+    def overload(self, step: int) -> None:
+        """So many steps of the overload ladder are taken; 0 is full effort."""
+
     def sources(self, active: int, stale: int) -> None:
         """So many sources are active, and so many have fallen silent."""

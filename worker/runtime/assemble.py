@@ -137,10 +137,18 @@ def worker_rules(
         recovery=recovery,
         max_buffered_bytes=config.pairing.max_buffered_bytes,
         max_resident_bytes=limits.max_resident_bytes,
+        long_wait=_long_wait(config),
         dead_letters=DeadLetterRules(
             limits.max_dead_letters_in_a_row, limits.max_dead_letter_ratio
         ),
     )
+
+
+def _long_wait(config: Config) -> int | None:
+    """Return what a worker that keeps up never lets a Moment wait: as long as it took to close."""
+    pairing = config.pairing
+    is_watched = config.models.overload == "auto"
+    return seconds(pairing.window_seconds + pairing.grace_seconds) if is_watched else None
 
 
 def _meaning(config: Config, pipeline: Pipeline, partitions: int) -> Meaning:

@@ -24,7 +24,7 @@ from worker.core.messages import (
     to_json,
 )
 from worker.core.messages.vectors import Float16Array
-from worker.core.moment import Moment
+from worker.core.moment import Effort, Moment
 from worker.core.ports import Output
 from worker.pipeline import Embedded
 from worker.runtime.decider import decision_record
@@ -96,7 +96,7 @@ class Composer:
             inputs=_inputs(moment),
             model=self.model,
             closed_by=moment.closed_by,
-            degraded=tuple(f"non_finite:{name}" for name in scored.skipped),
+            degraded=(*_less(moment), *(f"non_finite:{name}" for name in scored.skipped)),
             correlation_id=moment.correlation_id,
             traceparent=moment.traceparent,
             number=number,
@@ -151,6 +151,11 @@ def _messages(decision: Decision) -> Iterator[tuple[AlertType, OpenAlert, Closed
                 yield "close", alert.following, decision.closed_for
         case "close" if alert is not None:
             yield "close", alert, decision.closed_for
+
+
+def _less(moment: Moment) -> tuple[str, ...]:
+    """Return what was left out of the Moment, since the worker was behind."""
+    return () if moment.effort is Effort.FULL else (f"overload:{moment.effort}",)
 
 
 def _amendment_id(amended: str, moment: Moment) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from worker.core.moment import Moment
+from worker.core.effort import Ladder
+from worker.core.moment import Effort, Moment
 from worker.core.ports import TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.runtime.inference import Batch, Inference
@@ -36,15 +38,27 @@ class _AppendClock:
         return self.newest + now - self.heard if self.newest else 0
 
 
-class Lineup:
-    """Whose turn it is, and what waits for a place. `shards` are the worker's, by index."""
+class _Ready(NamedTuple):
+    """A Moment that closed when its index had taken in what was appended until `clock`."""
 
-    def __init__(self, shards: Mapping[int, Shard], inference: Inference) -> None:
+    shard: Shard
+    moment: Moment
+    clock: int
+
+
+class Lineup:
+    """Whose turn it is, and what waits for a place. `shards` are the worker's, by index.
+
+    The `ladder` says how much of each Moment is worked on.
+    """
+
+    def __init__(self, shards: Mapping[int, Shard], inference: Inference, ladder: Ladder) -> None:
         self._shards = shards
         self._inference = inference
+        self._ladder = ladder
         self._clocks: dict[int, _AppendClock] = {}
         self._turns: deque[int] = deque()  # whose turn is next first
-        self._ready: deque[tuple[Shard, Moment]] = deque()
+        self._ready: deque[_Ready] = deque()
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -59,7 +73,7 @@ class Lineup:
         """Forget an index, and its Moments that are not in the inference yet."""
         del self._clocks[shard.index]
         self._turns.remove(shard.index)
-        self._ready = deque(pair for pair in self._ready if pair[0] is not shard)
+        self._ready = deque(each for each in self._ready if each.shard is not shard)
 
     def hear(self, index: int, append_time: int, now: int) -> None:
         """Note that a record of the index was appended at `append_time`."""
@@ -82,22 +96,36 @@ class Lineup:
             moment = next(closing[index], None)
             done = 0 if moment else done + 1
             if moment:
-                self._ready.append((self._shards[index], moment))
+                shard = self._shards[index]
+                self._ready.append(_Ready(shard, moment, shard.clock))
         return False
 
-    def feed(self) -> None:
+    def feed(self, now: int) -> None:
         """Give the inference what it has room for."""
+        self._ladder.look(self._wait(now), now)
         while self._ready and self._inference.has_room:
             count = min(len(self._ready), BATCH_MOMENTS)
             taken = [self._ready.popleft() for _ in range(count)]
-            shards = tuple(shard for shard, _ in taken)
-            self._inference.submit(Batch(shards, tuple(moment for _, moment in taken)))
+            shards = tuple(each.shard for each in taken)
+            self._inference.submit(Batch(shards, tuple(map(self._with_effort, taken))))
 
     @property
     def fill(self) -> float:
         """The share of the Moments that may wait, or of the bytes of all that are under way."""
         size = sum(shard.intake.gate.out_bytes for shard in self._shards.values())
         return max(len(self._ready) / READY_MOMENTS, size / UNDER_WAY_BYTES)
+
+    def _wait(self, now: int) -> int:
+        """Return for how long what is next has been there to be read; 0 where nothing waits."""
+        if not self._ready:
+            return 0
+        first = self._ready[0]
+        return max(0, self._clocks[first.shard.index].append_time(now) - first.clock)
+
+    def _with_effort(self, ready: _Ready) -> Moment:
+        has_alert = ready.shard.has_alert(ready.moment.source)
+        effort = self._ladder.effort(ready.moment, has_alert=has_alert)
+        return ready.moment if effort is Effort.FULL else replace(ready.moment, effort=effort)
 
     def _closing(
         self,

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import structlog
 
+from worker.core.effort import LADDER, Step
 from worker.core.events import MODALITIES, Modality, Record
 from worker.core.messages import Alert
 from worker.core.moment import Moment
@@ -33,6 +34,7 @@ class Reporter:
         self._consumed: Counter[str] = Counter()
         self._consumed_bytes: Counter[str] = Counter()
         self._outcomes: Counter[tuple[str, str]] = Counter()
+        self._step = Step.FULL
         self._rejections: Counter[tuple[str, str]] = Counter()
 
     def polled(self, polled: Polled, now: int) -> None:
@@ -88,6 +90,14 @@ class Reporter:
         """Report the batches that wait in front of each stage."""
         for stage, depth in waiting.items():
             self._telemetry.queue(stage, depth, None)
+
+    def effort(self, step: Step) -> None:
+        """Report the step of the ladder that is taken."""
+        if step is not self._step:
+            log.warning("the effort per Moment changes with the load", step=step, before=self._step)
+            self._step = step
+        self._telemetry.degraded("overload", step is not Step.FULL)
+        self._telemetry.overload(LADDER.index(step))
 
     def filled(self, shares: Mapping[str, float], shards: Iterable[Shard]) -> None:
         """Report which share of its bound each buffer holds, of the shards' own the fullest."""

@@ -44,4 +44,5 @@ class WorkerRules:
     recovery: RecoveryRules
     max_buffered_bytes: int
     max_resident_bytes: int
+    long_wait: int | None  # microseconds; None: the effort never changes
     dead_letters: DeadLetterRules

@@ -142,6 +142,16 @@ class Shard:
         """Give the index up to its next owner."""
         self._gate.caution.leave()
 
+    def has_alert(self, source: str) -> bool:
+        """Return whether an alert of the source is open."""
+        state = self._judge.alert_of(source)
+        return state is not None and state.alert is not None
+
+    @property
+    def clock(self) -> int:
+        """The append time, in microseconds, up to which records were taken in."""
+        return self.intake.pairing.clock
+
     @property
     def wants_commit(self) -> bool:
         """Whether Moments wait for a commit that says that they are tried."""
@@ -193,7 +203,7 @@ class Shard:
             self._base,
             number=self._number,
             closed=self._gate.count,
-            clock=self.intake.pairing.clock,
+            clock=self.clock,
             scorer=self._judge.scorer_state,
             attempts=self._saying,
         )

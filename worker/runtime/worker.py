@@ -11,6 +11,7 @@ import structlog
 
 from worker.core.caution import Care
 from worker.core.dead_letter_limit import DeadLetterLimit
+from worker.core.effort import Ladder
 from worker.core.ports import (
     InputLog,
     LogError,
@@ -81,7 +82,8 @@ class Worker:
         self._recoveries = Recoveries(ports.background, ports.state, rules.recovery)
         self._reporter = Reporter(ports.telemetry)
         self._shards: dict[int, Shard] = {}
-        self._lineup = Lineup(self._shards, inference)
+        self._ladder = Ladder(rules.long_wait)
+        self._lineup = Lineup(self._shards, inference, self._ladder)
         self._ownership: Ownership | None = None
         self._care = Care()
         self._commits = Commits(ports.outbox, self._reporter)
@@ -106,7 +108,7 @@ class Worker:
         self._memory.look(now, is_idle=not (self._at_work or self._commits.is_pending))
         self._close_moments(frozenset() if self._memory.is_full else polled.caught_up, asked)
         self._reporter.ingested(self._shards.values(), now)
-        self._lineup.feed()
+        self._lineup.feed(now)
         is_stuck = self._full and not self._inference.has_room
         for result in self._inference.completed(FULL_WAIT if is_stuck else 0):
             self._settle(result, now)
@@ -131,7 +133,7 @@ class Worker:
         """
         deadline = time.monotonic() + timeout
         while self._lineup or self._inference.in_flight:
-            self._lineup.feed()
+            self._lineup.feed(self._ports.now())
             for result in self._inference.completed(timeout=0.1):
                 self._settle(result, self._ports.now())
             if time.monotonic() > deadline:
@@ -278,6 +280,7 @@ class Worker:
     def _report(self, now: int) -> None:
         self._last_report = now
         self._reporter.queues(self._inference.waiting)
+        self._reporter.effort(self._ladder.step)
         self._reporter.shards(self._shards.values(), now)
         size = sum(shard.intake.pairing.size for shard in self._shards.values())
         self._reporter.filled(self._fill(size), self._shards.values())

@@ -1,0 +1,99 @@
+"""The ladder of overload: climbed while waits grow, descended after a calm time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from itertools import groupby
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.core.effort import CALM, LADDER, LOOK, Ladder, Step
+from worker.core.moment import ClosedBy, Effort, Moment
+from worker.core.rfc3339 import seconds
+
+USUAL = seconds(3)
+SECOND = seconds(1)
+
+
+def steps(waits: Iterable[float], ladder: Ladder | None = None) -> list[Step]:
+    """Return the step after each look; looks are a second apart, waits in seconds."""
+    found, climbed = [], ladder or Ladder(USUAL)
+    for number, wait in enumerate(waits):
+        climbed.look(seconds(wait), number * SECOND)
+        found.append(climbed.step)
+    return found
+
+
+def moment(window: int, source: str = "/cameras/a") -> Moment:
+    return Moment(source, window * SECOND, (window + 1) * SECOND, (), ClosedBy.WATERMARK)
+
+
+def test_growing_waits_climb_a_step_with_each_look_up_to_the_last_one() -> None:
+    assert steps([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]) == [
+        *[Step.FULL] * 4,
+        *LADDER[1:],
+        *LADDER[-1:] * 2,
+    ]
+
+
+def test_who_catches_up_gives_up_nothing_however_far_behind() -> None:
+    assert set(steps(range(10_000, 0, -1))) == {Step.FULL}
+
+
+def test_a_step_that_helps_is_enough() -> None:
+    assert steps([0, 4, 3.9, 3.8, 3.5, 3.4])[-1] is Step.FEWER_FRAMES
+
+
+def test_calm_leads_down_one_step_at_a_time() -> None:
+    found = steps([0, 4, 4, 4, *[0] * 60])
+    assert found[3] is Step.FRAMES_BY_TURNS
+    down = [(step, len(list(run))) for step, run in groupby(found[4:])]
+    usual = CALM // SECOND
+    assert down[:3] == [
+        (Step.FRAMES_BY_TURNS, usual),
+        (Step.ONE_FRAME, usual),
+        (Step.FEWER_FRAMES, usual),
+    ]
+    assert down[3][0] is Step.FULL
+
+
+def test_a_wait_between_short_and_long_changes_nothing() -> None:
+    climbed = steps([4, 4, *[2] * 300])
+    assert climbed[-1] is Step.FEWER_FRAMES
+
+
+def test_looks_that_follow_closely_count_as_one() -> None:
+    ladder = Ladder(USUAL)
+    for number in range(1000):
+        ladder.look(seconds(4) + number, number * LOOK // 1000)
+    assert ladder.step is Step.FULL
+
+
+def test_switched_off_it_stays_at_the_bottom() -> None:
+    assert set(steps(range(100), Ladder(None))) == {Step.FULL}
+
+
+@given(st.lists(st.floats(0, 100), max_size=80))
+def test_it_moves_by_single_steps(waits: list[float]) -> None:
+    places = [LADDER.index(step) for step in steps(waits)]
+    assert all(abs(a - b) <= 1 for a, b in itertools.pairwise(places))
+
+
+def test_by_turns_each_source_has_its_frame_encoded_every_second_moment() -> None:
+    ladder = Ladder(USUAL)
+    steps([4] * 4, ladder)
+    assert ladder.step is Step.FRAMES_BY_TURNS
+    efforts = [ladder.effort(moment(window), has_alert=False) for window in range(6)]
+    assert set(efforts[::2]) | set(efforts[1::2]) == {Effort.ONE_FRAME, Effort.NO_FRAME_ENCODER}
+    assert len(set(efforts[::2])) == len(set(efforts[1::2])) == 1
+    busy = [ladder.effort(moment(window), has_alert=True) for window in range(6)]
+    assert set(busy) == {Effort.ONE_FRAME}
+
+
+def test_by_turns_not_all_sources_have_their_turn_at_once() -> None:
+    ladder = Ladder(USUAL)
+    steps([4] * 4, ladder)
+    efforts = [ladder.effort(moment(0, f"/cameras/{n}"), has_alert=False) for n in range(100)]
+    assert 30 < efforts.count(Effort.ONE_FRAME) < 70

@@ -1,0 +1,135 @@
+"""More than can be judged in time: the worker does less of each Moment, says so, loses nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import pytest
+from numpy.typing import NDArray
+
+from tests.runtime.builders import (
+    START,
+    HashEncoder,
+    Member,
+    World,
+    config,
+    encoders,
+    event,
+    picture,
+)
+from tests.simulation.inline import InlineInference
+from worker.core.events import Modality
+from worker.core.messages import read_observation
+from worker.core.moment import ClosedBy
+from worker.core.ports import TopicPartition
+from worker.core.rfc3339 import seconds
+from worker.demo.embedded import VirtualClock
+from worker.feed.events import FeedEvent
+from worker.runtime import lineup
+
+FRAMES = 4  # a second, of each camera
+TICK = 0.05  # seconds that pass where there is nothing to do
+USUAL = 3.0  # seconds: window and grace
+COST = 0.5 / FRAMES  # seconds of a picture: one camera is half of what can be done
+
+
+class SlowEncoder(HashEncoder):
+    """Takes a time of the world's clock for each picture."""
+
+    def __init__(self, clock: VirtualClock, cost: float) -> None:
+        super().__init__(Modality.FRAME)
+        self._clock = clock
+        self._cost = seconds(cost)
+
+    def encode(self, batch: Any) -> NDArray[Any]:
+        self._clock.now += self._cost * len(batch)
+        return super().encode(batch)
+
+
+class Judged(NamedTuple):
+    """What was given up of a Moment, and how long after its window it was judged, in seconds."""
+
+    second: int
+    given_up: tuple[str, ...]
+    delay: float
+
+
+def camera(number: int, first: int, last: int) -> Iterator[FeedEvent]:
+    """Yield the events of a camera from second `first` on, until before `last`."""
+    source = f"/cameras/{number}"
+    for second in range(first, last):
+        yield event("audio", second, source)
+        for frame in range(FRAMES):  # equal pictures would be encoded once
+            shown = picture(41 * number + FRAMES * second + frame)
+            yield event("frame", second + frame / FRAMES, source, payload=shown)
+
+
+def play(events: list[FeedEvent], overload: str = "auto") -> tuple[World, Member, list[Judged]]:
+    """Let the events come at their times to a worker, and time pass as it works."""
+    world = World(config(models__overload=overload))
+    slow = encoders(frame=SlowEncoder(world.clock, COST))
+    member = world.join(slow, running=partial(InlineInference, looks=lambda: 0))
+    waiting = sorted(events, key=lambda one: one.time, reverse=True)
+    judged: list[Judged] = []
+    end = waiting[0].time + seconds(30)
+    while world.clock.now < end:
+        while waiting and waiting[-1].time <= world.clock.now:
+            one = waiting.pop()
+            late, world.clock.now = world.clock.now, one.time
+            world.append([one])
+            world.clock.now = late
+        if not member.worker.step():
+            world.clock.now += seconds(TICK)
+        judged += new(world, len(judged))
+    return world, member, judged
+
+
+def new(world: World, known: int) -> Iterator[Judged]:
+    """Yield what was judged since."""
+    topic = TopicPartition(world.settings.topics.observations, 0)
+    for record in world.log.read(topic, known, 1000)[0]:
+        one = read_observation(record.value or b"")
+        delay = (world.clock.now - one.window_end) / 1e6
+        usual = one.closed_by is ClosedBy.WATERMARK  # else it had to wait for a silence
+        second = (one.window_start - START) // 1_000_000
+        yield Judged(second, one.degraded, delay if usual else 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _small_queues(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no more wait in queues than real ones hold of real cameras: some seconds of work."""
+    monkeypatch.setattr(lineup, "BATCH_MOMENTS", 2)
+    monkeypatch.setattr(lineup, "READY_MOMENTS", 4)
+
+
+def test_at_half_load_nothing_is_given_up() -> None:
+    _, member, judged = play(list(camera(0, 0, 40)))
+    assert {one.given_up for one in judged} == {()}
+    assert member.metric("overload_step") == 0
+
+
+def test_too_much_makes_it_coarser_and_not_later_and_calm_makes_it_whole_again() -> None:
+    stormy = [one for number in range(6) for one in camera(number, 10, 45)]
+    world, member, judged = play([*camera(0, 0, 10), *camera(0, 45, 110), *stormy])
+    assert max(one.delay for one in judged) < 3 * USUAL
+    assert {one.given_up for one in judged if one.second < 10} == {()}
+    assert {one.given_up for one in judged if one.second >= 105} == {()}
+    flags = Counter(flag for one in judged for flag in one.given_up)
+    assert flags["overload:fewer_frames"]
+    assert flags["overload:one_frame"]
+    assert member.metric("overload_step") == 0
+    endings = world.endings()
+    records = sum(len(world.log.read_all(topic)) for topic in world.inputs.values())
+    assert len(endings) == records
+    assert all(len(ends) == 1 for ends in endings.values())
+    assert member.tally().reconciles
+
+
+def test_switched_off_it_does_all_and_gets_later() -> None:
+    busy = [one for number in range(6) for one in camera(number, 0, 30)]
+    _, _, judged = play(busy, overload="off")
+    assert {one.given_up for one in judged} == {()}
+    assert max(one.delay for one in judged) > 5 * USUAL

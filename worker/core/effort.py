@@ -1,0 +1,79 @@
+"""How much of each Moment is worked on: less, step by step, while records wait for ever longer.
+
+Pictures are given up first, since their encoder costs most; sound and captions are kept whole.
+"""
+
+from __future__ import annotations
+
+import zlib
+from enum import StrEnum
+
+from worker.core.moment import Effort, Moment
+from worker.core.rfc3339 import seconds
+
+LOOK = seconds(1)  # between two looks at how long records wait
+CALM = seconds(15)  # of short waits, after which the step before is tried again
+
+
+class Step(StrEnum):
+    """The steps of the ladder, from the bottom; `FRAMES_BY_TURNS` spares sources with an alert."""
+
+    FULL = "full"
+    FEWER_FRAMES = "fewer_frames"
+    ONE_FRAME = "one_frame"
+    FRAMES_BY_TURNS = "frames_by_turns"
+    NO_FRAME_ENCODER = "no_frame_encoder"
+
+
+LADDER = tuple(Step)
+_OF_STEP = {
+    Step.FULL: Effort.FULL,
+    Step.FEWER_FRAMES: Effort.FEWER_FRAMES,
+    Step.ONE_FRAME: Effort.ONE_FRAME,
+    Step.NO_FRAME_ENCODER: Effort.NO_FRAME_ENCODER,
+}
+
+
+class Ladder:
+    """Climbs while waits are long and do not get shorter, and descends after a calm time.
+
+    A wait is long above `usual`, and short below half of it, in microseconds; None: it is never
+    long. A worker that catches up, however far behind it is, stays where it is.
+    """
+
+    def __init__(self, usual: int | None) -> None:
+        self.step = Step.FULL
+        self._usual = usual
+        self._looked: tuple[int, int] | None = None  # at what time, at what wait
+        self._calm_since: int | None = None
+
+    def look(self, wait: int, now: int) -> None:
+        """Note how long the oldest Moment has waited at `now`; both in microseconds."""
+        if self._usual is None:
+            return
+        if self._looked is None or now < self._looked[0]:
+            self._looked = now, wait
+        elif now - self._looked[0] >= LOOK:
+            self._move(wait, now, self._looked[1], self._usual)
+            self._looked = now, wait
+
+    def effort(self, moment: Moment, *, has_alert: bool) -> Effort:
+        """Return what is done of a Moment; `has_alert` says that its source has an open alert."""
+        if self.step is not Step.FRAMES_BY_TURNS:
+            return _OF_STEP[self.step]
+        window = moment.start // max(1, moment.end - moment.start)
+        is_turn = (window + zlib.crc32(moment.source.encode())) % 2 == 0
+        return Effort.ONE_FRAME if has_alert or is_turn else Effort.NO_FRAME_ENCODER
+
+    def _move(self, wait: int, now: int, before: int, usual: int) -> None:
+        place = LADDER.index(self.step)
+        if wait >= usual // 2:
+            self._calm_since = None
+            if wait > usual and wait >= before:
+                self.step = LADDER[min(place + 1, len(LADDER) - 1)]
+            return
+        if self._calm_since is None:
+            self._calm_since = now
+        if now - self._calm_since >= CALM:
+            self.step = LADDER[max(place - 1, 0)]
+            self._calm_since = now
