@@ -125,9 +125,6 @@ class Keda(Values):
     max_replicas: int = Field(
         default=6, ge=1, le=1000, description="at most `topics.partitions`; more would be idle"
     )
-    polling_interval_seconds: int = Field(
-        default=15, ge=1, le=3600, description="between two looks at the lag"
-    )
     scale_down_window_seconds: int = Field(
         default=300,
         ge=300,

@@ -68,7 +68,7 @@ def _overview() -> Iterator[Panel]:
         "short",
         f"count({of_job('mmworker_build_info')})",
         "MmworkerAbsent",
-        "Workers that are scraped.",
+        "Workers scraped.",
     )
     yield number(
         "Is it healthy? Components degraded",
@@ -91,9 +91,8 @@ def _overview() -> Iterator[Panel]:
         " Exemplars lead to traces.",
         red_above=float(r.DELAY_LIMIT),
     )
-    polled, committed = (
-        of_each(f"mmworker_last_{e}_timestamp_seconds") for e in ("poll", "commit")
-    )
+    polled = of_each("mmworker_last_poll_timestamp_seconds")
+    committed = of_each("mmworker_last_commit_timestamp_seconds")
     yield lines(
         "Time since the last poll and commit",
         "s",

@@ -4,66 +4,21 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import redis
 
+from tests.adapters.caching import TIMEOUT, Clock, cached
 from tests.services.redis import answering, stopped
 from tests.services.require import require
 from worker.adapters.breaker import FAULTS, PAUSE_SECONDS
-from worker.adapters.prometheus import Metrics
-from worker.adapters.redis_cache import MAX_VALUE_BYTES, SLOW, RedisCache
-from worker.config import RedisSettings
+from worker.adapters.redis_cache import MAX_VALUE_BYTES, SLOW
 from worker.core.ports import EmbeddingCache
 from worker.demo.services import LocalRedis, local_redis, redis_available
 from worker.errors import OperatorError
 
-TIMEOUT = 0.2
 SLACK = 0.3  # for a loaded machine
-
-
-class Clock:
-    """Real time, plus what a test lets pass."""
-
-    def __init__(self) -> None:
-        self.skipped = 0.0
-
-    def __call__(self) -> float:
-        return time.monotonic() + self.skipped
-
-
-class Cached:
-    """A cache with the clock it goes by and what it told."""
-
-    def __init__(self, settings: RedisSettings, clock: Clock) -> None:
-        self.clock = clock
-        self.metrics = Metrics(topics=())
-        self.cache = RedisCache.connect(settings, self.metrics, self.clock)
-
-    def count(self, result: str) -> float | None:
-        return self.metrics.registry.get_sample_value(
-            "mmworker_cache_requests_total", {"result": result}
-        )
-
-    def degraded(self) -> bool:
-        labels = {"component": "redis"}
-        return self.metrics.registry.get_sample_value("mmworker_degraded", labels) == 1
-
-    def open_breaker(self) -> None:
-        for _ in range(FAULTS):
-            assert self.cache.get_many([b"k"]) == [None]
-
-
-@contextmanager
-def cached(url: str, clock: Clock | None = None, **settings: object) -> Iterator[Cached]:
-    values = {"url": url, "timeout_seconds": TIMEOUT} | settings
-    made = Cached(RedisSettings.model_validate(values), clock or Clock())
-    try:
-        yield made
-    finally:
-        made.cache.close()
 
 
 @pytest.fixture(scope="module")

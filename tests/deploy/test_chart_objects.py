@@ -22,8 +22,8 @@ from tests.deploy.chart import (
     workload,
 )
 from tests.deploy.helm import rendered
-from worker.adapters.kafka.fencing import transactional_prefix
-from worker.adapters.kafka.topic_checks import inputs, specs
+from worker.adapters.kafka.rights import worker_rights
+from worker.adapters.kafka.topic_checks import specs
 from worker.config import LimitSettings, TopicSettings
 from worker.runtime.service import CLOSE_SECONDS, FINISH_SECONDS
 
@@ -102,18 +102,18 @@ def test_strimzi_makes_the_topics_that_the_worker_would_make() -> None:
     } == {spec.name: (spec.partitions, spec.replication_factor, spec.config) for spec in wanted}
 
 
-def test_the_strimzi_user_may_read_inputs_write_outputs_and_take_part_in_its_group() -> None:
-    topics, rights = TopicSettings(late_events="stragglers"), {}
-    for acl in one(objects(strimzi()), "KafkaUser")["spec"]["authorization"]["acls"]:
-        resource = acl["resource"]
-        rights[resource["type"], resource["name"], resource["patternType"]] = acl["operations"]
-    reads = {name for (kind, name, _), may in rights.items() if kind == "topic" and "Read" in may}
-    writes = {name for (kind, name, _), may in rights.items() if kind == "topic" and "Write" in may}
-    state = {topics.observations, topics.snapshots}
-    assert reads == {*inputs(topics), topics.feedback} | state
-    assert writes == {topics.alerts, topics.dead_letters, topics.late_events} | state
-    assert "Read" in rights["group", "mmworker", "literal"]
-    assert "Write" in rights["transactionalId", transactional_prefix("mmworker"), "prefix"]
+def test_the_strimzi_user_may_do_exactly_what_the_worker_does() -> None:
+    kinds = {"topic": "topic", "group": "group", "transactionalId": "transactional id"}
+    granted = {
+        (kinds[each["resource"]["type"]], each["resource"]["name"], *sorted(each["operations"]))
+        for each in one(objects(strimzi()), "KafkaUser")["spec"]["authorization"]["acls"]
+        if (each["resource"]["patternType"] == "prefix")
+        == (each["resource"]["type"] == "transactionalId")
+    }
+    assert granted == {
+        (right.resource, right.name, *sorted(right.operations))
+        for right in worker_rights(TopicSettings(late_events="stragglers"), "mmworker")
+    }
 
 
 @pytest.mark.parametrize(

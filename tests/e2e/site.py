@@ -22,7 +22,7 @@ from worker.adapters.kafka.admin import KafkaAdmin
 from worker.adapters.kafka.reading import read_topics
 from worker.adapters.kafka.sink import KafkaSink
 from worker.adapters.kafka.topic_checks import specs
-from worker.config import Config, TopicSettings, load
+from worker.config import Config, KafkaSettings, TopicSettings, load
 from worker.core.events import Record
 from worker.core.messages import Observation, read_observation
 from worker.core.ports import Output, TopicPartition
@@ -40,7 +40,10 @@ COMMAND = (sys.executable, "-m", "worker")
 
 
 class Site:
-    """Fresh topics and a fresh group; `directory` holds the worker's configuration and its log."""
+    """Fresh topics and a fresh group; `directory` holds the worker's configuration and its log.
+
+    The worker may reach the broker in another way than the site itself, if `settings` say so.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,10 @@ class Site:
         self.config = _config(kafka.bootstrap, settings or {})
         self.directory = directory
         self._largest = largest
-        with KafkaAdmin(self.config.kafka) as admin:
+        self._access = KafkaSettings(
+            bootstrap_servers=kafka.bootstrap, group_id=self.config.kafka.group_id
+        )
+        with KafkaAdmin(self._access) as admin:
             admin.create(specs(self.config.topics, partitions, largest, replication_factor=1))
         write_config(self.config, directory / "mmworker.yaml")
 
@@ -76,7 +82,7 @@ class Site:
     def send(self, parts: Iterable[Sequence[Output]], pause: float = 0) -> int:
         """Append part after part; what is in one part is in the log before the next one begins."""
         sent = 0
-        sink = KafkaSink(self.config.kafka, max_record_bytes=self._largest)
+        sink = KafkaSink(self._access, max_record_bytes=self._largest)
         try:
             for part in parts:
                 for output in part:
@@ -90,7 +96,7 @@ class Site:
 
     def read(self, topic: str) -> list[Record]:
         """Return what is committed in a topic now."""
-        return read_topics(self.config.kafka, [topic])[topic]
+        return read_topics(self._access, [topic])[topic]
 
     def observations(self) -> list[Observation]:
         """Return the Observations."""
@@ -107,8 +113,8 @@ class Site:
 
     def _asked(self, question: Callable[[Any, Any], int]) -> dict[TopicPartition, int]:
         consumer = KafkaConsumer(
-            bootstrap_servers=self.config.kafka.bootstrap_servers,
-            group_id=self.config.kafka.group_id,
+            bootstrap_servers=self._access.bootstrap_servers,
+            group_id=self._access.group_id,
             enable_auto_commit=False,
             isolation_level="read_committed",
         )
@@ -170,6 +176,11 @@ class WorkerProcess:
                 return body.decode()
         except OSError:
             return None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     @property
     def exit_code(self) -> int | None:

@@ -14,7 +14,7 @@ import redis
 import structlog
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 from redis.retry import Retry
 
 from worker.adapters.breaker import Breaker
@@ -123,6 +123,8 @@ class RedisCache:
                     raise reply
         except Exception as error:  # on garbage the client's parser raises anything
             self._client.connection_pool.disconnect(inuse_connections=False)
+            if isinstance(error, NoPermissionError):  # of one command: it would not add up to more
+                _log.warning("redis_refuses", operation=operation)
             self._fault(type(error).__name__)
             return None
         finally:

@@ -10,7 +10,7 @@ from worker.config.analysis import (
 )
 from worker.config.load import load
 from worker.config.model import Config, Loaded
-from worker.config.secrets import read_secret, redact_url
+from worker.config.secrets import read_file, read_secret, redact_url
 from worker.config.services import (
     HttpSettings,
     KafkaSettings,
@@ -40,6 +40,7 @@ __all__ = [
     "load",
     "markdown_table",
     "meaning",
+    "read_file",
     "read_secret",
     "redact_url",
     "show_rows",

@@ -15,14 +15,19 @@ def read_secret(key: str, path: Path) -> str:
 
     `key` names the setting in the OperatorError that is raised where the file is of no use.
     """
-    try:
-        text = path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise OperatorError(f"{key}: {path} must be a readable file: {reason}") from None
+    text = read_file(key, path).rstrip("\r\n")
     if not text:
         raise OperatorError(f"{key}: {path} must hold the secret, but it is empty")
     return text
+
+
+def read_file(key: str, path: Path) -> str:
+    """Return the text of a file that a setting names. Raises OperatorError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise OperatorError(f"{key}: {path} must be a readable file: {reason}") from None
 
 
 def redact_url(url: str) -> str:

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -81,11 +81,10 @@ class Listener:
     """Where clients connect: a security protocol and, with SASL, the passwords by user name.
 
     Users of a SCRAM mechanism are written into the storage, those of PLAIN into the configuration.
-    With OAUTHBEARER the first user is the broker; it takes tokens of anybody, unsigned.
     """
 
     protocol: Literal["PLAINTEXT", "SASL_PLAINTEXT"] = "PLAINTEXT"
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "PLAIN"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     users: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -114,19 +113,35 @@ def command(main_class: str, *arguments: str) -> list[str]:
     return ["java", *_JVM, "-cp", class_path(), main_class, *arguments]
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """One more place where clients connect; how they log in is for the broker's properties."""
+
+    name: str
+    protocol: Literal["SSL", "SASL_SSL"]
+    port: int
+
+
 def write_files(
-    directory: Path, port: int, controller: int, listener: Listener, extra: Mapping[str, str]
+    directory: Path,
+    port: int,
+    controller: int,
+    listener: Listener,
+    extra: Mapping[str, str],
+    entrances: Sequence[Entrance] = (),
 ) -> Path:
     """Write the configuration of a broker that keeps its data in `directory`; return its file."""
+    clients = {"CLIENT": port} | {each.name: each.port for each in entrances}
+    protocols = {"CLIENT": listener.protocol} | {each.name: each.protocol for each in entrances}
     properties = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-        "listeners": f"CLIENT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": f"CLIENT://127.0.0.1:{port}",
+        "listeners": _addresses(clients | {"CONTROLLER": controller}),
+        "advertised.listeners": _addresses(clients),
         "inter.broker.listener.name": "CLIENT",
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": f"CLIENT:{listener.protocol},CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": _pairs(protocols | {"CONTROLLER": "PLAINTEXT"}),
         "log.dirs": str(directory / "data"),
         **_ONE_NODE,
         **_sasl(listener),
@@ -148,6 +163,14 @@ def format_storage(properties: Path, listener: Listener) -> None:
     _run(command("kafka.tools.StorageTool", *arguments), "formatting Kafka's storage")
 
 
+def _addresses(ports: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())
+
+
+def _pairs(protocols: Mapping[str, str]) -> str:
+    return ",".join(f"{name}:{protocol}" for name, protocol in protocols.items())
+
+
 def _sasl(listener: Listener) -> dict[str, str]:
     if listener.protocol == "PLAINTEXT":
         return {}
@@ -163,9 +186,6 @@ def _sasl(listener: Listener) -> dict[str, str]:
 def _module(listener: Listener) -> str:
     """Return the login module and its options, the broker's own login first among them."""
     user, password = next(iter(listener.users.items()))
-    if listener.mechanism == "OAUTHBEARER":
-        claim = f'unsecuredLoginStringClaim_sub="{user}"'
-        return f"oauthbearer.OAuthBearerLoginModule required {claim}"
     login = f'username="{user}" password="{password}"'
     if listener.mechanism != "PLAIN":
         return f"scram.ScramLoginModule required {login}"

@@ -11,13 +11,13 @@ from __future__ import annotations
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from worker.demo import kafka_server
-from worker.demo.kafka_server import Listener
-from worker.demo.processes import Process, free_ports
+from worker.demo.kafka_server import Entrance, Listener
+from worker.demo.processes import Process, free_ports, listening
 from worker.errors import OperatorError
 
 _KAFKA_READY_SECONDS = 60.0
@@ -27,12 +27,18 @@ _REDIS_READY_SECONDS = 10.0
 class LocalKafka:
     """One node of Apache Kafka. `bootstrap` stays the same over restarts, and so does the data."""
 
-    def __init__(self, directory: Path, listener: Listener, properties: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        listener: Listener,
+        properties: Mapping[str, str],
+        entrances: Sequence[Entrance] = (),
+    ) -> None:
         port, controller = free_ports(2)
         self.bootstrap = f"127.0.0.1:{port}"
         self._directory = directory
         self._properties = kafka_server.write_files(
-            directory, port, controller, listener, properties
+            directory, port, controller, listener, properties, entrances
         )
         kafka_server.format_storage(self._properties, listener)
         self._process = self._start()
@@ -72,12 +78,14 @@ class LocalKafka:
 
 
 class LocalRedis:
-    """One redis-server without persistence."""
+    """One redis-server without persistence; where `options` name a certificate, with TLS alone."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, options: Mapping[str, str]) -> None:
         (self._port,) = free_ports(1)
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self._tls = "tls-cert-file" in options
+        self.url = f"{'rediss' if self._tls else 'redis'}://127.0.0.1:{self._port}/0"
         self._directory = directory
+        self._options = options
         self._process = self._start()
 
     @property
@@ -99,12 +107,15 @@ class LocalRedis:
         self._process = self._start()
 
     def _start(self) -> Process:
-        options = {"port": str(self._port), "bind": "127.0.0.1", "dir": str(self._directory)}
-        options |= {"save": "", "appendonly": "no", "maxmemory": "64mb"}
-        options |= {"maxmemory-policy": "allkeys-lru"}
+        options = {"bind": "127.0.0.1", "dir": str(self._directory), "save": ""}
+        options |= {"appendonly": "no", "maxmemory": "64mb", "maxmemory-policy": "allkeys-lru"}
+        ports = {"port": "0", "tls-port": str(self._port)}
+        options |= ports if self._tls else {"port": str(self._port)}
+        options |= self._options
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         process = Process(["redis-server", *words], self._directory / "redis.log")
-        process.wait_until(lambda: _answers_ping(self._port), _REDIS_READY_SECONDS, "Redis")
+        ready = listening if self._tls else _answers_ping
+        process.wait_until(lambda: ready(self._port), _REDIS_READY_SECONDS, "Redis")
         return process
 
 
@@ -123,7 +134,9 @@ def redis_available() -> tuple[bool, str]:
 
 @contextmanager
 def local_kafka(
-    listener: Listener | None = None, properties: Mapping[str, str] | None = None
+    listener: Listener | None = None,
+    properties: Mapping[str, str] | None = None,
+    entrances: Sequence[Entrance] = (),
 ) -> Iterator[LocalKafka]:
     """Run a broker in a temporary directory. `properties` add to its configuration or replace it.
 
@@ -133,7 +146,7 @@ def local_kafka(
     if not available:
         raise OperatorError(f"Kafka cannot be started here: {why}")
     with _directory("kafka") as directory:
-        server = LocalKafka(directory, listener or Listener(), properties or {})
+        server = LocalKafka(directory, listener or Listener(), properties or {}, entrances)
         try:
             yield server
         finally:
@@ -141,13 +154,16 @@ def local_kafka(
 
 
 @contextmanager
-def local_redis() -> Iterator[LocalRedis]:
-    """Run a redis-server in a temporary directory. Raises OperatorError or FailedRunError."""
+def local_redis(options: Mapping[str, str] | None = None) -> Iterator[LocalRedis]:
+    """Run a redis-server in a temporary directory. `options` add to its own or replace them.
+
+    Raises OperatorError or FailedRunError.
+    """
     available, why = redis_available()
     if not available:
         raise OperatorError(f"Redis cannot be started here: {why}")
     with _directory("redis") as directory:
-        server = LocalRedis(directory)
+        server = LocalRedis(directory, options or {})
         try:
             yield server
         finally:

@@ -57,7 +57,6 @@ class Scaling:
             "keda": {
                 "enabled": True,
                 "maxReplicas": PARTITIONS,
-                "pollingIntervalSeconds": 2,
                 "lagThreshold": {"frames": THRESHOLD},
             },
         }

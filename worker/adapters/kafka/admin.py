@@ -8,7 +8,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from worker.adapters.kafka.closing import Closing
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect
@@ -21,12 +21,14 @@ from worker.errors import OperatorError
 class TopicInfo:
     """An existing topic; `config` holds the effective values, as Kafka spells them.
 
-    `id` is the brokers' own: another one when the topic is deleted and created anew.
+    `id` is the brokers' own: another one when the topic is deleted and created anew. `operations`
+    are what this user may do with it, as in `DescribeConfigs`; none where brokers do not tell.
     """
 
     partitions: int
     config: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
+    operations: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +52,30 @@ class KafkaAdmin(Closing):
         self._client.close()
 
     def describe(self, topics: Iterable[str]) -> dict[str, TopicInfo]:
-        """Return those of the topics that exist."""
+        """Return those of the topics that exist. The configuration is left out where it is hidden.
+
+        Raises OperatorError also where this user may not know whether a topic exists.
+        """
         try:
             found = self._client.describe_topics(list(topics))
+            _refuse_hidden(found)
             existing = {each["name"]: each for each in found if not each["error_code"]}
-            configs = self._configs(existing)
+            allowed = {name: _operations(each) for name, each in existing.items()}
+            configs = self._configs(
+                name for name, each in allowed.items() if not each or "DescribeConfigs" in each
+            )
         except KafkaError as error:
             raise OperatorError(
                 f"Kafka does not describe the topics ({error}): give this user the right to"
                 " describe topics and their configuration"
             ) from error
         return {
-            name: TopicInfo(len(each["partitions"]), configs.get(name, {}), str(each["topic_id"]))
+            name: TopicInfo(
+                len(each["partitions"]),
+                configs.get(name, {}),
+                str(each["topic_id"]),
+                allowed[name],
+            )
             for name, each in existing.items()
         }
 
@@ -91,7 +105,7 @@ class KafkaAdmin(Closing):
                 return []
             raise OperatorError(
                 f"Kafka does not describe group {group} ({error}): give this user the right to"
-                " describe groups"
+                " Read the group"
             ) from error
 
     def _configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -100,6 +114,22 @@ class KafkaAdmin(Closing):
             return {}
         told = self._client.describe_configs(resources, config_filter="all")
         return {name: _values(config) for name, config in told.get("topic", {}).items()}
+
+
+def _refuse_hidden(found: Iterable[Mapping[str, Any]]) -> None:
+    code = TopicAuthorizationFailedError.errno
+    if hidden := sorted(each["name"] for each in found if each["error_code"] == code):
+        raise OperatorError(
+            f"Kafka does not show this user the topics {', '.join(hidden)}: grant the rights that"
+            " deploy/SECURITY.md lists for them"
+        )
+
+
+def _operations(described: Mapping[str, Any]) -> frozenset[str]:
+    """Return what this user may do, as `kafka-acls.sh` spells it."""
+    names = described.get("authorized_operations") or ()
+    spelt = ("".join(map(str.capitalize, name.split("_"))) for name in names)
+    return frozenset(spelt)
 
 
 def _request(spec: TopicSpec) -> dict[str, Any]:

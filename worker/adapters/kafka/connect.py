@@ -26,7 +26,7 @@ from kafka.net.compat import KafkaNetClient
 
 from worker.adapters.kafka import client_logs
 from worker.adapters.kafka.tokens import FileTokens
-from worker.config import KafkaSettings, read_secret
+from worker.config import KafkaSettings, read_file, read_secret
 from worker.core.ports import LogError
 from worker.errors import OperatorError
 
@@ -57,7 +57,7 @@ Client = TypeVar("Client")
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """Return the options that consumers, producers and the admin client share.
 
-    Raises OperatorError where the file of the password or the token cannot be read.
+    Raises OperatorError where a file that the settings name cannot be read.
     """
     options: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap_servers.split(","),
@@ -68,6 +68,7 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
     }
     for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
         if (file := getattr(settings, name)) is not None:
+            read_file(f"kafka.{name}", file)  # the client would only say that there is no file
             options[name] = str(file)
     return options | _login(settings)
 
@@ -117,6 +118,8 @@ def _advice(settings: KafkaSettings, failures: list[BaseException]) -> str:
             f"Kafka {where} does not offer this login:"
             " check kafka.sasl_mechanism and kafka.security_protocol"
         )
+    if (why := _handshake(settings, failures)) is not None:
+        return f"Kafka {where} and this worker do not agree on TLS: {why}"
     if settings.sasl_mechanism and any(_DISCONNECTED in str(each) for each in failures):
         # the client throws a refusal away that arrives together with the end of the connection
         return (
@@ -127,6 +130,25 @@ def _advice(settings: KafkaSettings, failures: list[BaseException]) -> str:
         f"no Kafka broker answers {where}: check that it runs, kafka.bootstrap_servers"
         f" and kafka.security_protocol ({failures[-1]})"
     )
+
+
+def _handshake(settings: KafkaSettings, failures: list[BaseException]) -> str | None:
+    """Return what is wrong with certificates; None where something else is.
+
+    The client keeps of the handshake's exception the words only.
+    """
+    told = " ".join(map(str, failures))
+    if "Hostname mismatch" in told or "IP address mismatch" in told:
+        return "the certificate is not for this host: set kafka.bootstrap_servers to its names"
+    if "CERTIFICATE_VERIFY_FAILED" in told:
+        return "the broker's certificate is not to be trusted: check kafka.ssl_cafile"
+    if not settings.security_protocol.endswith("SSL"):
+        return None
+    if (_DISCONNECTED in told and not settings.sasl_mechanism) or "alert" in told.lower():
+        return "the broker refuses the client: check kafka.ssl_certfile and kafka.ssl_keyfile"
+    if "WRONG_VERSION_NUMBER" in told or "Handshake failed" in told:
+        return "the handshake fails: check kafka.security_protocol and the port"
+    return None
 
 
 def _credentials(settings: KafkaSettings) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 from kafka import KafkaAdminClient
 from kafka import TopicPartition as ClientPartition
@@ -17,6 +18,8 @@ from worker.core.ports import TopicPartition
 from worker.errors import OperatorError
 
 Target = Literal["committed", "earliest", "latest"]
+_COORDINATOR_SECONDS = 15.0  # a new cluster makes the topic of the offsets when first asked
+_PAUSE_SECONDS = 0.2
 
 
 def move_offsets(
@@ -29,20 +32,39 @@ def move_offsets(
     client = connect(KafkaAdminClient, settings, CONNECT_SECONDS)
     wanted = [ClientPartition(*each) for each in partitions]
     try:
-        known = client.list_group_offsets({settings.group_id: wanted})[settings.group_id]
-        specs = {each: _spec(known.get(each), to) for each in wanted}
-        found = client.reset_group_offsets(settings.group_id, specs)  # keeps the metadata
-        moved = {each: told["offset"] for each, told in found.items()}
-        plain = {each: OffsetAndMetadata(offset, "", -1) for each, offset in moved.items()}
-        errors = client.alter_group_offsets(settings.group_id, plain).values()
+        moved = _moved(client, settings.group_id, wanted, to)
     except KafkaError as error:
         raise _refused(settings.group_id, error) from error
     finally:
         client.close()
-    for kind in errors:
-        if kind is not NoError:
-            raise _refused(settings.group_id, kind())
     return {TopicPartition(*each): offset for each, offset in sorted(moved.items())}
+
+
+def _moved(client: Any, group: str, partitions: list[Any], to: Target) -> Mapping[Any, int]:
+    """Move them and return where they are now. Raises KafkaError."""
+    known = _known(client, group, partitions)
+    specs = {each: _spec(known.get(each), to) for each in partitions}
+    found = client.reset_group_offsets(group, specs)  # keeps the metadata
+    moved = {each: told["offset"] for each, told in found.items()}
+    plain = {each: OffsetAndMetadata(offset, "", -1) for each, offset in moved.items()}
+    for kind in client.alter_group_offsets(group, plain).values():
+        if kind is not NoError:
+            raise kind
+    return moved
+
+
+def _known(client: Any, group: str, partitions: list[Any]) -> Mapping[Any, object]:
+    """Return what the group has committed, once there is somebody to ask. Raises KafkaError."""
+    deadline = time.monotonic() + _COORDINATOR_SECONDS
+    while True:
+        try:
+            known: Mapping[Any, object] = client.list_group_offsets({group: partitions})[group]
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return known
 
 
 def _spec(known: object, to: Target) -> object:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from worker.adapters.kafka.admin import KafkaAdmin, TopicInfo, TopicSpec
+from worker.adapters.kafka.rights import lacking
 from worker.config import TopicSettings
 
 _ENVELOPE_BYTES = 64 * 1024  # headers and framing beside a record's value
@@ -54,7 +55,12 @@ def check_topics(admin: KafkaAdmin, topics: TopicSettings, max_record_bytes: int
 def findings(
     topics: TopicSettings, found: Mapping[str, TopicInfo], max_record_bytes: int
 ) -> list[Finding]:
-    """Return what is wrong with the topics, errors first."""
+    """Return what is wrong with the topics, errors first.
+
+    Where rights are lacking only that is told: the rest cannot be known.
+    """
+    if sentences := list(lacking(topics, found)):
+        return [Finding("error", each) for each in sentences]
     everything = [
         *_missing(topics, found, max_record_bytes),
         *_unequal(topics, found),
