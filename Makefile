@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-delivery bench-quality bench-models soak chaos bounds k8s image sbom tables monitoring requirements clean
+.PHONY: demo test check bench bench-delivery bench-overload bench-quality bench-models soak chaos bounds k8s image sbom tables monitoring requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -32,6 +32,9 @@ bench: $(READY) ## Throughput against the bare loop; results in out/bench
 
 bench-delivery: $(READY) ## Recovery of 1000 sources, price of transactions, delay of alerts; results in out/bench
 	$(BIN)/python -m tests.benchmarks.delivery --output out/bench $(ARGS)
+
+bench-overload: $(READY) ## Three times the load that two cores take, ARGS="--rate 90"; results in out/bench
+	$(BIN)/python -m tests.benchmarks.overload --output out/bench $(ARGS)
 
 bench-quality: $(READY) ## Anomalies against nuisances and a baseline; results in out/bench-quality
 	$(BIN)/python -m tests.benchmarks.quality.run --output out/bench-quality $(ARGS)

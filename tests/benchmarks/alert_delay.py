@@ -96,7 +96,7 @@ def measure(stage: Stage, rate: int, warm_up: float, injecting: float) -> AlertD
     plan = Plan(rate, warm_up, PERIOD_SECONDS, warm_up + injecting)
     cameras = Cameras(plan, stage.partitions)
     with WorkerProcess(config, stage.directory, "delay"), _reader(config) as reader:
-        behind = _feed(config, cameras, warm_up + injecting + _LATEST_SECONDS)
+        behind = feed(config, cameras, warm_up + injecting + _LATEST_SECONDS)
         seen = list(reader.seen)
     found, other = _matched(seen, cameras)
     delays, onsets = (
@@ -124,7 +124,7 @@ def _matched(
     return list(delays.values()), other
 
 
-def _feed(config: Config, cameras: Cameras, length: float) -> float:
+def feed(config: Config, cameras: Cameras, length: float) -> float:
     """Send each event at its time, for `length` seconds; return how late that was at most."""
     topics = topic_of_modality(config)
     sink, behind = KafkaSink(config.kafka), 0.0
