@@ -21,6 +21,7 @@ def test_no_fault_changes_what_is_written(capsys: pytest.CaptureFixture[str]) ->
     assert all(total.counts[f"fault: {fault}"] for fault in Fault)
     assert total.counts["alerts"]
     assert total.counts["drains"]
+    assert total.counts["words heeded"]
 
 
 def test_a_seed_decides_everything() -> None:
