@@ -36,6 +36,10 @@ class Reason(StrEnum):
     AUDIO_TOO_LONG = "audio_too_long"
     UNDECODABLE_TEXT = "undecodable_text"
     TEXT_TOO_LONG = "text_too_long"
+    # feedback
+    INVALID_FEEDBACK = "invalid_feedback"
+    UNKNOWN_SOURCE = "unknown_source"
+    FEEDBACK_BACKLOG = "feedback_backlog"
     # anything that ends the process
     QUARANTINED = "quarantined"
 

@@ -67,6 +67,7 @@ def used(metrics: Metrics) -> Metrics:
     telemetry.modality("audio", "missing")
     telemetry.alert("high", "open")
     telemetry.suppressed("debounce")
+    telemetry.heeded("normal", "learned")
     telemetry.delay("scored", 2.5)
     telemetry.watermark_delay(3.0)
     telemetry.filled("merge", 0.5)
@@ -159,6 +160,7 @@ def test_every_series_with_closed_labels_is_there_before_the_first_event() -> No
         lambda m, text: m.modality(text, text),
         lambda m, text: m.alert(text, text),
         lambda m, text: m.suppressed(text),
+        lambda m, text: m.heeded(text, text),
         lambda m, text: m.delay(text, 1),
         lambda m, text: m.degraded(text, True),
         lambda m, text: m.assigned({text: 1}),

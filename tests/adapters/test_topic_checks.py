@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.adapters.kafka.admin import TopicInfo
-from worker.adapters.kafka.topic_checks import Finding, findings, specs
+from worker.adapters.kafka.topic_checks import Finding, findings, inputs, read_topics, specs
 from worker.config import TopicSettings
 
 TOPICS = TopicSettings()
@@ -52,6 +52,19 @@ def test_unequal_partition_counts_of_the_inputs_are_an_error() -> None:
 
 def test_observations_with_another_count_than_the_inputs_are_an_error() -> None:
     finding = the_only(cluster(observations=TopicInfo(2, cluster()["observations"].config)))
+    assert finding.severity == "error"
+
+
+def test_without_feedback_the_worker_goes_on_and_says_so() -> None:
+    finding = the_only(cluster(feedback=None))
+    assert finding.severity == "warning"
+    assert "is not heard" in finding.sentence
+    assert read_topics(TOPICS, cluster(feedback=None)) == inputs(TOPICS)
+    assert read_topics(TOPICS, cluster()) == (*inputs(TOPICS), "feedback")
+
+
+def test_feedback_with_another_count_than_the_inputs_is_an_error() -> None:
+    finding = the_only(cluster(feedback=TopicInfo(2, cluster()["feedback"].config)))
     assert finding.severity == "error"
 
 

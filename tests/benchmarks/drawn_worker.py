@@ -44,7 +44,7 @@ def work(config: Config, pipeline: DrawnPipeline, rules: WorkerRules, moments: i
     """Judge so many Moments and then vanish, as after a crash. Raises FailedRunError."""
     metrics = Metrics(inputs(config.topics))
     inference = Inference(pipeline, None, metrics, 1)
-    with session(open_ports(config, metrics), inference, rules) as running:
+    with session(open_ports(config, metrics, inputs(config.topics)), inference, rules) as running:
         running.judge(moments)
 
 

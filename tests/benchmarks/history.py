@@ -22,16 +22,19 @@ from worker.core.alerts import NOTHING
 from worker.core.checkpoint import Checkpoint, write_checkpoint
 from worker.core.events import ContentType, Event, Modality, Record
 from worker.core.moment import ClosedBy, Moment
+from worker.core.policy import Budget
 from worker.core.ports import Committed, CommitUnit, Output, Ownership, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.core.source_state import LearnedFrom, SourceState
 from worker.errors import FailedRunError
 from worker.pipeline import Embedded
+from worker.runtime.decider import Judged
 from worker.runtime.rules import WorkerRules
 from worker.runtime.state_records import IndexState, StateWriter
 from worker.runtime.topics import topic_of_modality
 from worker.scoring.pool import MAX_SOURCES
-from worker.scoring.scorer import Scorer, ScorerState
+from worker.scoring.scored import ScorerState
+from worker.scoring.scorer import Scorer
 from worker.scoring.state import State
 
 DAY_MOMENTS = 86_400  # of one source
@@ -104,7 +107,8 @@ def _bodies(rules: WorkerRules, history: History, index: int) -> Iterator[Output
         features = looks.features([index, number], captioned=number % 4 == 0)
         embedded = Embedded(moment, features["fused"], {}, features, ())
         scored = scorer.score(name, features, moment.start, carried=False)
-        outputs, _ = rules.composer.compose(embedded, scored, NOTHING, _PLACEHOLDER)
+        judged = Judged(scored, NOTHING, Budget(rules.recovery.scoring.alpha))
+        outputs, _ = rules.composer.compose(embedded, judged, _PLACEHOLDER)
         yield outputs[0]
 
 

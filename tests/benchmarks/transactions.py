@@ -97,7 +97,11 @@ class Contest:
         cache = RedisCache.connect(config.redis, metrics)
         inference = Inference(self._pipeline, cache, metrics, decode_threads(config))
         rules = worker_rules(config, self._pipeline, self._stage.partitions, {})
-        ports = open_ports(config, metrics) if mode == "transactions" else _plain(config, metrics)
+        ports = (
+            open_ports(config, metrics, inputs(config.topics))
+            if mode == "transactions"
+            else _plain(config, metrics)
+        )
         with session(ports, inference, rules) as running:
             running.join()
             watch = Stopwatch()

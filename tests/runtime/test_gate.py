@@ -49,8 +49,8 @@ class Index:
             expelled, _ = gate.expel()
             for piece in [*gate.due()]:
                 self._work_on(piece)
-                if (moment := gate.came_back()) is not None:
-                    judged.append(moment)
+                if (returned := gate.came_back()) is not None:
+                    judged.append(returned.moment)
             self.given_up += (event.id for event in expelled)
             self.judged += judged
             judged.clear()

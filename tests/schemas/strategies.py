@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -16,13 +18,16 @@ from worker.core.messages import (
     Evidence,
     ExpertScore,
     Feedback,
+    Heeded,
     InputRef,
     Modalities,
     Observation,
     Warmup,
 )
+from worker.core.messages.feedback import EFFECTS, LABELS
 from worker.core.moment import ClosedBy
 from worker.core.policy import Severity
+from worker.core.verdicts import LEAST, MOST
 
 FIRST_TIME = rfc3339.parse("0001-01-01T00:00:00Z")
 LAST_TIME = rfc3339.parse("9999-12-31T23:59:59.999999Z")
@@ -115,9 +120,10 @@ raw_scores = st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=Fa
 def observations(draw: st.DrawFn) -> Observation:
     """Any Observation that may be written."""
     start, end = draw(windows)
+    source = draw(names)
     return Observation(
         observation_id=draw(ids),
-        source=draw(names),
+        source=source,
         window_start=start,
         window_end=end,
         modalities=draw(modalities()),
@@ -135,6 +141,7 @@ def observations(draw: st.DrawFn) -> Observation:
         raw_scores=draw(raw_scores),
         amends=draw(st.none() | ids),
         silent_after=draw(st.booleans()),
+        heeded=tuple(draw(st.lists(heeded(source), max_size=2))),
     )
 
 
@@ -169,16 +176,24 @@ def alerts(draw: st.DrawFn) -> Alert:
 
 @st.composite
 def feedbacks(draw: st.DrawFn) -> Feedback:
-    """Any feedback that names an alert, an Observation, or both."""
-    alert_id, observation_id = draw(
-        st.tuples(ids, st.none()) | st.tuples(st.none(), ids) | st.tuples(ids, ids)
-    )
+    """Any feedback that names an alert, an Observation, or both, or is about the source."""
+    label = draw(st.sampled_from(LABELS))
+    named = st.tuples(ids, st.none()) | st.tuples(st.none(), ids) | st.tuples(ids, ids)
+    nothing = st.just((None, None))
+    alert_id, observation_id = draw(named | nothing if label == "learn_anew" else named)
     return Feedback(
         source=draw(names),
-        label=draw(st.sampled_from(["normal", "anomaly", "unsure"])),
+        label=label,
         time=draw(times),
         alert_id=alert_id,
         observation_id=observation_id,
         author=draw(st.none() | names),
         comment=draw(st.none() | names),
     )
+
+
+def heeded(source: str) -> st.SearchStrategy[Heeded]:
+    """Return what came of any feedback about a source."""
+    said = feedbacks().map(lambda each: replace(each, source=source, comment=None))
+    factors = st.floats(LEAST, MOST)
+    return st.builds(Heeded, said, st.sampled_from(EFFECTS), factors)

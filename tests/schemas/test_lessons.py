@@ -22,6 +22,9 @@ def test_a_lesson_says_what_the_whole_observation_says() -> None:
     assert lesson.window_start == whole.window_start
     assert lesson.assessment == whole.assessment
     assert lesson.raw_scores == whole.raw_scores
+    assert lesson.observation_id == whole.observation_id
+    assert lesson.alert_id == whole.decision.alert_id is not None
+    assert lesson.heeded == whole.heeded != ()
     assert lesson.carried == bool(whole.modalities.carried)
     assert lesson.features.keys() == whole.features.keys()
     for name, feature in whole.features.items():

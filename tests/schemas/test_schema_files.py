@@ -26,9 +26,11 @@ from tests.schemas.files import (
 from worker.core.alerts import CLOSED_FOR, Kind
 from worker.core.events import EVENT_TYPES, MODALITIES, Modality
 from worker.core.messages import AlertType, Label
+from worker.core.messages.feedback import EFFECTS
 from worker.core.messages.redrive import RedriveOf
 from worker.core.moment import ClosedBy
 from worker.core.policy import Severity
+from worker.core.verdicts import LEAST, MOST
 from worker.errors import Reason
 
 TOPICS = {
@@ -175,6 +177,10 @@ def test_closed_lists_are_those_of_the_code() -> None:
     errors = load_schema("headers.dead-letter.v1")["properties"]
     types = load_schema("headers.input.v1")["properties"]["ce_type"]["enum"]
     label = load_schema("feedback.v1")["properties"]["label"]["enum"]
+    heeded = observation["properties"]["feedback"]["items"]["properties"]
+    assert heeded["label"]["enum"] == label
+    assert heeded["effect"]["enum"] == list(EFFECTS)
+    assert [heeded["factor"][each] for each in ("minimum", "maximum")] == [LEAST, MOST]
     pairs = {f"{a}-{b}" for i, a in enumerate(MODALITIES) for b in MODALITIES[i + 1 :]}
     assert alert["$defs"]["modality"]["enum"] == list(Modality)
     assert set(alert["$defs"]["contributions"]["properties"]) == set(Modality)

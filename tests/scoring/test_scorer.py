@@ -14,7 +14,8 @@ from tests.scoring.moments import TEXT_DIM, normal, unusual
 from worker.core.rfc3339 import seconds
 from worker.scoring import scorer as scorer_module
 from worker.scoring.conformal import CAPACITY, CalibrationRing, p_value
-from worker.scoring.scorer import Scored, Scorer, ScoringRules
+from worker.scoring.scored import Scored, ScoringRules
+from worker.scoring.scorer import Scorer
 
 Features = dict[str, NDArray[Any]]
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from worker.core.rfc3339 import seconds
 from worker.scoring import scorer as scorer_module
 from worker.scoring.pool import MAX_STALE
-from worker.scoring.scorer import Scorer, ScoringRules
+from worker.scoring.scored import ScoringRules
+from worker.scoring.scorer import Scorer
 
 RULES = ScoringRules(calibration_moments=20, seed=0, alpha=1e-4, text_dim=8)
 REPLAY = 64

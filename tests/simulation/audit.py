@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ def audit(plan: Plan, run: Run, reference: Run) -> list[Finding]:
         *_bounds(plan, run),
         *(Finding("drain", f"after it {text}") for text in run.held),
         *_endings(found, expected, duplicates),
+        *_words(plan, found),
         *_quarantines(found, run.gone),
         *_alert_sequences(found),
         *_observations(found, expected),
@@ -81,6 +82,16 @@ def _endings(found: Reading, expected: Reading, duplicates: int | None) -> Itera
         if found.refused.get(place) != expected.refused.get(place):
             text = f"{found.refused.get(place)}, not {expected.refused.get(place)}"
             yield Finding("contents", f"{place} is {text}")
+
+
+def _words(plan: Plan, found: Reading) -> Iterator[Finding]:
+    """What somebody says is in one Observation, waits for one, or is a dead letter."""
+    heeded, waiting = Counter(found.heeded), Counter(found.waiting)
+    for place, record in found.words.items() if plan.hears else ():
+        name = (dict(record.headers)["ce_id"] or b"").decode()
+        ends = heeded[name] + waiting[name] + len(found.ends.get(place, ()))
+        if ends != 1:
+            yield Finding("feedback", f"{place} has {ends} ends")
 
 
 def _quarantines(found: Reading, gone: Mapping[str, int]) -> Iterator[Finding]:
@@ -147,6 +158,7 @@ def _differences(one: Document, wanted: Document) -> Iterator[Finding]:
         ("features", ("features", "embedding", "degraded")),
         ("scores", ("assessment",)),
         ("decisions", ("decision",)),
+        ("feedback", ("feedback",)),
     ):
         for field in fields:
             if not _equal(one.get(field), wanted.get(field)):

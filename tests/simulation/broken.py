@@ -17,6 +17,7 @@ from worker.adapters.memory_ports import MemoryOutbox
 from worker.core import ledger, source_pairing
 from worker.core.caution import Attempts, Care
 from worker.core.events import Event
+from worker.core.inbox import Inbox
 from worker.core.moment import Late, Outcome
 from worker.core.pairing import Pairing
 from worker.core.ports import (
@@ -219,6 +220,11 @@ def silence_is_not_told() -> Broken:
     return patch.object(source_pairing, "last_marked", iter)
 
 
+def what_waits_to_be_heeded_is_forgotten() -> Broken:
+    """A successor does not know what people have said and no Moment came after."""
+    return patch.object(Inbox, "of", lambda *_: ())
+
+
 _ALL: tuple[Callable[[], Broken], ...] = (
     commits_what_is_still_needed,
     moments_under_way_hold_nothing,
@@ -238,6 +244,7 @@ _ALL: tuple[Callable[[], Broken], ...] = (
     announcements_are_forgotten,
     each_index_is_careful_by_itself,
     silence_is_not_told,
+    what_waits_to_be_heeded_is_forgotten,
 )
 VARIANTS = {each.__name__: each for each in _ALL}
 SEEDS = 150  # after which a broken rule counts as not noticed

@@ -60,6 +60,9 @@ def _counts(run: Run) -> Counter[str]:
         for one in run.log.read_all("observations")
         if b'"warming_up":false' in (one.value or b"")
     ]
+    counts["words heeded"] = sum(
+        (one.value or b"").count(b'"effect":') for one in run.log.read_all("observations")
+    )
     counts["drains"] = 1 if run.drained else 0
     counts["warm observations"] = len(warm)
     return counts

@@ -14,6 +14,7 @@ from tests.runtime.builders import AtOnce
 from tests.simulation.cache import FaultyCache
 from tests.simulation.inline import InlineInference
 from tests.simulation.log import GROUP, SimInput, SimLog, SimOutbox
+from tests.simulation.people import FEEDBACK
 from tests.simulation.plan import Plan, settings
 from tests.simulation.small import shrink
 from tests.simulation.stream import TOPICS
@@ -78,7 +79,8 @@ class Member:
         self.slow = False
         self.frozen_until = 0
         self.counts = Counts()
-        self.input = SimInput(log, tuple(TOPICS.values()), random, plan.max_fetch, process)
+        topics = (*TOPICS.values(), *([FEEDBACK] if plan.hears else []))
+        self.input = SimInput(log, topics, random, plan.max_fetch, process)
         self.outbox = SimOutbox(log, random)
         self._random = random
         telemetry = cast(Telemetry, self.counts)
@@ -94,7 +96,7 @@ class Member:
                 background=AtOnce(),
             ),
             inference,
-            worker_rules(plan.settings, pipeline, plan.partitions, {}),
+            worker_rules(plan.settings, pipeline, plan.partitions, {}, hears=plan.hears),
             drains=drains,
         )
 

@@ -57,6 +57,8 @@ class Plan:
     faults: tuple[tuple[int, Fault], ...]
     drained: int | None = None  # so many records are sent before all members drain, if they do
     is_changed: bool = False
+    hears: bool = False  # whether feedback is one of the inputs,
+    talks: float = 0.0  # and how likely something is said at each turn
 
     @property
     def settings(self) -> Config:
@@ -72,6 +74,7 @@ class Plan:
             f"{self.partitions} partitions, {self.members} members, {len(self.records)} records,"
             f" {'strict' if self.strict else 'as-of'} captions,"
             f" faults: {', '.join(fault for _, fault in self.faults) or 'none'}"
+            f"{', words' if self.talks else ''}"
             f"{'' if self.drained is None else f', drained after {self.drained}'}"
         )
 
@@ -83,7 +86,8 @@ def plan(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Plan:
     length = max(9.0, min(34.0, 48 / sources))
     records = stream(Random(f"stream {seed}"), sources, length)
     times = sorted(START + seconds(rng.uniform(1, length + IDLE)) for _ in range(rng.randint(1, 6)))
-    drain = Random(f"drain {seed}")
+    drain, people = Random(f"drain {seed}"), Random(f"people {seed}")
+    hears = people.random() < 0.4
     drawn = rng.choice(((), HARMLESS, HARMLESS, *[kinds] * 7)) if kinds == tuple(Fault) else kinds
     return Plan(
         seed=seed,
@@ -95,6 +99,8 @@ def plan(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Plan:
         records=tuple(records),
         faults=tuple((time, rng.choice(drawn)) for time in times) if drawn else (),
         drained=drain.randint(0, len(records)) if drain.random() < 0.15 else None,
+        hears=hears,
+        talks=people.choice((0.0, 0.02, 0.2)) if hears else 0.0,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulation.log import GROUP, SimLog
+from tests.simulation.people import FEEDBACK
 from tests.simulation.stream import TOPICS
 from worker.core.caution import Attempts
 from worker.core.events import Record
@@ -26,6 +27,9 @@ class Reading:
     inputs: dict[Place, Record] = field(default_factory=dict)
     observations: list[Document] = field(default_factory=list)
     alerts: list[Document] = field(default_factory=list)
+    words: dict[Place, Record] = field(default_factory=dict)  # feedback, which ends in `heeded`,
+    heeded: list[str] = field(default_factory=list)  # by the id of what was said,
+    waiting: list[str] = field(default_factory=list)  # in a state, or as a dead letter
     refused: dict[Place, tuple[str, ...]] = field(default_factory=dict)
     given_up: dict[Place, int] = field(default_factory=dict)  # quarantined, and when
     attempts: list[tuple[int, Attempts]] = field(default_factory=list)  # by partition index
@@ -42,7 +46,11 @@ def read(log: SimLog) -> Reading:
     for topic in sorted(TOPICS.values()):
         for record in log.read_all(topic):
             found.inputs[topic, record.partition, record.offset] = record
+    for record in log.read_all(FEEDBACK):
+        found.words[FEEDBACK, record.partition, record.offset] = record
+    found.waiting = list(_waiting(log))
     for seen in found.observations:
+        found.heeded += [one["id"] for one in seen.get("feedback", ())]
         for one in seen["inputs"]:
             if not one.get("carried"):
                 place = (one["topic"], one["partition"], one["offset"])
@@ -66,6 +74,12 @@ def read(log: SimLog) -> Reading:
     return found
 
 
+def _waiting(log: SimLog) -> Iterator[str]:
+    records = log.read_all("snapshots")
+    for each in read_stored((record.key or b"", record.value) for record in records).sources:
+        yield from (one.feedback.message_id for one in each.state.said)
+
+
 def _attempts(log: SimLog) -> Iterator[tuple[int, Attempts]]:
     for record in log.indices:
         index = read_stored([(record.key or b"", record.value)]).index
@@ -85,10 +99,10 @@ def _document(record: Record) -> Document:
 
 
 def inputs(log: SimLog) -> list[TopicPartition]:
-    """Return the partitions of the input topics."""
+    """Return the partitions of all that is read."""
     return [
         TopicPartition(topic, index)
-        for topic in TOPICS.values()
+        for topic in (*TOPICS.values(), FEEDBACK)
         for index in range(log.topics[topic])
     ]
 

@@ -45,6 +45,7 @@ def _as_treated(log: SimLog) -> list[Record]:
         replace(record, value=fatal_contents()[record.topic]) if place in found.given_up else record
         for place, record in found.inputs.items()
     ]
+    records += found.words.values()
     return sorted(records, key=lambda one: (one.timestamp, one.offset))
 
 
@@ -64,5 +65,5 @@ def _output(record: Record) -> Output:
 
 
 def _undisturbed(plan: Plan) -> Plan:
-    calm = Plan(plan.seed, plan.strict, plan.partitions, 1, 500, 2000, (), ())
+    calm = Plan(plan.seed, plan.strict, plan.partitions, 1, 500, 2000, (), (), hears=plan.hears)
     return calm.changed if plan.is_changed else calm

@@ -13,6 +13,7 @@ from unittest.mock import patch
 from tests.simulation.cache import FaultyCache
 from tests.simulation.log import GROUP, Crash, SimLog
 from tests.simulation.member import Member
+from tests.simulation.people import FEEDBACK, word
 from tests.simulation.plan import AT_COMMIT, HARMLESS, IDLE, Fault, Plan
 from tests.simulation.reading import held, inputs
 from tests.simulation.stream import START, TOPICS
@@ -24,7 +25,7 @@ from worker.demo.embedded import VirtualClock
 from worker.runtime import intake
 
 OUTPUTS = ("observations", "alerts", "dead-letters", "late-events")
-STATE = ("snapshots",)
+STATE = ("snapshots", FEEDBACK)
 MAX_MEMBERS = 3
 MAX_ROUNDS = 3000  # of a second each, to come to rest after the last record
 STEPS_KEPT = 40
@@ -72,6 +73,7 @@ class Simulation:
     ) -> None:
         self._plan = plan
         self._random = Random(f"schedule {plan.seed}")
+        self._people = Random(f"words {plan.seed}")
         self._clock = clock or VirtualClock(START)
         self._log = log or new_log(plan, self._clock)
         self._embeddings = FaultyCache(self._random)
@@ -126,6 +128,9 @@ class Simulation:
         self._pass_time(self._random.choice((0.0, 0.05, 0.2, 0.2, 0.5)))
         while self._faults and self._faults[0][0] <= self._clock.now:
             self._begin(self._faults.popleft()[1])
+        if not self._drains and self._people.random() < self._plan.talks:
+            self._log.append(word(self._people, self._log, self._clock.now))
+            self._note("-- somebody says something")
         self._turn()
 
     def _turn(self) -> None:

@@ -13,6 +13,7 @@ from tests.simulation.plan import Fault
 SEEDS = int(os.environ.get("SEEDS", "2000"))
 
 
+@pytest.mark.timeout(900)  # minutes of both cores, which other tests use as well
 def test_no_fault_changes_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     total = run_many(range(SEEDS))
     with capsys.disabled():
@@ -21,12 +22,14 @@ def test_no_fault_changes_what_is_written(capsys: pytest.CaptureFixture[str]) ->
     assert all(total.counts[f"fault: {fault}"] for fault in Fault)
     assert total.counts["alerts"]
     assert total.counts["drains"]
+    assert total.counts["words heeded"]
 
 
 def test_a_seed_decides_everything() -> None:
     assert run_many(range(6)).digests == run_many(range(6)).digests
 
 
+@pytest.mark.timeout(900)
 def test_each_broken_rule_is_noticed() -> None:
     with processes() as pool:
         noticed = dict(zip(VARIANTS, pool.map(is_noticed, VARIANTS), strict=True))

@@ -8,6 +8,7 @@ from worker.adapters import metric_values as values
 from worker.adapters.metric_families import Families
 from worker.core.alerts import SUPPRESSIONS
 from worker.core.events import MODALITIES
+from worker.core.messages.feedback import EFFECTS, LABELS
 from worker.core.policy import Severity
 from worker.errors import Reason
 
@@ -63,14 +64,16 @@ class MetricSet:
         self.events = counter(
             "events_total",
             "Records that have ended in their one place",
-            modality=MODALITIES,
+            modality=values.KINDS,
             outcome=values.EVENT_OUTCOMES,
         )
         self.entries = gauge(
-            "pairing_buffer_entries", "Records read that are in no output yet", modality=MODALITIES
+            "pairing_buffer_entries",
+            "Records read that are in no output yet",
+            modality=values.KINDS,
         )
         self.bytes = gauge(
-            "pairing_buffer_bytes", "Bytes of the records in no output yet", modality=MODALITIES
+            "pairing_buffer_bytes", "Bytes of the records in no output yet", modality=values.KINDS
         )
         self.fill = gauge(
             "buffer_fill_ratio",
@@ -137,6 +140,12 @@ class MetricSet:
             "alerts_suppressed_total",
             "Unusual Moments that opened no alert",
             reason=SUPPRESSIONS,
+        )
+        self.feedback = counter(
+            "feedback_total",
+            "What people said, by what came of it",
+            label=LABELS,
+            effect=EFFECTS,
         )
         self.dead_lettered = counter(
             "dead_lettered_total",

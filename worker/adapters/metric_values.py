@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from worker.core.events import MODALITIES
 from worker.scoring.experts import VOTES
 
 REBALANCE_EVENTS = ("assigned", "revoked", "lost")
@@ -14,6 +15,7 @@ COMMIT_FAILURES = (
     *("not_coordinator", "not_leader_for_partition", "not_enough_replicas"),
     *("message_size_too_large", "topic_authorization_failed", "group_authorization_failed"),
 )
+KINDS = (*MODALITIES, "feedback")  # of input records
 EVENT_OUTCOMES = ("paired", "late", "duplicate", "dead_letter", "returned", "known")
 MOMENT_OUTCOMES = ("complete", "partial", "carried", "idle_closed")
 MODALITY_STATES = ("present", "carried", "missing")
@@ -31,7 +33,7 @@ ALERT_TYPES = ("open", "update", "close")
 COMPONENTS = ("redis", "memory", "overload")
 BUFFERS = (
     *("merge", "pairing", "moments", "decode", "encode", "outputs", "memory"),
-    *("silent_sources", "alert_states", "scorers"),
+    *("silent_sources", "feedback", "alert_states", "scorers"),
 )
 
 # The largest bound of each lies beyond every alert limit on it, so that a quantile can reach it.

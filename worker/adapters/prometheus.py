@@ -151,6 +151,10 @@ class Metrics:
         """Count an unusual Moment that opened no alert."""
         self._set.suppressed(reason).inc()
 
+    def heeded(self, label: str, effect: str) -> None:
+        """Count feedback by what came of it."""
+        self._set.feedback(label, effect).inc()
+
     def delay(self, stage: str, seconds: float, trace_id: str | None = None) -> None:
         """Observe the time from event time to a stage; a sum must not go down, so at least 0."""
         exemplar = None if trace_id is None else {"trace_id": trace_id}

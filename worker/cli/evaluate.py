@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from worker.cli.options import AsJson, ConfigFile, Output, config_of, prepare_directory
+from worker.cli.options import AsJson, Bootstrap, ConfigFile, Output, config_of, prepare_directory
 from worker.errors import OperatorError
 
 labels_app = typer.Typer(help="Labelled events.", no_args_is_help=True)
@@ -37,6 +37,30 @@ def evaluate(
 
     how = How(block_seconds, resamples, seed)
     run_evaluation(effective, observations, labels, output, how, as_json=as_json)
+
+
+@labels_app.command("heard")
+def heard_labels(
+    observations: Annotated[
+        Path | None, typer.Option(help="JSON lines of Observations; else those of the topic.")
+    ] = None,
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+) -> None:
+    """Print the alerts that people have called an anomaly as labels, CSV."""
+    from worker.cli.observed import from_file, from_topic, kafka_failures
+    from worker.evaluation.heard import heard
+    from worker.evaluation.labels import write_csv
+
+    if observations is not None:
+        found = heard(from_file(observations))
+    else:
+        from worker.adapters.kafka.reading import TopicReader
+
+        effective = config_of(config, {"kafka.bootstrap_servers": bootstrap})
+        with kafka_failures(), TopicReader(effective.kafka) as reader:
+            found = heard(from_topic(reader, effective))
+    write_csv(found, typer.get_text_stream("stdout"))
 
 
 @labels_app.command("convert")

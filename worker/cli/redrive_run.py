@@ -76,6 +76,8 @@ def _rules(config: Config, reader: TopicReader, max_attempts: int) -> RedriveRul
     for topic, partitions in counts.items():
         if not partitions:
             raise OperatorError(f"there is no topic {topic}: run `mmworker topics create`")
+    if said := len(reader.partitions(config.topics.feedback)):
+        counts[config.topics.feedback] = said
     return RedriveRules(
         counts, config.kafka.partitioner, config.limits.max_record_bytes, max_attempts
     )

@@ -57,7 +57,7 @@ def serve_until(config: Config, stop: threading.Event, *, drains: bool = False) 
 
     Probes are answered from the start on; PyTorch is loaded once Kafka is known to be fine.
     """
-    metrics = Metrics(inputs(config.topics))
+    metrics = Metrics((*inputs(config.topics), config.topics.feedback))
     health = Health(time.monotonic, config.kafka.max_poll_interval_seconds)
     with HealthServer(config.http.host, config.http.port, health, metrics.render):
         topics = _checked_topics(config)
@@ -93,7 +93,7 @@ def _no_garbage() -> Iterator[None]:
 
 
 def _checked_topics(config: Config) -> dict[str, TopicInfo]:
-    """Return the input topics; refuse topics, and a group, that cannot work."""
+    """Return the topics to be read; refuse topics, and a group, that cannot work."""
     with KafkaAdmin(config.kafka) as admin:
         findings = check_topics(admin, config.topics, config.limits.max_record_bytes)
         errors = [finding.sentence for finding in findings if finding.severity == "error"]
@@ -103,4 +103,4 @@ def _checked_topics(config: Config) -> dict[str, TopicInfo]:
             log.warning("topics", finding=finding.sentence)
         group, own = config.kafka.group_id, config.kafka.group_instance_id
         check_alike(group, admin.members(group), own)
-        return admin.describe(inputs(config.topics))
+        return admin.describe((*inputs(config.topics), config.topics.feedback))

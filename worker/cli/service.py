@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from worker.adapters.kafka.fencing import transactional_prefix
 from worker.adapters.kafka.input_log import KafkaInputLog
 from worker.adapters.kafka.outbox import KafkaOutbox
 from worker.adapters.kafka.state_log import KafkaStateLog
-from worker.adapters.kafka.topic_checks import inputs
+from worker.adapters.kafka.topic_checks import read_topics
 from worker.adapters.process_memory import LinuxMemory
 from worker.adapters.prometheus import Metrics
 from worker.adapters.redis_cache import RedisCache
@@ -63,7 +63,7 @@ def build_service(
     tracer = tracer_from_environment()
     health.started()
     return Service(
-        open_ports=lambda: open_ports(config, metrics),
+        open_ports=lambda: open_ports(config, metrics, read_topics(config.topics, topics)),
         open_inference=lambda: Inference(
             pipeline, cache, metrics, decode_threads(config), device, tracer
         ),
@@ -72,14 +72,15 @@ def build_service(
             pipeline,
             topics[config.topics.frames].partitions,
             {name: topic.id for name, topic in topics.items()},
+            hears=config.topics.feedback in topics,
         ),
         health=health,
         drains=drains,
     )
 
 
-def open_ports(config: Config, metrics: Metrics) -> Ports:
-    """Connect to Kafka as a worker does. Raises OperatorError."""
+def open_ports(config: Config, metrics: Metrics, topics: Sequence[str]) -> Ports:
+    """Connect to Kafka as a worker does that reads these topics. Raises OperatorError."""
     largest = config.limits.max_record_bytes
     transactional_id = f"{transactional_prefix(config.kafka.group_id)}{uuid.uuid4()}"
     with ExitStack() as opened:
@@ -92,7 +93,7 @@ def open_ports(config: Config, metrics: Metrics) -> Ports:
         opened.callback(outbox.close, timeout=0)
         state = KafkaStateLog(config.kafka)
         opened.callback(state.close)
-        log = KafkaInputLog(config.kafka, inputs(config.topics))
+        log = KafkaInputLog(config.kafka, topics)
         opened.pop_all()
     return Ports(
         log=log,

@@ -50,7 +50,7 @@ def offsets(
     """Let a stopped group begin anew: its sources warm up again, open windows are read again."""
     effective = config_of(config, {"kafka.bootstrap_servers": bootstrap})
     with KafkaAdmin(effective.kafka) as admin:
-        found = admin.describe(inputs(effective.topics))
+        found = admin.describe((*inputs(effective.topics), effective.topics.feedback))
     group = effective.kafka.group_id
     if not yes:
         typer.confirm(f"Give up the state of group {group} and begin at {to}?", abort=True)

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from worker.core.policy import Budget, Severity
 from worker.core.quiet import QuietTimes, Rest
+from worker.core.verdicts import Verdict, factor
 
 DEBOUNCE_OF = 3  # an alert opens when two of so many Moments in a row are unusual
 DEBOUNCE_NEEDS = 2
@@ -15,7 +16,7 @@ NEAR = 10.0  # times alpha: an open alert stays open below it,
 CALM = 0.5  # but not above this p-value, where a large alpha would never let one close
 
 Kind = Literal["none", "open", "update", "close"]
-ClosedFor = Literal["calm", "silence", "budget", "mute", "maintenance", "schedule"]
+ClosedFor = Literal["calm", "silence", "budget", "mute", "maintenance", "schedule", "learn_anew"]
 Suppression = Literal["debounce", "cooldown", "mute", "maintenance", "schedule"]
 CLOSED_FOR: tuple[ClosedFor, ...] = get_args(ClosedFor)
 SUPPRESSIONS: tuple[Suppression, ...] = get_args(Suppression)
@@ -60,6 +61,12 @@ class AlertState:
     recent: tuple[Finding, ...] = ()
     alert: OpenAlert | None = None
     quiet_until: int = 0  # no alert opens before this event time
+    verdicts: tuple[Verdict, ...] = ()  # of people, about its alerts
+
+    @property
+    def begun_anew(self) -> AlertState:
+        """What is left when the source's normality begins anew: an open alert is still to close."""
+        return AlertState(alert=self.alert, quiet_until=self.quiet_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +94,30 @@ class AlertPolicy:
     cooldown: int
     quiet: QuietTimes = field(default_factory=QuietTimes)
 
-    def decide(self, state: AlertState, finding: Finding) -> tuple[AlertState, Decision]:
-        """Return the next state and what to say. Moments of a source come in time order."""
+    def adapted(self, state: AlertState) -> AlertPolicy:
+        """Return the policy with the threshold that people's verdicts have moved."""
+        moved = factor(state.verdicts)
+        return self if moved == 1 else replace(self, budget=self.budget.times(moved))
+
+    def decide(
+        self, state: AlertState, finding: Finding, *, anew: bool = False
+    ) -> tuple[AlertState, Decision]:
+        """Return the next state and what to say. Moments of a source come in time order.
+
+        `anew`: with this Moment the source's normality begins anew, which ends an alert.
+        """
+        before = state.begun_anew if anew else state
+        after, decision = self.adapted(before)._decided(before, finding, anew)
+        return replace(after, verdicts=before.verdicts), decision
+
+    def _decided(
+        self, state: AlertState, finding: Finding, anew: bool
+    ) -> tuple[AlertState, Decision]:
         rest = self.quiet.why(finding.start)
-        if state.alert is not None and (closed_for := rest or self._without_budget()):
-            return self._close(state.alert, finding, closed_for)
+        if state.alert is not None:
+            closed_for = "learn_anew" if anew else rest or self._without_budget()
+            if closed_for:
+                return self._close(state.alert, finding, closed_for)
         after, decision = self._judge(state, finding, rest)
         if after.alert is None or not finding.silent_after:
             return after, decision

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Final, Literal, get_args
 
 from worker.core import rfc3339
 from worker.core.events import EVENT_TYPES, ContentType, Event, Modality, Record
+from worker.core.messages.feedback import Feedback, read_feedback
 from worker.core.messages.redrive import ATTEMPT, OF, RedriveOf, last_header
 from worker.core.partitioner import partition_for
 from worker.errors import InvalidEventError, Reason
@@ -21,6 +22,8 @@ MAX_HEADERS = 64
 MAX_HEADER_BYTES = 32 * 1024  # keys and values
 MAX_NAME_CHARS = 512  # of an id, a source or a correlation id
 MAX_CONTENT_TYPE_CHARS = 256
+MAX_FEEDBACK_BYTES = 16 * 1024
+FEEDBACK: Final = "feedback"
 
 # What lies outside could not be written as a time again once a window or a grace is added.
 EARLIEST = rfc3339.parse("0002-01-01T00:00:00Z")
@@ -53,6 +56,11 @@ class EnvelopeRules:
     partitioner: Partitioner
     max_record_bytes: int
     max_skew: int
+    feedback_topic: str | None = None  # None: none is read
+
+    def kind(self, topic: str) -> Modality | Literal["feedback"]:
+        """Return what a topic is read as."""
+        return FEEDBACK if topic == self.feedback_topic else self.modality_of_topic[topic]
 
 
 def parse(record: Record, rules: EnvelopeRules) -> Event:
@@ -74,6 +82,21 @@ def parse(record: Record, rules: EnvelopeRules) -> Event:
         traceparent=_traceparent(headers),
         amends=last_header(record.headers, OF) in _KINDS,
     )
+
+
+def parse_feedback(record: Record, rules: EnvelopeRules) -> Feedback:
+    """Return what a person says in a record. It needs no headers. Raises InvalidEventError.
+
+    Without the comment, which is for people: what is kept and passed on has no need of it.
+    """
+    _check_size(record, min(rules.max_record_bytes, MAX_FEEDBACK_BYTES))
+    try:
+        said = read_feedback(record.value or b"")
+    except ValueError as error:
+        raise InvalidEventError(Reason.INVALID_FEEDBACK, str(error)) from None
+    _check_key(record, said.source, "source")
+    _check_partition(record, rules)
+    return replace(said, comment=None)
 
 
 def _check_size(record: Record, limit: int) -> None:
@@ -136,11 +159,11 @@ def _text(key: str, value: bytes | None) -> str:
     return text
 
 
-def _check_key(record: Record, source: str) -> None:
+def _check_key(record: Record, source: str, name: str = "ce_source") -> None:
     if record.key is None:
-        raise InvalidEventError(Reason.NULL_KEY, "the record has no key: the key must be ce_source")
+        raise InvalidEventError(Reason.NULL_KEY, f"the record has no key: the key must be {name}")
     if record.key != source.encode():
-        raise InvalidEventError(Reason.KEY_MISMATCH, "the record's key is not its ce_source")
+        raise InvalidEventError(Reason.KEY_MISMATCH, f"the record's key is not its {name}")
 
 
 def _check_partition(record: Record, rules: EnvelopeRules) -> None:

@@ -45,6 +45,10 @@ class Pairing:
         source = self._active.get(name) or self._silent.get(name)
         return None if source is None else source.state(name in self._silent, keep)
 
+    def knows(self, name: str) -> bool:
+        """Tell whether a source has been heard and is remembered."""
+        return name in self._active or name in self._silent
+
     def advance(self, append_time: int) -> Iterator[Outcome]:
         """Let append time pass; close the windows of sources that have been silent for too long.
 

@@ -61,6 +61,10 @@ class Budget:
         """The threshold on the scale of the score."""
         return score_of(self.alpha)
 
+    def times(self, factor: float) -> Budget:
+        """Return the budget with an alpha that many times as large, but no more than 1."""
+        return self if factor == 1 else Budget(min(1.0, self.alpha * factor))
+
     def allowance(self, moments: int) -> float:
         """Return the false alarms that so many Moments may give: what `of` spread over a day.
 

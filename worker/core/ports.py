@@ -256,6 +256,9 @@ class Telemetry(Protocol):
     def suppressed(self, reason: str) -> None:
         """An alert was not opened."""
 
+    def heeded(self, label: str, effect: str) -> None:
+        """Feedback with a label came to an effect."""
+
     def delay(self, stage: str, seconds: float, trace_id: str | None = None) -> None:
         """Event time was so long ago at a stage: `ingest`, `scored`, `published`.
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from worker.core.alerts import AlertState
 from worker.core.events import Event, Modality, Record
+from worker.core.inbox import Said
 from worker.core.moment import ClosedBy
 
 
@@ -91,12 +92,13 @@ class SourceState:
     unsettled: tuple[UnsettledMoment, ...]
     alert: AlertState | None
     learned: LearnedFrom | None
+    said: tuple[Said, ...] = ()  # which waits for a Moment
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is remembered."""
         parts = (self.pairing, self.alert, self.learned)
-        return not self.unsettled and all(part is None for part in parts)
+        return not (self.unsettled or self.said) and all(part is None for part in parts)
 
     @property
     def held(self) -> tuple[Place, ...]:

@@ -89,8 +89,8 @@ def play(
 
 def memory_log(config: Config, partitions: int, clock: Callable[[], int]) -> MemoryLog:
     """Return an empty log with all topics of a worker; `clock` in microseconds."""
-    snapshots = config.topics.snapshots
-    names = (*topic_of_modality(config).values(), *output_topics(config), snapshots)
+    snapshots, feedback = config.topics.snapshots, config.topics.feedback
+    names = (*topic_of_modality(config).values(), feedback, *output_topics(config), snapshots)
     return MemoryLog(dict.fromkeys(names, partitions), clock, {snapshots})
 
 

@@ -100,9 +100,17 @@ def decode_threads(config: Config) -> int:
 
 
 def worker_rules(
-    config: Config, pipeline: Pipeline, partitions: int, topic_ids: Mapping[str, str]
+    config: Config,
+    pipeline: Pipeline,
+    partitions: int,
+    topic_ids: Mapping[str, str],
+    *,
+    hears: bool = False,
 ) -> WorkerRules:
-    """Return what a worker is set to; the input topics have `partitions` and these ids."""
+    """Return what a worker is set to; the input topics have `partitions` and these ids.
+
+    `hears`: feedback is one of the inputs.
+    """
     policies = alert_policies(config)
     topics = OutputTopics(
         alerts=config.topics.alerts,
@@ -112,7 +120,7 @@ def worker_rules(
         snapshots=config.topics.snapshots,
     )
     shard = ShardRules(
-        envelope=_envelope(config, partitions),
+        envelope=_envelope(config, partitions, hears=hears),
         pairing=_pairing(config),
         alerts=policies,
         topics=topics,
@@ -128,8 +136,9 @@ def worker_rules(
         scoring=scoring_rules(config, pipeline.encoders[Modality.CAPTION].dim, pipeline.pairs),
         meaning=shard.meaning,
         topic_ids=topic_ids,
+        feedback=shard.envelope.feedback_topic,
     )
-    composer = Composer(topics, pipeline.digest, config_hash(config), policies)
+    composer = Composer(topics, pipeline.digest, config_hash(config))
     limits = config.limits
     return WorkerRules(
         shard=shard,
@@ -170,7 +179,7 @@ def _model(pipeline: Pipeline) -> str:
     return joint_digest(pipeline.digest, layout)[:16]
 
 
-def _envelope(config: Config, partitions: int) -> EnvelopeRules:
+def _envelope(config: Config, partitions: int, *, hears: bool) -> EnvelopeRules:
     return EnvelopeRules(
         modality_of_topic={
             topic: modality for modality, topic in topic_of_modality(config).items()
@@ -179,6 +188,7 @@ def _envelope(config: Config, partitions: int) -> EnvelopeRules:
         partitioner=config.kafka.partitioner,
         max_record_bytes=config.limits.max_record_bytes,
         max_skew=seconds(config.pairing.max_skew_seconds),
+        feedback_topic=config.topics.feedback if hears else None,
     )
 
 

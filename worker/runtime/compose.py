@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.core.alert_policies import AlertPolicies
 from worker.core.alerts import RULE, ClosedFor, Decision, OpenAlert
 from worker.core.events import Event
 from worker.core.messages import (
@@ -27,8 +26,7 @@ from worker.core.messages.vectors import Float16Array
 from worker.core.moment import Effort, Moment
 from worker.core.ports import Output
 from worker.pipeline import Embedded
-from worker.runtime.decider import decision_record
-from worker.scoring.scorer import Scored
+from worker.runtime.decider import Judged, decision_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +47,15 @@ class Composer:
     topics: OutputTopics
     model: str
     config_hash: str
-    policies: AlertPolicies
 
     def compose(
-        self, embedded: Embedded, scored: Scored, decision: Decision, number: int
+        self, embedded: Embedded, judged: Judged, number: int
     ) -> tuple[list[Output], tuple[Alert, ...]]:
         """Return the records to append, the observation first, and the alert messages if any.
 
         The observation goes where its inputs are: whoever owns them looks for it there.
         """
-        observation = self._observation(embedded, scored, decision, number)
+        observation = self._observation(embedded, judged, number)
         headers = output_headers(
             "observation",
             observation.observation_id,
@@ -70,7 +67,10 @@ class Composer:
         index = observation.inputs[0].partition
         value = to_json(observation)
         outputs = [Output(self.topics.observations, key, value, headers, index)]
-        alerts = tuple(self._alert(observation, *said) for said in _messages(decision))
+        threshold = judged.budget.threshold
+        alerts = tuple(
+            self._alert(observation, threshold, *said) for said in _messages(judged.decision)
+        )
         for alert in alerts:
             headers = output_headers(
                 "alert", alert.message_id, alert.source, alert.window_end, alert.traceparent
@@ -78,11 +78,9 @@ class Composer:
             outputs.append(Output(self.topics.alerts, key, to_json(alert), headers))
         return outputs, alerts
 
-    def _observation(
-        self, embedded: Embedded, scored: Scored, decision: Decision, number: int
-    ) -> Observation:
-        moment = embedded.moment
-        usual = observation_id(moment.source, moment.start, moment.end, moment.correlation_id)
+    def _observation(self, embedded: Embedded, judged: Judged, number: int) -> Observation:
+        moment, scored = embedded.moment, judged.scored
+        usual = observation_id_of(moment)
         return Observation(
             observation_id=_amendment_id(usual, moment) if moment.amends else usual,
             source=moment.source,
@@ -92,7 +90,7 @@ class Composer:
             embedding=_finite(embedded.fused),
             features={n: v for n, v in embedded.features.items() if n not in scored.skipped},
             assessment=scored.assessment,
-            decision=decision_record(moment.source, decision),
+            decision=decision_record(moment.source, judged.decision),
             inputs=_inputs(moment),
             model=self.model,
             closed_by=moment.closed_by,
@@ -103,11 +101,13 @@ class Composer:
             raw_scores=scored.raw,
             amends=usual if moment.amends else None,
             silent_after=moment.silent_after,
+            heeded=judged.heeded,
         )
 
     def _alert(
         self,
         observation: Observation,
+        threshold: float,
         kind: AlertType,
         alert: OpenAlert,
         closed_for: ClosedFor | None,
@@ -124,7 +124,7 @@ class Composer:
             reasons=alert.reasons,
             score=assessment.score or 0.0,
             p_value=assessment.p_value,
-            threshold=self.policies.of(observation.source).budget.threshold,
+            threshold=threshold,
             modalities=observation.modalities,
             contributions=assessment.contributions,
             consistency=assessment.consistency,
@@ -139,6 +139,11 @@ class Composer:
             traceparent=observation.traceparent,
             closed_for=closed_for,
         )
+
+
+def observation_id_of(moment: Moment) -> str:
+    """Return the id of a Moment's Observation, or of the one that it amends."""
+    return observation_id(moment.source, moment.start, moment.end, moment.correlation_id)
 
 
 def _messages(decision: Decision) -> Iterator[tuple[AlertType, OpenAlert, ClosedFor | None]]:

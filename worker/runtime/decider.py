@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from worker.core.alert_policies import AlertPolicies
 from worker.core.alerts import NOTHING, RULE, AlertState, Decision, Finding
-from worker.core.messages import DecisionRecord, alert_id
+from worker.core.messages import DecisionRecord, Effect, Feedback, Heeded, Label, alert_id
+from worker.core.policy import Budget
+from worker.core.verdicts import factor, with_verdict
 from worker.scoring.experts import Features
-from worker.scoring.scorer import Scored, Scorer
+from worker.scoring.recent import Mark, Meant
+from worker.scoring.scored import Scored
+from worker.scoring.scorer import Scorer
 
 MAX_ALERT_STATES = 10_000  # sources whose alerts are remembered, the last ones decided about
 CALM = AlertState()
@@ -18,7 +22,10 @@ CALM = AlertState()
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What judging looks at of a Moment; times in microseconds since the epoch."""
+    """What judging looks at of a Moment; times in microseconds since the epoch.
+
+    `observation` is the id of its Observation, `said` what people had said before it.
+    """
 
     source: str
     start: int
@@ -27,6 +34,18 @@ class Seen:
     has_carried: bool
     amends: bool
     silent_after: bool
+    observation: str
+    said: tuple[Feedback, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a Moment came to; `budget` is the one that its source has by now."""
+
+    scored: Scored
+    decision: Decision
+    budget: Budget
+    heeded: tuple[Heeded, ...] = ()
 
 
 class Decider:
@@ -40,15 +59,19 @@ class Decider:
         self._scorer = scorer
         self._alerts = OrderedDict(alerts)
 
-    def decide(self, seen: Seen) -> tuple[Scored, Decision]:
+    def decide(self, seen: Seen) -> Judged:
         """Judge one Moment after all that closed before it; an amendment is only scored."""
         source, time, carried = seen.source, seen.start, seen.has_carried
+        heeded = tuple(self._heed(each) for each in seen.said)
+        budget = self._policies.of(source).adapted(self._alerts.get(source, CALM)).budget
         scored = self._scorer.score(source, seen.features, time, carried=carried)
         if seen.amends:
-            return scored, NOTHING
+            return Judged(scored, NOTHING, budget)
         decision = self._decided(seen, scored)
-        self._scorer.learn(source, seen.features, time, scored, carried=carried)
-        return scored, decision
+        said = decision_record(source, decision).said_about
+        mark = None if said is None else Mark(said, seen.observation)
+        self._scorer.learn(source, seen.features, time, scored, carried=carried, mark=mark)
+        return Judged(scored, decision, budget, heeded)
 
     @property
     def fill(self) -> float:
@@ -68,12 +91,42 @@ class Decider:
             silent_after=seen.silent_after,
         )
         before = self._alerts.pop(seen.source, CALM)
-        after, decision = self._policies.of(seen.source).decide(before, finding)
-        if after != CALM:
-            self._alerts[seen.source] = after
+        anew = any(each.label == "learn_anew" for each in seen.said)
+        after, decision = self._policies.of(seen.source).decide(before, finding, anew=anew)
+        self._remember(seen.source, after)
+        return decision
+
+    def _remember(self, source: str, state: AlertState) -> None:
+        if state != CALM:
+            self._alerts[source] = state
             if len(self._alerts) > MAX_ALERT_STATES:
                 self._alerts.popitem(last=False)
-        return decision
+
+    def _heed(self, said: Feedback) -> Heeded:
+        """Let what a person says change what is normal, and the source's threshold."""
+        state = self._alerts.pop(said.source, CALM)
+        meant = Meant(said.alert_id, said.observation_id)
+        alerts = self._scorer.heed(said.source, said.label, meant)
+        effect, after = _effect(said, alerts, state)
+        self._remember(said.source, after)
+        return Heeded(said, effect, factor(after.verdicts))
+
+
+def _effect(
+    said: Feedback, alerts: Collection[str], before: AlertState
+) -> tuple[Effect, AlertState]:
+    """Return what saying so comes to, and what is remembered then; `alerts` are those meant."""
+    if said.label == "learn_anew":
+        return "restarted", before.begun_anew
+    verdicts = before.verdicts
+    for alert in alerts:
+        verdicts = with_verdict(verdicts, alert, said.label)
+    if not alerts:
+        return "unknown", before
+    if verdicts == before.verdicts and said.label != "unsure":
+        return "repeated", before
+    effects: dict[Label, Effect] = {"normal": "learned", "anomaly": "kept_out", "unsure": "noted"}
+    return effects[said.label], replace(before, verdicts=verdicts)
 
 
 def decision_record(source: str, decision: Decision) -> DecisionRecord:

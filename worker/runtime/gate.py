@@ -58,16 +58,16 @@ class Gate:
         """Whether Moments are held back: nothing else may be closed meanwhile."""
         return bool(self._closed)
 
-    def came_back(self) -> Moment | None:
+    def came_back(self) -> Numbered | None:
         """Return the whole Moment whose turn it was; None where it was a single event."""
         if self._alone is not None:
             self._alone = None
             self.caution.passed()
             return None
         self.caution.judged()
-        moment = self._out.popleft().moment
-        self.out_bytes -= moment.size
-        return moment
+        numbered = self._out.popleft()
+        self.out_bytes -= numbered.moment.size
+        return numbered
 
     def expel(self) -> tuple[list[Event], list[Event]]:
         """Take out the events that are given up: those, and all that no Moment holds any more.

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from worker.core.envelope import parse
-from worker.core.events import Event, Modality, Record
+from worker.core.envelope import FEEDBACK, parse, parse_feedback
+from worker.core.events import Event, Record
+from worker.core.inbox import Inbox
 from worker.core.ledger import OffsetLedger
 from worker.core.merge import Merger
 from worker.core.moment import Closed, Duplicate, Forgotten, Late, Moment, Outcome, Released
 from worker.core.pairing import Pairing
 from worker.core.ports import TopicPartition
 from worker.core.tracing import Traced
-from worker.errors import InvalidEventError
+from worker.errors import InvalidEventError, Reason
 from worker.runtime.gate import Gate, held_by
 from worker.runtime.outputs import ENDED_PROCESSES, Outputs, Rejection
 from worker.runtime.rules import ShardRules
-from worker.runtime.shard_state import all_buffered
+from worker.runtime.shard_state import Sizes, all_buffered
 
 FOREVER = 2**63 - 1  # later than any append time
 
@@ -39,6 +40,7 @@ class Intake:
         self.merger = Merger(partitions)
         self.pairing = Pairing(rules.pairing)
         self.ledger = OffsetLedger()
+        self.inbox = Inbox()
         self.touched: set[str] = set()
         self.ingested: list[Traced] = []  # when events taken in began; taken by the telemetry
         self.flushed, self.is_drained = 0, False  # Moments that draining closed
@@ -75,9 +77,7 @@ class Intake:
         try:
             return parse(record, self._envelope)
         except InvalidEventError as error:
-            rejection = Rejection(error.reason, error.message, "envelope")
-            self._outputs.dead_letter(record, rejection)
-            self._outputs.count(self.modality(record.topic), "dead_letter")
+            self._refuse(record, error)
             return None
 
     def let_go(self, moment: Moment) -> None:
@@ -89,17 +89,17 @@ class Intake:
         """Tell whether somebody still needs the event's record."""
         return self.ledger.is_held(*_place(event.record))
 
-    def buffered(self, restored: Iterable[Event]) -> dict[Modality, tuple[int, int]]:
-        """Return per modality the records that were read and not settled, and their bytes.
+    def buffered(self, restored: Iterable[Event]) -> Sizes:
+        """Return per kind of input the records that were read and not settled, and their bytes.
 
         `restored` were read again and are not paired yet.
         """
-        merged = {self.modality(each.topic): size for each, size in self.merger.sizes().items()}
+        merged = {self.kind(each.topic): size for each, size in self.merger.sizes().items()}
         return all_buffered(self.pairing, self.gate.unsettled, restored, merged)
 
-    def modality(self, topic: str) -> Modality:
-        """Return what a topic is read as."""
-        return self._envelope.modality_of_topic[topic]
+    def kind(self, topic: str) -> str:
+        """Return what a topic is read as: a modality, or `feedback`."""
+        return self._envelope.kind(topic)
 
     def _due(self) -> Iterator[Moment]:
         self._quarantine()
@@ -115,6 +115,10 @@ class Intake:
         place = _place(record)
         self.ledger.add(*place)
         self._follow(self.pairing.advance(record.timestamp))
+        if self.kind(record.topic) == FEEDBACK:
+            self._hear(record)
+            self.ledger.release(*place)
+            return
         event = self.parsed(record)
         if event is None:
             self.ledger.release(*place)
@@ -122,6 +126,25 @@ class Intake:
         self.ingested.append(Traced(event.time, event.traceparent))
         self.touched.add(event.source)
         self._follow(self.pairing.add(event))
+
+    def _hear(self, record: Record) -> None:
+        """Let feedback wait for the next Moment of its source; its record is needed no more."""
+        try:
+            said = parse_feedback(record, self._envelope)
+            if not self.pairing.knows(said.source):
+                message = "nothing is known of its source here"
+                raise InvalidEventError(Reason.UNKNOWN_SOURCE, message)
+            self.inbox.add(said, self.gate.count)
+        except InvalidEventError as error:
+            self._refuse(record, error)
+            return
+        self.touched.add(said.source)
+        self._outputs.count(FEEDBACK, "paired")
+
+    def _refuse(self, record: Record, error: InvalidEventError) -> None:
+        rejection = Rejection(error.reason, error.message, "envelope")
+        self._outputs.dead_letter(record, rejection)
+        self._outputs.count(self.kind(record.topic), "dead_letter")
 
     def _follow(self, outcomes: Iterable[Outcome]) -> None:
         for outcome in outcomes:
@@ -145,6 +168,8 @@ class Intake:
         for event in released:
             self._release(event)
         self.gate.add(moment)
+        if not moment.amends:
+            self.inbox.close(moment.source)
         self.touched.add(moment.source)
 
     def _end(self, event: Event, outcome: str) -> None:

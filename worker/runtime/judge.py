@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from worker.core.alert_policies import AlertPolicies
 from worker.core.alerts import AlertState, Decision
-from worker.core.messages import Alert
+from worker.core.messages import Alert, Feedback, Heeded
 from worker.core.moment import Moment
 from worker.core.ports import Output
 from worker.core.source_state import LearnedFrom, SourceState
 from worker.core.tracing import Traced
 from worker.pipeline import Embedded
-from worker.runtime.compose import Composer
+from worker.runtime.compose import Composer, observation_id_of
 from worker.runtime.decider import Decider, Seen
-from worker.scoring.scorer import Scored, Scorer, ScorerState
+from worker.scoring.scored import Scored, ScorerState
+from worker.scoring.scorer import Scorer
 from worker.scoring.state import State
 
 
@@ -27,6 +28,7 @@ class Settled:
     scored: Scored
     decision: Decision
     alerts: tuple[Alert, ...]
+    heeded: tuple[Heeded, ...]
     outputs: tuple[Output, ...]
 
     @property
@@ -52,8 +54,8 @@ class Judge:
         alerts = {state.source: state.alert for state in by_age if state.alert is not None}
         self._decider = Decider(policies, scorer, alerts)
 
-    def judge(self, embedded: Embedded) -> Settled:
-        """Judge one Moment, after all that closed before it."""
+    def judge(self, embedded: Embedded, said: tuple[Feedback, ...] = ()) -> Settled:
+        """Judge one Moment, after all that closed before it and what was `said` by then."""
         moment = embedded.moment
         seen = Seen(
             source=moment.source,
@@ -63,10 +65,14 @@ class Judge:
             has_carried=bool(moment.carried_modalities),
             amends=moment.amends,
             silent_after=moment.silent_after,
+            observation=observation_id_of(moment),
+            said=said,
         )
-        scored, decision = self._decider.decide(seen)
-        outputs, alerts = self._composer.compose(embedded, scored, decision, self.moments)
-        return Settled(moment, scored, decision, alerts, tuple(outputs))
+        judged = self._decider.decide(seen)
+        outputs, alerts = self._composer.compose(embedded, judged, self.moments)
+        return Settled(
+            moment, judged.scored, judged.decision, alerts, judged.heeded, tuple(outputs)
+        )
 
     def due(self) -> Iterator[tuple[str, State]]:
         """Yield the sources whose learned numbers are to be stored now."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from worker.core.caution import TRIES
 from worker.core.dead_letter_limit import DeadLetter, Ending
-from worker.core.events import Modality, Record
+from worker.core.events import Record
 from worker.core.messages import capped_value, dead_letter_headers, late_headers
 from worker.core.messages.redrive import ATTEMPT
 from worker.core.ports import Output
@@ -41,7 +41,7 @@ class Outputs:
         self._waiting: list[Output] = []
         self.size = 0  # bytes of the values
         self.has_alert = False
-        self.outcomes: Counter[tuple[Modality, str]] = Counter()
+        self.outcomes: Counter[tuple[str, str]] = Counter()
         self.rejections: Counter[tuple[str, Reason]] = Counter()
         self._endings: list[Ending] = []
 
@@ -74,9 +74,9 @@ class Outputs:
             source = record.key or named.get("ce_source") or b""
             self._endings.append(DeadLetter(source, record.topic, rejection.reason))
 
-    def count(self, modality: Modality, outcome: str) -> None:
-        """Count an event that ended so."""
-        self.outcomes[modality, outcome] += 1
+    def count(self, kind: str, outcome: str) -> None:
+        """Count a record that ended so; its `kind` is a modality or `feedback`."""
+        self.outcomes[kind, outcome] += 1
         if outcome in _ACCEPTED:
             self._endings.append(None)
 

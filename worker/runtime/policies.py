@@ -12,7 +12,7 @@ from worker.core.alerts import AlertPolicy
 from worker.core.policy import Budget
 from worker.core.quiet import Hours, QuietTimes
 from worker.core.rfc3339 import seconds
-from worker.scoring.scorer import ScoringRules
+from worker.scoring.scored import ScoringRules
 
 
 def budget(config: Config) -> Budget:

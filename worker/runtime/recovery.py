@@ -6,28 +6,22 @@ were learned since each source's numbers were stored
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from worker.core.checkpoint import Checkpoint, CheckpointError, Meaning, read_checkpoint
-from worker.core.messages import Lesson, read_lesson, read_number
 from worker.core.ports import Committed, StateLog, TopicPartition
-from worker.core.source_state import LearnedFrom, SourceState
+from worker.core.source_state import SourceState
 from worker.errors import StateError
+from worker.runtime.relearning import relearned
 from worker.runtime.state_records import (
     IndexState,
     StateRecordError,
     Stored,
-    read_numbers,
     read_stored,
 )
-from worker.scoring.scorer import (
-    MissingMomentsError,
-    Scored,
-    Scorer,
-    ScorerState,
-    ScoringRules,
-)
+from worker.scoring.scored import ScorerState, ScoringRules
+from worker.scoring.scorer import Scorer
 
 GIVE_UP = "give the state up with `mmworker topics offsets --to committed`"
 
@@ -42,6 +36,7 @@ class RecoveryRules:
     scoring: ScoringRules
     meaning: Meaning
     topic_ids: Mapping[str, str]
+    feedback: str | None = None  # the topic, which may be new, or be missed for a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +81,15 @@ def recover(
     index = next(iter(partitions)).partition
     stored = _stored(log, TopicPartition(rules.snapshots, index), rules.group)
     checkpoints = _checkpoints(committed, rules)
-    if len(checkpoints) < len(partitions) or len({c.number for c in checkpoints.values()}) > 1:
+    events = [each for each in partitions if each.topic != rules.feedback]
+    numbers = {checkpoints[each].number for each in events if each in checkpoints}
+    if not checkpoints.keys() >= set(events) or len(numbers) != 1:
         return _cold(partitions, committed, log, stored.index, rules)
-    number = next(iter(checkpoints.values())).number
-    if stored.index is None or stored.index.number != number:
+    if stored.index is None or stored.index.number not in numbers:
         return None  # its transaction, or the one of a newer commit, is not visible yet
-    return _warm(committed, checkpoints, stored.index, stored, log, rules)
+    positions = _positions(partitions, committed, checkpoints, log)
+    was = checkpoints[events[0]].meaning
+    return _warm(positions, was, stored.index, stored, log, rules)
 
 
 def cold_state(
@@ -151,36 +149,53 @@ def _cold(
     rules: RecoveryRules,
 ) -> Recovered:
     """Begin without a state: at the offsets that somebody set, or the first time at the oldest."""
-    if before is not None and not committed:
+    if before is not None and all(each.topic == rules.feedback for each in committed):
         raise StateError(
             f"group {rules.group} has a history but its committed offsets are gone: say where to"
             " begin by `mmworker topics offsets --to earliest` or `--to latest`"
         )
-    starts = {
-        each: committed[each].offset if each in committed else log.bounds(each)[0]
-        for each in partitions
-    }
+    starts = {each: _start_of(each, committed, log) for each in partitions}
     return cold_state(starts, rules, before or IndexState(rules.group))
 
 
-def _warm(
+def _start_of(
+    partition: TopicPartition, committed: Mapping[TopicPartition, Committed], log: StateLog
+) -> int:
+    found = committed.get(partition)
+    return log.bounds(partition)[0] if found is None else found.offset
+
+
+def _positions(
+    partitions: Iterable[TopicPartition],
     committed: Mapping[TopicPartition, Committed],
     checkpoints: Mapping[TopicPartition, Checkpoint],
+    log: StateLog,
+) -> dict[TopicPartition, Position]:
+    """Return where to go on. Feedback that was never read begins at its oldest record."""
+    positions: dict[TopicPartition, Position] = {}
+    for each in partitions:
+        start, checkpoint = _start_of(each, committed, log), checkpoints.get(each)
+        positions[each] = (
+            Position(start, start, 0)
+            if checkpoint is None
+            else Position(start, checkpoint.taken, checkpoint.newest)
+        )
+    return positions
+
+
+def _warm(
+    positions: Mapping[TopicPartition, Position],
+    was: Meaning,
     index: IndexState,
     stored: Stored,
     log: StateLog,
     rules: RecoveryRules,
 ) -> Recovered | None:
     kept = [each.state for each in stored.sources if each.number > index.since]
-    was = next(iter(checkpoints.values())).meaning
     states = _adapted(kept, was, rules.meaning)
-    positions = {
-        each: Position(committed[each].offset, checkpoint.taken, checkpoint.newest)
-        for each, checkpoint in checkpoints.items()
-    }
     partition = TopicPartition(rules.observations, next(iter(positions)).partition)
     try:
-        scorer = _relearned(states, index, stored, log, partition, rules.scoring)
+        scorer = relearned(states, index, stored, log, partition, rules.scoring)
     except (StateRecordError, ValueError, KeyError) as error:
         raise StateError(
             f"the learned state of partition {partition.partition} cannot be had again from topics"
@@ -209,70 +224,3 @@ def _adapted(states: Iterable[SourceState], was: Meaning, now: Meaning) -> tuple
     if now.model != was.model:
         return tuple(replace(state, learned=None) for state in kept)
     return kept
-
-
-def _relearned(
-    states: Iterable[SourceState],
-    index: IndexState,
-    stored: Stored,
-    log: StateLog,
-    partition: TopicPartition,
-    rules: ScoringRules,
-) -> Scorer | None:
-    """Return the scorer as it was; None while not all can be seen.
-
-    Raises StateRecordError, ValueError or KeyError.
-    """
-    learned = {state.source: state.learned for state in states if state.learned is not None}
-    pool = tuple(name for name in index.scorer.pool if name in learned)
-    scorer = Scorer(rules, replace(index.scorer, pool=pool))
-    for source, each in learned.items():
-        if each.snapshot is not None:
-            numbers = read_numbers(stored.numbers.pop(source))
-            if numbers.moments != each.snapshot:
-                raise ValueError("a source's stored numbers are not those of its state")
-            scorer.restore(source, each, numbers.arrays)
-    for lesson in _since(log, partition, learned, index.scorer.moments):
-        scorer.relearn(
-            lesson.number,
-            lesson.source,
-            lesson.features,
-            lesson.window_start,
-            Scored(lesson.assessment, dict(lesson.raw_scores), {}),
-            carried=lesson.carried,
-        )
-    try:
-        scorer.restored(learned.items())
-    except MissingMomentsError:
-        return None  # Observations stand behind the open transaction of somebody who is gone
-    return scorer
-
-
-def _since(
-    log: StateLog, partition: TopicPartition, learned: Mapping[str, LearnedFrom], moments: int
-) -> Iterator[Lesson]:
-    """Yield the Observations of what was learned since the numbers were stored, in order."""
-    first = min((each.first for each in learned.values() if each.first <= each.last), default=None)
-    if first is None:
-        return
-
-    def is_wanted(source: str, number: int) -> bool:
-        since = learned.get(source)
-        return since is not None and since.first <= number <= since.last
-
-    for record in log.read(partition, _start(log, partition, first, moments)):
-        lesson = read_lesson(record.value or b"", is_wanted)
-        if lesson is not None:
-            yield lesson
-
-
-def _start(log: StateLog, partition: TopicPartition, first: int, moments: int) -> int:
-    """Return an offset at or before the Observation with number `first`, not far before it."""
-    beginning, end = log.bounds(partition)
-    back = 2 * (moments - first + 1) + 16
-    while (start := end - back) > beginning:
-        found = next(log.read(partition, start), None)
-        if found is not None and (number := read_number(found.value or b"")) < first:
-            return found.offset + first - number  # there is an offset for each number, or more
-        back *= 2
-    return beginning

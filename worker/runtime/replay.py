@@ -15,7 +15,8 @@ from worker.core.messages import DecisionRecord, Observation
 from worker.errors import OperatorError
 from worker.runtime.decider import Decider, Seen, decision_record
 from worker.scoring.experts import agreement_feature
-from worker.scoring.scorer import Scorer, ScoringRules
+from worker.scoring.scored import ScoringRules
+from worker.scoring.scorer import Scorer
 
 TEXT = "text"
 
@@ -45,9 +46,9 @@ class Replay:
 
     def decide(self, observation: Observation) -> Redecided:
         """Return what the rules make of the next Observation."""
-        scored, decision = self._decider(partition_of(observation)).decide(_seen(observation))
-        record = decision_record(observation.source, decision)
-        return Redecided(scored.assessment.p_value, record)
+        judged = self._decider(partition_of(observation)).decide(_seen(observation))
+        record = decision_record(observation.source, judged.decision)
+        return Redecided(judged.scored.assessment.p_value, record)
 
     def _decider(self, partition: int) -> Decider:
         if partition not in self._deciders:
@@ -101,4 +102,6 @@ def _seen(observation: Observation) -> Seen:
         has_carried=bool(observation.modalities.carried),
         amends=observation.amends is not None,
         silent_after=observation.silent_after,
+        observation=observation.observation_id,
+        said=tuple(each.feedback for each in observation.heeded),
     )

@@ -13,7 +13,7 @@ import structlog
 
 from worker.core.effort import LADDER, Step
 from worker.core.events import MODALITIES, Modality, Record
-from worker.core.messages import Alert
+from worker.core.messages import Alert, Heeded
 from worker.core.moment import Moment
 from worker.core.ports import Polled, Telemetry, TopicPartition
 from worker.core.rfc3339 import MICROSECONDS
@@ -72,6 +72,9 @@ class Reporter:
         for alert in settled.alerts:
             self._telemetry.alert(alert.severity, alert.type)
             _log_alert(alert)
+        for each in settled.heeded:
+            self._telemetry.heeded(each.feedback.label, each.effect)
+            _log_heeded(each)
         if settled.decision.suppressed is not None:
             self._telemetry.suppressed(settled.decision.suppressed)
 
@@ -122,8 +125,8 @@ class Reporter:
                 entries[modality] += held
                 size[modality] += held_bytes
         self._flush()
-        for modality in MODALITIES:
-            self._telemetry.buffered(modality, entries[modality], size[modality])
+        for kind in dict.fromkeys((*MODALITIES, *entries)):
+            self._telemetry.buffered(kind, entries[kind], size[kind])
         pairings = [shard.intake.pairing for shard in shards]
         active = sum(pairing.active_sources for pairing in pairings)
         self._telemetry.sources(active, sum(pairing.silent_sources for pairing in pairings))
@@ -175,6 +178,16 @@ def _log_alert(alert: Alert) -> None:
         severity=alert.severity,
         reasons=alert.reasons,
         source=source_hash(alert.source),
+    )
+
+
+def _log_heeded(heeded: Heeded) -> None:
+    log.info(
+        "feedback",
+        label=heeded.feedback.label,
+        effect=heeded.effect,
+        factor=heeded.factor,
+        source=source_hash(heeded.feedback.source),
     )
 
 

@@ -30,8 +30,10 @@ class ShardRules:
 
     @property
     def partitions(self) -> list[TopicPartition]:
-        """All partitions of the input topics."""
-        indices, topics = range(self.meaning.partitions), self.envelope.modality_of_topic
+        """All partitions that are read."""
+        indices, topics = range(self.meaning.partitions), list(self.envelope.modality_of_topic)
+        if self.envelope.feedback_topic is not None:
+            topics.append(self.envelope.feedback_topic)
         return [TopicPartition(topic, index) for topic in topics for index in indices]
 
 

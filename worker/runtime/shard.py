@@ -7,11 +7,13 @@ What `take` returns carries the state too, so that a successor goes on exactly h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from worker.core.caution import Care
 from worker.core.checkpoint import Checkpoint, write_checkpoint
+from worker.core.envelope import FEEDBACK
 from worker.core.events import Event, Modality, Record
 from worker.core.moment import Moment
 from worker.core.ports import Committed, CommitUnit, Output, TopicPartition
@@ -25,10 +27,16 @@ from worker.runtime.outputs import Outputs, Rejection
 from worker.runtime.recovery import Recovered
 from worker.runtime.restoring import Restoring
 from worker.runtime.rules import ShardRules
-from worker.runtime.shard_state import source_states, state_records
+from worker.runtime.shard_state import Sizes, source_states, state_records
 from worker.runtime.state_records import StateWriter
 
-INDEX_BUFFERS = ("merge", "silent_sources", "alert_states", "scorers")  # that each index has
+INDEX_BUFFERS = (
+    "merge",
+    "silent_sources",
+    "feedback",
+    "alert_states",
+    "scorers",
+)  # that each index has
 
 
 class Shard:
@@ -49,6 +57,8 @@ class Shard:
         self.intake = Intake(self.partitions, rules, self._gate, self.outputs)
         self.intake.merger.restore({p: at.newest for p, at in recovered.positions.items()})
         self.intake.touched.update(recovered.outdated)
+        for state in recovered.states:
+            self.intake.inbox.restore(state.source, state.said)
         self._rules = rules
         self._positions = recovered.positions
         self._base = recovered.index
@@ -67,13 +77,14 @@ class Shard:
 
     def push(self, partition: TopicPartition, records: Iterable[Record]) -> None:
         """Add records of one partition in offset order. Raises LogError where some are missing."""
-        taken, modality = self._positions[partition].taken, self.intake.modality(partition.topic)
+        taken, kind = self._positions[partition].taken, self.intake.kind(partition.topic)
         restoring, fresh = self._restoring, list[Record]()
         for record in records:
-            if restoring is not None and restoring.is_needed(modality, record.offset):
-                self._take_up(restoring, Place(modality, record.offset), record)
+            place = None if kind == FEEDBACK else Place(Modality(kind), record.offset)
+            if restoring is not None and place is not None and restoring.is_needed(*place):
+                self._take_up(restoring, place, record)
             elif record.offset < taken:
-                self.outputs.count(modality, "known")
+                self.outputs.count(kind, "known")
             else:
                 fresh.append(record)
         self.intake.merger.push(partition, fresh)
@@ -99,15 +110,16 @@ class Shard:
 
         None where all of its media turned out to be undecodable, or it was only a trial.
         """
-        original = self._gate.came_back()
-        if original is None:
+        returned = self._gate.came_back()
+        if returned is None:
             return None
+        number, original = returned
         self.intake.touched.add(original.source)
         for rejected in embedded.rejected:
             rejection = Rejection(rejected.reason, rejected.message, "decode")
             self.outputs.dead_letter(rejected.event.record, rejection)
             self.outputs.count(rejected.event.modality, "dead_letter")
-        settled = self._judge.judge(embedded) if embedded.moment.events else None
+        settled = self._judged(number, embedded)
         if settled is not None:
             self.outputs.add(*settled.outputs)
             for source, numbers in self._judge.due():
@@ -162,8 +174,8 @@ class Shard:
         """Whether records that were taken in before are still to be read again."""
         return self._restoring is not None
 
-    def buffered(self) -> dict[Modality, tuple[int, int]]:
-        """Return per modality the records that were read and not settled, and their bytes."""
+    def buffered(self) -> Sizes:
+        """Return per kind of input the records that were read and not settled, and their bytes."""
         return self.intake.buffered(
             () if self._restoring is None else self._restoring.events.values()
         )
@@ -171,7 +183,19 @@ class Shard:
     def fill(self) -> dict[str, float]:
         """Return the share of its bound that each of the index's own buffers holds."""
         silent, merge = self.intake.pairing.silent_fill, self.intake.merger.fill
-        return {"merge": merge, "silent_sources": silent, **self._judge.fill()}
+        inbox = self.intake.inbox.fill
+        return {"merge": merge, "silent_sources": silent, "feedback": inbox, **self._judge.fill()}
+
+    def _judged(self, number: int, embedded: Embedded) -> Settled | None:
+        """Judge a Moment of which something was decoded, after what people had said by then.
+
+        What was sent again changes nothing, so feedback waits for the next one.
+        """
+        moment = embedded.moment
+        if not moment.events:
+            return None
+        said = () if moment.amends else self.intake.inbox.due(moment.source, number)
+        return self._judge.judge(embedded, said)
 
     def _take_up(self, restoring: Restoring, place: Place, record: Record) -> None:
         """Take in a record that was taken in before, and whose event is still needed."""
@@ -193,10 +217,14 @@ class Shard:
         self._gate.restore(restoring.moments())
         self.intake.ledger.restore(
             {each: at.taken for each, at in self._positions.items()},
-            {each: restoring.holders(self.intake.modality(each.topic)) for each in self._positions},
+            {each: self._holders(restoring, each) for each in self._positions},
         )
         if not self._is_cold:  # else the offsets themselves are to be committed
             self._committed = dict(self.intake.ledger.committable())
+
+    def _holders(self, restoring: Restoring, partition: TopicPartition) -> Counter[int]:
+        kind = self.intake.kind(partition.topic)
+        return Counter() if kind == FEEDBACK else restoring.holders(Modality(kind))
 
     def _state_records(self) -> Iterator[Output]:
         index = replace(
@@ -210,7 +238,12 @@ class Shard:
         forgotten = self._judge.forgotten()
         names = self.intake.touched.union(forgotten)
         states = source_states(
-            names, self.intake.pairing, self._gate.unsettled, self._judge, self._keep
+            names,
+            self.intake.pairing,
+            self._gate.unsettled,
+            self._judge,
+            self.intake.inbox,
+            self._keep,
         )
         self.intake.touched = set()
         return state_records(self._writer, index, states, forgotten)

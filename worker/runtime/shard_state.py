@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-from worker.core.events import MODALITIES, Event, Modality
+from worker.core.events import MODALITIES, Event
+from worker.core.inbox import Inbox
 from worker.core.moment import Moment
 from worker.core.pairing import Pairing
 from worker.core.ports import Output
@@ -15,7 +16,7 @@ from worker.runtime.judge import Judge
 from worker.runtime.state_records import IndexState, StateWriter
 
 Keep = Callable[[Event], Kept]
-Sizes = Mapping[Modality, tuple[int, int]]  # a number of records, and their bytes
+Sizes = Mapping[str, tuple[int, int]]  # by kind a number of records, and their bytes
 
 
 def source_states(
@@ -23,6 +24,7 @@ def source_states(
     pairing: Pairing,
     unsettled: Iterable[Numbered],
     judge: Judge,
+    inbox: Inbox,
     keep: Keep,
 ) -> Iterator[SourceState]:
     """Yield what is remembered of each source; `keep` says how an event is to be found again."""
@@ -38,6 +40,7 @@ def source_states(
             unsettled=tuple(moments.get(name, ())),
             alert=judge.alert_of(name),
             learned=judge.learned_from(name),
+            said=inbox.of(name),
         )
 
 
@@ -54,9 +57,9 @@ def state_records(
 
 def all_buffered(
     pairing: Pairing, unsettled: Iterable[Numbered], restored: Iterable[Event], merged: Sizes
-) -> dict[Modality, tuple[int, int]]:
+) -> Sizes:
     """Return the records that are anywhere between the log and the judge, and their bytes."""
-    entries, sizes = Counter[Modality](), Counter[Modality]()
+    entries, sizes = Counter[str](), Counter[str]()
     for known in (pairing.buffered(), merged):
         for modality, (count, size) in known.items():
             entries[modality] += count
@@ -65,7 +68,8 @@ def all_buffered(
     for event in (*held, *restored):
         entries[event.modality] += 1
         sizes[event.modality] += event.record.size
-    return {modality: (entries[modality], sizes[modality]) for modality in MODALITIES}
+    kinds = (*MODALITIES, *(known for known in merged if known not in MODALITIES))
+    return {kind: (entries[kind], sizes[kind]) for kind in kinds}
 
 
 def _stored(number: int, moment: Moment, keep: Keep) -> UnsettledMoment:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from worker.core.caution import Attempts
 from worker.core.ports import Output
 from worker.core.source_state import SourceState
-from worker.scoring.scorer import ScorerState
+from worker.scoring.scored import ScorerState
 from worker.scoring.state import State, integers
 
 VERSION = 1

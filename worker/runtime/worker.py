@@ -86,6 +86,7 @@ class Worker:
         self._lineup = Lineup(self._shards, inference, self._ladder)
         self._ownership: Ownership | None = None
         self._care = Care()
+        self._topics = len({each.topic for each in rules.shard.partitions})
         self._commits = Commits(ports.outbox, self._reporter)
         self._memory = MemoryWatch(rules.max_resident_bytes, ports.memory, ports.telemetry)
         self._last_report = 0
@@ -190,9 +191,9 @@ class Worker:
             self._recoveries.drop(index)
             self._drop(index)
         for index in sorted(owned):
-            if index not in known:
+            if index not in known and len(owned[index]) == self._topics:
                 self._recoveries.begin(index, owned[index], now)
-            elif known[index] != owned[index]:
+            elif known.get(index) != frozenset(owned[index]):
                 message = f"the topics' partitions {index} came to different workers"
                 raise LogError("split_assignment", message, retriable=True)
 

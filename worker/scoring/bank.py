@@ -32,6 +32,14 @@ class VectorBank:
         nearest: NDArray[np.float64] = np.sqrt(np.maximum(squares.min(axis=1), 0))
         return nearest
 
+    def forget(self, rows: NDArray[Any]) -> None:
+        """Take one row out for each of `rows` (n, D) that it has."""
+        for row in rows.astype(np.float16):
+            places = np.flatnonzero((self._rows == row).all(axis=1))
+            if len(places):
+                self._rows = np.delete(self._rows, places[-1], axis=0)
+                self._squares = np.delete(self._squares, places[-1])
+
     def state(self) -> State:
         """Return its rows, and how many it has seen."""
         return {"seen": integers(self.seen), "rows": self._rows}

@@ -87,6 +87,18 @@ class CalibrationRing:
             del self._scores[0], self._ordered[bisect_left(self._ordered, oldest)]
         self._standard = None
 
+    def withdraw(self, score: float) -> None:
+        """Take one such score out again, if there still is one."""
+        if score in self._scores:
+            self._scores.remove(score)
+            del self._ordered[bisect_left(self._ordered, score)]
+            self._standard = None
+
+    def withhold(self, begin: int, end: int) -> None:
+        """Let none of the scores that wait calibrate, if of event times from `begin` to `end`."""
+        kept = [each for each in self._waiting if not begin <= each[0] <= end]
+        self._waiting = deque(kept, maxlen=self._capacity)
+
     def state(self) -> State:
         """Return its scores, oldest first, and those that wait with their times."""
         return {

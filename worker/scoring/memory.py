@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,12 +12,13 @@ from worker.core.rfc3339 import seconds
 from worker.core.source_state import LearnedFrom
 from worker.scoring.conformal import CalibrationRing
 from worker.scoring.experts import Features, build_experts
+from worker.scoring.recent import Alerted, RecentlyAlerted
 from worker.scoring.state import State, integers, nested, part
 
 MAX_LAG = seconds(60)
 LAG_SHARE = 8  # while a source is young, an eighth of its age
 
-VERSION = 2  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
+VERSION = 3  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
 
 CARRIED: Final = "text"  # the expert whose judgement is carried along with a caption
 
@@ -42,6 +43,7 @@ class SourceMemory:
         self.experts = build_experts(text_dim, pairs)
         self.rings = {name: CalibrationRing() for name in self.experts}
         self.caption: tuple[float, float | None] | None = None  # raw score, p-value of the last one
+        self.alerted = RecentlyAlerted(tuple(self.experts))
         self._first_time: int | None = None
 
     def pass_time(self, time: int) -> None:
@@ -64,6 +66,46 @@ class SourceMemory:
             if not (carried and name == CARRIED):
                 expert.learn(features)
 
+    def accept(self, moments: Sequence[Alerted]) -> None:
+        """Take Moments in as normal that were alerted and that a person calls normal.
+
+        At once: the calibration lag is there for what nobody has looked at.
+        """
+        for each in moments:
+            if each.is_accepted:
+                continue
+            each.is_accepted = True
+            if not each.calibrates:
+                for name, value in _own(each).items():
+                    self.rings[name].extend([value])
+            if not each.is_learned:
+                self.learn(each.features, carried=each.carried)
+
+    def keep_out(self, moments: Sequence[Alerted]) -> None:
+        """Take back what was accepted, and let no score of their time calibrate that still waits.
+
+        Of what was learned only that is taken back which an expert can unlearn.
+        """
+        self.take_back(moments)
+        if moments:
+            begin, end = moments[0].time, moments[-1].time
+            for ring in self.rings.values():
+                ring.withhold(begin, end)
+
+    def take_back(self, moments: Sequence[Alerted]) -> None:
+        """Undo what `accept` did, as far as it can be undone."""
+        for each in moments:
+            if not each.is_accepted:
+                continue
+            each.is_accepted = False
+            if not each.calibrates:
+                for name, value in _own(each).items():
+                    self.rings[name].withdraw(value)
+            if not each.is_learned:
+                for name, expert in self.experts.items():
+                    if not (each.carried and name == CARRIED):
+                        expert.unlearn(each.features)
+
     def state(self) -> State:
         """Return all of it but for what it was learned from."""
         missing = float("nan")
@@ -74,6 +116,7 @@ class SourceMemory:
             "caption": np.array([raw, missing if p_value is None else p_value]),
             **nested({f"expert.{name}": each.state() for name, each in self.experts.items()}),
             **nested({f"ring.{name}": each.state() for name, each in self.rings.items()}),
+            **nested({"alerted": self.alerted.state()}),
         }
 
     def restore(self, state: State) -> None:
@@ -85,3 +128,10 @@ class SourceMemory:
             expert.restore(part(state, f"expert.{name}"))
         for name, ring in self.rings.items():
             ring.restore(part(state, f"ring.{name}"))
+        self.alerted.restore(part(state, "alerted"))
+
+
+def _own(alerted: Alerted) -> Mapping[str, float]:
+    """Return the scores less that of a caption which was judged earlier."""
+    raw = alerted.raw
+    return {n: v for n, v in raw.items() if n != CARRIED} if alerted.carried else raw

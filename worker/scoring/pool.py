@@ -33,6 +33,12 @@ class Pool:
         if name in self._members or len(self._members) < MAX_SOURCES:
             self._members[name] = rings
 
+    def renew(self, name: str, rings: Mapping[str, CalibrationRing]) -> None:
+        """Let a source go on with other rings in its place, from the next refresh on."""
+        if name in self._members:
+            self._members[name] = rings
+            self._outdated = True
+
     def leave(self, name: str) -> None:
         """Let a source take part no more, from the next refresh on."""
         if name in self._members:

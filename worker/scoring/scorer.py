@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from worker.core.events import PAIRS
-from worker.core.messages import Assessment, ExpertScore, Warmup
+from worker.core.messages import Assessment, ExpertScore, Label, Warmup
 from worker.core.policy import score_of
 from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
-from worker.scoring.conformal import CAPACITY, hashed_uniform, p_value
+from worker.scoring.conformal import hashed_uniform, p_value
 from worker.scoring.experts import LEAST_EXCESS, Features, finite
 from worker.scoring.memory import CARRIED, SourceMemory
 from worker.scoring.pool import MAX_STALE, Pool
+from worker.scoring.recent import Alerted, Mark, Meant
+from worker.scoring.scored import Scored, ScorerState, ScoringRules
 from worker.scoring.state import State
 
 OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
@@ -26,51 +28,6 @@ UNGATED = 0.01  # but for this share of them, so that a new normality is learned
 REPLAY_MOMENTS = 2000  # of all sources together, after which a source's state is to be stored anew,
 LARGEST = float(np.finfo(np.float32).max)  # score that is finite in single precision
 REPLAY_EACH = 4  # but no fewer than so many for each source: storing costs as much
-
-
-@dataclass(frozen=True, slots=True)
-class ScoringRules:
-    """What scoring needs to know. A Moment is unusual at p <= `alpha`; `pairs`: see PAIRS."""
-
-    calibration_moments: int
-    seed: int
-    alpha: float
-    text_dim: int
-    pairs: tuple[str, ...] = ()
-
-    @property
-    def needed(self) -> int:
-        """The scores from which p-values come: no more than are kept."""
-        return min(self.calibration_moments, CAPACITY)
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """An assessment with what learning needs to know of it: raw scores and vote p-values.
-
-    `skipped` names the features that were not looked at, since they are not finite.
-    """
-
-    assessment: Assessment
-    raw: dict[str, float]
-    votes: dict[str, float]
-    skipped: tuple[str, ...] = ()
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """The votes that make the Moment unusual, strongest first."""
-        experts = self.assessment.opinions.items()
-        heard = {name: each.p_value for name, each in experts if each.p_value is not None}
-        return combine.reasons(self.votes, heard)
-
-
-@dataclass(frozen=True, slots=True)
-class ScorerState:
-    """What a Scorer knows beside its sources: Moments learned, and when its pool looked at whom."""
-
-    moments: int = 0
-    refreshed: int = 0
-    pool: tuple[str, ...] = ()
 
 
 def _single(score: float | None) -> float | None:
@@ -122,15 +79,45 @@ class Scorer:
         votes = combine.votes(p_values)
         return Scored(self._assessment(memory, p_values, votes), raw, votes, skipped)
 
+    def heed(self, source: str, label: Label, meant: Meant) -> tuple[str, ...]:
+        """Change what is normal by what a person says; return the ids of the alerts that are meant.
+
+        Before the next Moment of the source is scored. It depends on the state and on what is said
+        alone, so it can be heeded again in a `relearn`. Saying the same again changes nothing.
+        """
+        memory = self._sources.get(source)
+        if memory is None:
+            return ()
+        if label == "learn_anew":
+            self._restart(source)
+            return ()
+        moments = memory.alerted.about(meant)
+        match label:
+            case "normal":
+                memory.accept(moments)
+            case "anomaly":
+                memory.keep_out(moments)
+            case "unsure":
+                memory.take_back(moments)
+        return tuple(dict.fromkeys(each.mark.alert for each in moments))
+
     def learn(
-        self, source: str, features: Features, time: int, scored: Scored, *, carried: bool
+        self,
+        source: str,
+        features: Features,
+        time: int,
+        scored: Scored,
+        *,
+        carried: bool,
+        mark: Mark | None = None,
     ) -> None:
         """Take the Moment in: its scores calibrate later ones, its finite features normality.
 
         An unusual Moment (p <= alpha) does neither; one with p < LEARN_ABOVE only calibrates.
+        With a `mark` something was said about an alert: it is remembered for people to speak of.
         """
         self._moments += 1
-        self._take_in(source, features, time, scored, carried=carried)
+        self._take_in(source, features, time, scored, carried=carried, mark=mark)
         if self._pool.is_due(self._moments):
             self._pool.refresh()
             self._refreshed = self._moments
@@ -194,12 +181,16 @@ class Scorer:
         scored: Scored,
         *,
         carried: bool,
+        mark: Mark | None = None,
+        heeded: Iterable[tuple[Label, Meant]] = (),
     ) -> None:
-        """Learn a Moment again, in the order of their numbers."""
+        """Learn a Moment again, after what was `heeded` before it; in the order of numbers."""
         if self._is_behind and number > self._refreshed:
             self._look()
         moments, self._moments = self._moments, number
-        self._take_in(source, features, time, scored, carried=carried)
+        for label, meant in heeded:
+            self.heed(source, label, meant)
+        self._take_in(source, features, time, scored, carried=carried, mark=mark)
         self._moments = moments
 
     def restored(self, learned: Iterable[tuple[str, LearnedFrom]]) -> None:
@@ -223,19 +214,33 @@ class Scorer:
         self._pool.refresh()
 
     def _take_in(
-        self, source: str, features: Features, time: int, scored: Scored, *, carried: bool
+        self,
+        source: str,
+        features: Features,
+        time: int,
+        scored: Scored,
+        *,
+        carried: bool,
+        mark: Mark | None,
     ) -> None:
         memory = self._known(source)
         memory.pass_time(time)
         if not carried and CARRIED in features and CARRIED not in scored.skipped:
-            memory.caption = _judged(scored)
+            memory.caption = scored.caption
         p = scored.assessment.p_value
-        if p is not None and p <= self._rules.alpha:
-            return
-        memory.calibrate(time, scored.raw, carried=carried)
-        if p is None or p >= LEARN_ABOVE or self._draw(source, time, "ungated") <= UNGATED:
-            known = {name: value for name, value in features.items() if name not in scored.skipped}
+        known = {name: value for name, value in features.items() if name not in scored.skipped}
+        calibrates = p is None or p > self._rules.alpha
+        is_learned = calibrates and (
+            p is None or p >= LEARN_ABOVE or self._draw(source, time, "ungated") <= UNGATED
+        )
+        if calibrates:
+            memory.calibrate(time, scored.raw, carried=carried)
+        if is_learned:
             memory.learn(known, carried=carried)
+        if mark is not None:
+            memory.alerted.add(
+                Alerted(mark, time, known, scored.raw, carried, calibrates, is_learned)
+            )
 
     def _known(self, source: str) -> SourceMemory:
         """Return the memory of the source, from now on the last one to be forgotten."""
@@ -251,6 +256,12 @@ class Scorer:
             memory.learned = replace(memory.learned, first=self._moments)
         memory.learned = replace(memory.learned, last=self._moments)
         return memory
+
+    def _restart(self, source: str) -> None:
+        """Know nothing of a source any more; it keeps its place in the pool."""
+        memory = self._sources[source] = self._memory()
+        self._unstored.pop(source, None)
+        self._pool.renew(source, memory.rings)
 
     def _forget(self, source: str) -> None:
         del self._sources[source]
@@ -298,10 +309,3 @@ class Scorer:
         need = self._rules.needed
         own = max(len(ring) for ring in memory.rings.values())
         return Warmup(have=min(need, max(self._pool.size, own)), need=need)
-
-
-def _judged(scored: Scored) -> tuple[float, float | None] | None:
-    """Return the raw score and the p-value of a Moment's own caption."""
-    judged = scored.assessment.experts.get(CARRIED)
-    value = scored.raw.get(CARRIED)
-    return None if value is None else (value, None if judged is None else judged.p_value)

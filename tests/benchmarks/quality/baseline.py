@@ -97,6 +97,9 @@ class _PlainGrid:
         if "luminance" in features:
             self._background.learn(features["luminance"])
 
+    def unlearn(self, features: Features) -> None:
+        """A mean keeps what it was told."""
+
     def state(self) -> State:
         return nested({"background": self._background.state(), "gaussian": self._gaussian.state()})
 

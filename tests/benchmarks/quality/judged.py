@@ -18,7 +18,8 @@ from worker.core.policy import Budget
 from worker.core.rfc3339 import seconds
 from worker.scoring import combine
 from worker.scoring.experts import VOTES
-from worker.scoring.scorer import Scorer, ScoringRules
+from worker.scoring.scored import ScoringRules
+from worker.scoring.scorer import Scorer
 
 BASELINE, NOW = "Fisher, exponential tail", "this worker"
 EXPERTS = tuple(name for experts in VOTES.values() for name in experts if name not in PAIRS)

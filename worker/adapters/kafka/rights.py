@@ -81,4 +81,4 @@ def _topic_rights(topics: TopicSettings) -> Iterator[Right]:
         (topics.late_events, "records after their time"),
     ):
         yield Right("topic", name, ("Write", "DescribeConfigs"), reason)
-    yield Right("topic", topics.feedback, ("Describe", "DescribeConfigs"), "the check at start")
+    yield Right("topic", topics.feedback, ("Read", "DescribeConfigs"), "what people say")

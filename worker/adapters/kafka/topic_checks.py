@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,6 +46,11 @@ def inputs(topics: TopicSettings) -> tuple[str, str, str]:
     return topics.frames, topics.captions, topics.audio
 
 
+def read_topics(topics: TopicSettings, found: Container[str]) -> tuple[str, ...]:
+    """Return the names of the topics that a worker reads: the inputs, and feedback if it exists."""
+    return inputs(topics) + ((topics.feedback,) if topics.feedback in found else ())
+
+
 def check_topics(admin: KafkaAdmin, topics: TopicSettings, max_record_bytes: int) -> list[Finding]:
     """Ask the brokers and return what is wrong. Raises OperatorError."""
     names = [spec.name for spec in specs(topics, 1, max_record_bytes)]
@@ -75,7 +80,13 @@ def _missing(
     topics: TopicSettings, found: Mapping[str, TopicInfo], max_record_bytes: int
 ) -> Iterator[Finding]:
     for spec in specs(topics, 1, max_record_bytes):
-        if spec.name not in found:
+        if spec.name == topics.feedback and spec.name not in found:
+            yield Finding(
+                "warning",
+                f"there is no topic {spec.name}, so what people say about alerts is not heard:"
+                f" {_CREATE_HINT} and start all workers anew",
+            )
+        elif spec.name not in found:
             yield Finding("error", f"there is no topic {spec.name}: {_CREATE_HINT}")
 
 
@@ -90,12 +101,16 @@ def _unequal(topics: TopicSettings, found: Mapping[str, TopicInfo]) -> Iterator[
         )
         return
     expected = next(iter(counts.values()), None)
-    for name in (topics.observations, topics.snapshots):
+    for name, why in (
+        (topics.observations, "a worker looks for its sources' state there"),
+        (topics.snapshots, "a worker looks for its sources' state there"),
+        (topics.feedback, "what is said about a source is read by who reads the source"),
+    ):
         if expected is not None and name in found and found[name].partitions != expected:
             yield Finding(
                 "error",
                 f"topic {name} has {found[name].partitions} partitions and the inputs have"
-                f" {expected}: give it the same, a worker looks for its sources' state there",
+                f" {expected}: give it the same, {why}",
             )
 
 

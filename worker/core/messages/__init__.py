@@ -6,7 +6,7 @@ be added, and raise ValueError with one sentence where a message cannot be used.
 
 from worker.core.messages.alert import Alert, AlertType, Evidence, read_alert
 from worker.core.messages.assessment import Assessment, ExpertScore, Warmup
-from worker.core.messages.feedback import Feedback, Label, read_feedback
+from worker.core.messages.feedback import Effect, Feedback, Heeded, Label, read_feedback
 from worker.core.messages.headers import (
     capped_value,
     dead_letter_headers,
@@ -30,9 +30,11 @@ __all__ = [
     "AlertType",
     "Assessment",
     "DecisionRecord",
+    "Effect",
     "Evidence",
     "ExpertScore",
     "Feedback",
+    "Heeded",
     "InputRef",
     "Label",
     "Lesson",

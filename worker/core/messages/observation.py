@@ -10,6 +10,7 @@ from worker.core import rfc3339
 from worker.core.alerts import CLOSED_FOR, ClosedFor, Kind
 from worker.core.messages import vectors
 from worker.core.messages.assessment import Assessment, read_assessment
+from worker.core.messages.feedback import Heeded, read_heeded
 from worker.core.messages.parts import (
     InputRef,
     Modalities,
@@ -39,6 +40,11 @@ class DecisionRecord:
     alert_id: str | None
     closed_for: ClosedFor | None = None
 
+    @property
+    def said_about(self) -> str | None:
+        """The id of the alert that is opened or updated."""
+        return self.alert_id if self.kind in ("open", "update") else None
+
     def document(self) -> Document:
         """Return the JSON object."""
         document: Document = {
@@ -61,7 +67,7 @@ class Observation:
     what these said: learning from both again gives the live state. `number` counts the Moments that
     were learned in the source's partition. One that `amends` an earlier Observation, by its id, is
     about an event that was set aside and sent again; such a one is not learned. `silent_after`: the
-    source fell silent with it.
+    source fell silent with it. `heeded` is what people had said, and changed, right before it.
     """
 
     observation_id: str
@@ -83,6 +89,7 @@ class Observation:
     raw_scores: Mapping[str, float] = field(default_factory=dict)
     amends: str | None = None
     silent_after: bool = False
+    heeded: tuple[Heeded, ...] = ()
 
     def __post_init__(self) -> None:
         check_window(self.window_start, self.window_end)
@@ -105,6 +112,7 @@ class Observation:
             "assessment": self.assessment.document(),
             "raw_scores": in_order(self.raw_scores),
             "decision": self.decision.document(),
+            "feedback": [each.document() for each in self.heeded] or None,
             "inputs": [each.document() for each in self.inputs],
             "model": self.model,
             "degraded": self.degraded,
@@ -112,20 +120,27 @@ class Observation:
             "embedding": {"dim": self.embedding.size, "data": vectors.encode(self.embedding)},
             "features": {name: _feature(self.features[name]) for name in sorted(self.features)},
         }
-        return without_none(document, "correlation_id", "amends", "silent_after", "traceparent")
+        absent = ("correlation_id", "amends", "silent_after", "feedback", "traceparent")
+        return without_none(document, *absent)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """What a scorer learns from an Observation, with the same meaning as there."""
+    """What a scorer learns from an Observation, with the same meaning as there.
+
+    `alert_id` names the alert that it opened or updated.
+    """
 
     number: int
+    observation_id: str
     source: str
     window_start: int
     features: Mapping[str, Float16Array]
     assessment: Assessment
     raw_scores: Mapping[str, float]
     carried: bool
+    alert_id: str | None
+    heeded: tuple[Heeded, ...]
 
 
 def read_number(value: bytes) -> int:
@@ -145,21 +160,25 @@ def read_lesson(value: bytes, is_wanted: Callable[[str, int], bool]) -> Lesson |
         return None
     return Lesson(
         number=number,
+        observation_id=fields.text("observation_id"),
         source=source,
         window_start=fields.time("window_start"),
         features=_read_features(fields),
         assessment=read_assessment(fields.nested("assessment")),
         raw_scores=_read_scores(fields),
         carried=bool(read_modalities(fields).carried),
+        alert_id=_read_decision(fields.nested("decision")).said_about,
+        heeded=_read_heeded(fields, source),
     )
 
 
 def read_observation(value: bytes) -> Observation:
     """Return the Observation in a record's value. Raises ValueError."""
     fields = fields_of(value, "observation")
+    source = fields.text("source")
     return Observation(
         observation_id=fields.text("observation_id"),
-        source=fields.text("source"),
+        source=source,
         window_start=fields.time("window_start"),
         window_end=fields.time("window_end"),
         modalities=read_modalities(fields),
@@ -177,6 +196,7 @@ def read_observation(value: bytes) -> Observation:
         raw_scores=_read_scores(fields),
         amends=fields.optional("amends", fields.text),
         silent_after=fields.optional("silent_after", fields.flag) or False,
+        heeded=_read_heeded(fields, source),
     )
 
 
@@ -186,6 +206,11 @@ def _number(fields: Fields) -> int:
 
 def _read_scores(fields: Fields) -> Mapping[str, float]:
     return fields.optional("raw_scores", fields.numbers) or {}
+
+
+def _read_heeded(fields: Fields, source: str) -> tuple[Heeded, ...]:
+    each = fields.optional("feedback", fields.each) or ()
+    return tuple(read_heeded(one, source) for one in each)
 
 
 def _feature(array: Float16Array) -> Document:

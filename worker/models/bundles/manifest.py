@@ -63,7 +63,9 @@ def with_manifest(contents: Mapping[str, bytes]) -> dict[str, bytes]:
 def read_files(place: Path) -> Files:
     """Read and check a bundle. Raises OperatorError, one sentence, for one that is not whole."""
     if not place.is_dir():
-        raise OperatorError(f"{place} is no directory: name that of a bundle.")
+        raise OperatorError(
+            f"{place} is no directory: give that of a bundle (models.bundle, --bundle)."
+        )
     hashes = _hashes(place)
     contents = {name: _read(place, name) for name in hashes}
     for name, data in contents.items():

@@ -4,6 +4,8 @@ Contract of every expert, for features as float16 arrays:
 `score(features)` returns a float, higher is more abnormal, without changing anything; None where
 its feature is absent or it has learned from fewer than MIN_LEARNED Moments: cold is not normal.
 `learn(features)` updates the state; the same features in the same order give the same state.
+`unlearn(features)` takes back what stands by itself, as the rows of a bank do; what has been mixed
+into a mean cannot be taken back, and fades.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ class Expert(Protocol):
 
     def learn(self, features: Features) -> None:
         """Take the Moment in as normal."""
+
+    def unlearn(self, features: Features) -> None:
+        """Take back what can be taken back of a Moment that was learned."""
 
     def state(self) -> State:
         """Return all that was learned."""

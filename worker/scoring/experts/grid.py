@@ -48,6 +48,9 @@ class GridExpert:
             self._gaussian.learn(seen)
         self._background.learn(thumbnail)
 
+    def unlearn(self, features: Features) -> None:
+        """A mean keeps what it was told."""
+
     def state(self) -> State:
         """Return the background and the Gaussian's numbers."""
         return nested({"background": self._background.state(), "gaussian": self._gaussian.state()})

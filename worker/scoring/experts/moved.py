@@ -38,6 +38,9 @@ class MovedExpert:
             self._mean = levels
         self._mean += np.float32(max(1 / self._count, 1 / MEMORY)) * (levels - self._mean)
 
+    def unlearn(self, features: Features) -> None:
+        """A mean keeps what it was told."""
+
     def state(self) -> State:
         """Return the mean picture, and how many were learned."""
         return {"count": integers(self._count), "mean": self._mean}

@@ -19,7 +19,7 @@ class NearestExpert:
     def score(self, features: Features) -> float | None:
         """Return the distance of the vector that is farthest from the bank."""
         rows = features.get(self._feature)
-        if rows is None or self._learned < self._min_learned:
+        if rows is None or self._learned < self._min_learned or not len(self._bank):
             return None
         return float(self._bank.distances(rows.reshape(-1, rows.shape[-1])).max())
 
@@ -29,6 +29,12 @@ class NearestExpert:
         if rows is not None:
             self._learned += 1
             self._bank.learn(rows.reshape(-1, rows.shape[-1]))
+
+    def unlearn(self, features: Features) -> None:
+        """Take the vectors out of the bank."""
+        if (rows := features.get(self._feature)) is not None:
+            self._learned -= 1
+            self._bank.forget(rows.reshape(-1, rows.shape[-1]))
 
     def state(self) -> State:
         """Return the bank, and how many Moments it was offered."""

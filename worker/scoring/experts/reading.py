@@ -32,6 +32,9 @@ class ReadingExpert:
         if self._feature in features:
             self._learned += 1
 
+    def unlearn(self, features: Features) -> None:
+        """A count is all that was learned."""
+
     def state(self) -> State:
         """Return how many Moments were learned."""
         return {"learned": integers(self._learned)}

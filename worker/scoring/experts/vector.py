@@ -44,6 +44,9 @@ class GaussianExpert:
         if (value := features.get(self._feature)) is not None:
             self._gaussian.learn(self._view(value))
 
+    def unlearn(self, features: Features) -> None:
+        """A mean keeps what it was told."""
+
     def state(self) -> State:
         """Return the Gaussian's numbers."""
         return self._gaussian.state()

@@ -1,0 +1,61 @@
+"""The values around a scorer: what it is set to, what it says of a Moment, where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.core.messages import Assessment
+from worker.scoring import combine
+from worker.scoring.conformal import CAPACITY
+from worker.scoring.memory import CARRIED
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringRules:
+    """What scoring needs to know. A Moment is unusual at p <= `alpha`; `pairs`: see PAIRS."""
+
+    calibration_moments: int
+    seed: int
+    alpha: float
+    text_dim: int
+    pairs: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> int:
+        """The scores from which p-values come: no more than are kept."""
+        return min(self.calibration_moments, CAPACITY)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """An assessment with what learning needs to know of it: raw scores and vote p-values.
+
+    `skipped` names the features that were not looked at, since they are not finite.
+    """
+
+    assessment: Assessment
+    raw: dict[str, float]
+    votes: dict[str, float]
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The votes that make the Moment unusual, strongest first."""
+        experts = self.assessment.opinions.items()
+        heard = {name: each.p_value for name, each in experts if each.p_value is not None}
+        return combine.reasons(self.votes, heard)
+
+    @property
+    def caption(self) -> tuple[float, float | None] | None:
+        """The raw score and the p-value of the Moment's own caption, if it was scored."""
+        judged, value = self.assessment.experts.get(CARRIED), self.raw.get(CARRIED)
+        return None if value is None else (value, None if judged is None else judged.p_value)
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerState:
+    """What a Scorer knows beside its sources: Moments learned, and when its pool looked at whom."""
+
+    moments: int = 0
+    refreshed: int = 0
+    pool: tuple[str, ...] = ()
