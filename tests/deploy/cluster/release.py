@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
 
 from tests.deploy.chart import CHART, workload
 from tests.deploy.cluster.surroundings import namespace
-from tests.deploy.cluster.tools import CheckError, Report, apply, get, helm, kubectl
+from tests.deploy.cluster.tools import (
+    CheckError,
+    Report,
+    apply,
+    get,
+    helm,
+    kubectl,
+    runs_keda,
+    until,
+)
 
 _RELEASE = "mm"
 _WAIT = ("--wait", "--timeout", "120s")
+_READY_SECONDS = 60.0
 # of what an uninstalled release may leave nothing; its hooks stay until the next release
 _KINDS = (
     "deployments,statefulsets,services,serviceaccounts,poddisruptionbudgets,networkpolicies,"
@@ -20,20 +31,31 @@ _KINDS = (
 
 
 class Release:
-    """One example in a namespace of its own. Its checks raise CheckError."""
+    """One example in a namespace of its own. Its checks raise CheckError.
 
-    def __init__(self, name: str, flags: tuple[str, ...] = ()) -> None:
+    `beside` are the objects that it expects to be there.
+    """
+
+    def __init__(
+        self, name: str, flags: tuple[str, ...] = (), beside: Iterable[dict[str, Any]] = ()
+    ) -> None:
         self.namespace = f"mmworker-check-{name}"
+        self._beside = list(beside)
         self._chart = [str(CHART), "-n", self.namespace, *flags]
         self._chart += ["-f", str(CHART / "ci" / f"{name}-values.yaml")]
 
     def life(self, report: Report) -> None:
         """Go through all of it; the later steps need the earlier ones."""
         apply(namespace(self.namespace))
+        for each in self._beside:
+            each["metadata"]["namespace"] = self.namespace
+        if self._beside:
+            apply(*self._beside)
         steps = [
             ("server dry run, strict, no warning", self.dry_run),
             ("install", self.install),
             ("pods admitted, ready, as many as asked for", self.pods),
+            *([("KEDA logs in and scales", self.scaled)] if self._is_scaled else []),
             ("live objects hold what is rendered", self.drift),
             ("upgrade starts new pods", self.upgrade),
             ("rollback brings the old configuration back", self.rollback),
@@ -59,14 +81,20 @@ class Release:
 
     def pods(self) -> str:
         """See that nothing kept a pod from being made and that all are ready."""
-        live = self._workload()
-        status, wanted = live["status"], live["spec"]["replicas"]
         for each in get("replicasets", "-n", self.namespace)["items"]:
             for condition in each["status"].get("conditions", []):
                 raise CheckError(condition["message"])
-        if status.get("readyReplicas", 0) != wanted:
-            raise CheckError(f"{status.get('readyReplicas', 0)} of {wanted} pods are ready")
-        return f"{wanted} pods"
+        until(self._is_complete, _READY_SECONDS, "all pods ready")
+        return f"{self._workload()['spec']['replicas']} pods"
+
+    def scaled(self) -> str:
+        """See that KEDA, where it runs, has logged in and found the lag."""
+        found = get("scaledobjects.keda.sh", "-n", self.namespace)["items"]
+        for each in found:
+            name = f"scaledobject/{each['metadata']['name']}"
+            kubectl("wait", "--for=condition=Ready", name, "-n", self.namespace, "--timeout=90s")
+            kubectl("wait", "--for=condition=Fallback=False", name, "-n", self.namespace)
+        return f"{len(found)} ScaledObjects"
 
     def drift(self) -> None:
         """See that the live objects hold what the chart renders."""
@@ -105,6 +133,14 @@ class Release:
 
     def _rendered(self) -> str:
         return helm("template", _RELEASE, *self._chart)
+
+    @property
+    def _is_scaled(self) -> bool:
+        return "kind: ScaledObject" in self._rendered() and runs_keda()
+
+    def _is_complete(self) -> bool:
+        live = self._workload()
+        return bool(live["status"].get("readyReplicas", 0) == live["spec"]["replicas"])
 
     def _workload(self) -> dict[str, Any]:
         return workload(get("deployments,statefulsets", "-n", self.namespace)["items"])

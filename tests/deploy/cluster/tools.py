@@ -68,6 +68,12 @@ def has_kind(name: str) -> bool:
     return _run("kubectl", "get", "crd", name).returncode == 0
 
 
+def runs_keda() -> bool:
+    """Tell whether KEDA itself runs, not its kinds only: the API server passes questions to it."""
+    wanted = ("apiservice/v1beta1.external.metrics.k8s.io", "--timeout=5s")
+    return _run("kubectl", "wait", "--for=condition=Available", *wanted).returncode == 0
+
+
 def until(holds: Callable[[], bool], seconds: float, what: str) -> float:
     """Wait until something holds; return after how many seconds. Raises CheckError."""
     began = time.monotonic()
