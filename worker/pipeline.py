@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from worker.core.events import MODALITIES, Event, Modality
 from worker.core.moment import Moment
 from worker.core.rfc3339 import MICROSECONDS
+from worker.core.triggers import Trigger
 from worker.errors import InvalidEventError, Reason
 from worker.media.audio import SAMPLE_RATE
 from worker.media.decode import check, decode
@@ -33,6 +34,7 @@ from worker.models.base import Encoder
 from worker.models.danger import DangerScale
 from worker.models.fusion import Fusion, orthonormal_rows
 from worker.models.logmel import windows
+from worker.models.watching import Watch
 from worker.scoring.experts import FUSED_DIM, VISUAL_DIM
 
 Array = NDArray[Any]
@@ -86,9 +88,11 @@ class Pipeline:
         limits: Limits,
         frames_per_moment: int,
         seed: int,
+        triggers: Sequence[Trigger] = (),
     ) -> None:
         self.encoders = encoders
-        self.digest = _joint_digest(encoders)
+        self.watch = Watch(triggers, encoders)
+        self.digest = _joint_digest(encoders, self.watch)
         self._limits = limits
         self._frames_per_moment = frames_per_moment
         self._side = encoders[Modality.FRAME].input_size
@@ -184,6 +188,9 @@ class Pipeline:
             features["text_danger"] = self._danger.margin(row[Modality.CAPTION])
         if row:
             features["fused"] = self._compact @ fused
+        for modality in self.watch.modalities:
+            if modality in row:
+                features |= self.watch.margins(prepared.moment.source, modality, row[modality])
         return {name: value.astype(np.float16) for name, value in features.items()}
 
     def _frames(self, moment: Moment, rejected: list[Rejected]) -> list[tuple[Event, Array]]:
@@ -283,9 +290,11 @@ def _mean_direction(items: Sequence[Item], vectors: Vectors) -> Array:
     return direction
 
 
-def _joint_digest(encoders: Mapping[Modality, Encoder]) -> str:
+def _joint_digest(encoders: Mapping[Modality, Encoder], watch: Watch) -> str:
     digest = hashlib.sha256()
     for modality in MODALITIES:
         digest.update(f"{modality}={encoders[modality].digest};".encode())
     digest.update(f"danger={DangerScale.digest};".encode())
+    if watch.triggers:
+        digest.update(f"triggers={watch.digest};".encode())
     return digest.hexdigest()

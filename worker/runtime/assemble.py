@@ -13,6 +13,7 @@ from worker.core.envelope import EnvelopeRules
 from worker.core.events import Modality
 from worker.core.pairing_rules import PairingRules
 from worker.core.rfc3339 import seconds
+from worker.core.triggers import experts
 from worker.errors import OperatorError
 from worker.media.limits import Limits
 from worker.models import registry
@@ -21,7 +22,7 @@ from worker.models.settings import ModelSettings
 from worker.models.weights import joint_digest
 from worker.pipeline import Pipeline
 from worker.runtime.compose import Composer, OutputTopics
-from worker.runtime.policies import alert_policies, scoring_rules
+from worker.runtime.policies import alert_policies, scoring_rules, triggers
 from worker.runtime.recovery import RecoveryRules
 from worker.runtime.rules import ShardRules, WorkerRules
 from worker.runtime.topics import topic_of_modality
@@ -63,7 +64,8 @@ def build_pipeline(config: Config, encoders: Mapping[Modality, Encoder]) -> Pipe
         max_audio_seconds=config.limits.max_audio_seconds,
         max_text_bytes=config.limits.max_text_bytes,
     )
-    return Pipeline(encoders, limits, config.models.frames_per_moment, config.scoring.seed)
+    frames, seed = config.models.frames_per_moment, config.scoring.seed
+    return Pipeline(encoders, limits, frames, seed, triggers(config))
 
 
 def decode_threads(config: Config) -> int:
@@ -105,7 +107,9 @@ def worker_rules(
         group=config.kafka.group_id,
         snapshots=topics.snapshots,
         observations=topics.observations,
-        scoring=scoring_rules(config, pipeline.encoders[Modality.CAPTION].dim),
+        scoring=scoring_rules(
+            config, pipeline.encoders[Modality.CAPTION].dim, pipeline.watch.modalities
+        ),
         meaning=shard.meaning,
         topic_ids=topic_ids,
         feedback=shard.envelope.feedback_topic,
@@ -139,7 +143,8 @@ def _meaning(config: Config, pipeline: Pipeline, partitions: int) -> Meaning:
 
 def _model(pipeline: Pipeline) -> str:
     """Return a digest of what gives learned numbers their meaning: encoders and scorer."""
-    layout = layout_digest(pipeline.encoders[Modality.CAPTION].dim)
+    watched = experts(pipeline.watch.triggers, pipeline.watch.modalities)
+    layout = layout_digest(pipeline.encoders[Modality.CAPTION].dim, watched)
     return joint_digest(pipeline.digest, layout)[:16]
 
 

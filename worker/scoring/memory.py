@@ -23,13 +23,14 @@ VERSION = 3  # to be raised where the same numbers, or the scores of experts, co
 CARRIED: Final = "text"  # the expert whose judgement is carried along with a caption
 
 
-def layout_digest(text_dim: int) -> str:
+def layout_digest(text_dim: int, watched: Sequence[str] = ()) -> str:
     """Return a digest of what is kept of a source: states of equal ones can stand for each other.
 
     It follows from VERSION and from names, types and shapes of all arrays of a new memory.
     """
     digest = hashlib.sha256(str(VERSION).encode())
-    for name, array in sorted(SourceMemory(text_dim, LearnedFrom(None, 0, 0)).state().items()):
+    memory = SourceMemory(text_dim, LearnedFrom(None, 0, 0), watched)
+    for name, array in sorted(memory.state().items()):
         digest.update(f";{name}:{array.dtype}{array.shape}".encode())
     return digest.hexdigest()
 
@@ -37,9 +38,9 @@ def layout_digest(text_dim: int) -> str:
 class SourceMemory:
     """Experts by name, a ring of normal scores for each, and what it was learned from."""
 
-    def __init__(self, text_dim: int, learned: LearnedFrom) -> None:
+    def __init__(self, text_dim: int, learned: LearnedFrom, watched: Sequence[str] = ()) -> None:
         self.learned = learned
-        self.experts = build_experts(text_dim)
+        self.experts = build_experts(text_dim, watched)
         self.rings = {name: CalibrationRing() for name in self.experts}
         self.caption: tuple[float, float | None] | None = None  # raw score, p-value of the last one
         self.alerted = RecentlyAlerted(tuple(self.experts))

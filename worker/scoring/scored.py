@@ -12,12 +12,16 @@ from worker.scoring.memory import CARRIED
 
 @dataclass(frozen=True, slots=True)
 class ScoringRules:
-    """What scoring needs to know. `alpha` is the p-value at which a Moment is unusual."""
+    """What scoring needs to know. `alpha` is the p-value at which a Moment is unusual.
+
+    `watched` are the names of the experts on triggers.
+    """
 
     calibration_moments: int
     seed: int
     alpha: float
     text_dim: int
+    watched: tuple[str, ...] = ()
 
     @property
     def needed(self) -> int:

@@ -12,7 +12,7 @@ from worker.core.policy import score_of
 from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
 from worker.scoring.conformal import hashed_uniform, p_value
-from worker.scoring.experts import LEAST_EXCESS, Features, finite
+from worker.scoring.experts import Features, finite, least_excess
 from worker.scoring.memory import CARRIED, SourceMemory
 from worker.scoring.pool import MAX_STALE, Pool
 from worker.scoring.recent import Alerted, Mark, Meant
@@ -160,7 +160,7 @@ class Scorer:
 
     def restore(self, source: str, learned: LearnedFrom, numbers: State) -> None:
         """Take up the numbers of a source. Raises KeyError or ValueError where they do not fit."""
-        memory = SourceMemory(self._rules.text_dim, learned)
+        memory = SourceMemory(self._rules.text_dim, learned, self._rules.watched)
         memory.restore(numbers)
         self._sources[source] = memory
         self._pool.join(source, memory.rings)
@@ -263,14 +263,15 @@ class Scorer:
         self._forgotten.append(source)
 
     def _new_memory(self) -> SourceMemory:
-        return SourceMemory(self._rules.text_dim, LearnedFrom(None, self._moments, self._moments))
+        learned = LearnedFrom(None, self._moments, self._moments)
+        return SourceMemory(self._rules.text_dim, learned, self._rules.watched)
 
     def _p_value(
         self, source: str, memory: SourceMemory, name: str, value: float, time: int
     ) -> float | None:
         ring = memory.rings[name]
         tie = self._draw(source, time, name)
-        least = LEAST_EXCESS.get(name, 0.0)
+        least = least_excess(name)
         if len(ring) >= max(OWN_RING, self._rules.needed):
             return ring.p_value(value, tie, least)
         standard, pooled = ring.standard(), self._pool.scores(name)

@@ -4,7 +4,6 @@ from worker.scoring.experts.base import MIN_LEARNED, Expert, Features, finite
 from worker.scoring.experts.panel import (
     AUDIO_DIM,
     DETAILS,
-    EXPERT_WEIGHTS,
     FUSED_DIM,
     LEAST_EXCESS,
     VISUAL_DIM,
@@ -12,12 +11,14 @@ from worker.scoring.experts.panel import (
     VOTE_WEIGHTS,
     VOTES,
     build_experts,
+    least_excess,
+    voters,
+    weight_of,
 )
 
 __all__ = [
     "AUDIO_DIM",
     "DETAILS",
-    "EXPERT_WEIGHTS",
     "FUSED_DIM",
     "LEAST_EXCESS",
     "MIN_LEARNED",
@@ -29,4 +30,7 @@ __all__ = [
     "Features",
     "build_experts",
     "finite",
+    "least_excess",
+    "voters",
+    "weight_of",
 ]

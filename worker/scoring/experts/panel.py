@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from worker.core.events import Modality
+from worker.core.triggers import modality_of
 from worker.scoring.experts import reading
 from worker.scoring.experts.base import MIN_LEARNED, Expert
 from worker.scoring.experts.grid import GridExpert
@@ -19,8 +20,15 @@ AUDIO_DIM = 128
 MIN_CAPTIONS = 2  # captions are sparse, and one neighbour is all that their distance needs
 
 
-def build_experts(text_dim: int) -> dict[str, Expert]:
-    """Return a source's experts by name; `text_dim` is the caption encoder's dimension."""
+def build_experts(text_dim: int, watched: Sequence[str] = ()) -> dict[str, Expert]:
+    """Return a source's experts by name; `text_dim` is the caption encoder's dimension.
+
+    `watched` are the names of the experts on triggers, which are those of their features.
+    """
+    return _usual(text_dim) | {name: ReadingExpert(name, reading.nearness) for name in watched}
+
+
+def _usual(text_dim: int) -> dict[str, Expert]:
     return {
         "visual_embedding": GaussianExpert("visual", VISUAL_DIM),
         "visual_grid": GridExpert(),
@@ -53,6 +61,7 @@ VOTES: Mapping[str, tuple[str, ...]] = {
     "text": ("text", "text_danger"),
     "fused": ("fused",),
 }
+ONE_CAUSE = 0.1  # the weight of an expert on one cause alone
 # Within a vote: what speaks of one cause alone must not drown what looks at all of the picture.
 EXPERT_WEIGHTS: Mapping[str, float] = dict.fromkeys(
     (
@@ -63,7 +72,7 @@ EXPERT_WEIGHTS: Mapping[str, float] = dict.fromkeys(
         "camera_frozen",
         "audio_silent",
     ),
-    0.1,
+    ONE_CAUSE,
 )
 VOTE_WEIGHTS: Mapping[str, float] = {
     "visual": 1.0,
@@ -94,3 +103,31 @@ LEAST_EXCESS: Mapping[str, float] = {
     "audio_silent": 0.4,
     "text_danger": 0.06,
 }
+WATCHED_EXCESS = 0.06  # of a caption, as for danger; pictures and sounds are ten times as alike
+WATCHED_EXCESS_OF_MEDIA = 0.01
+
+
+def voters(vote: str, heard: Iterable[str]) -> tuple[str, ...]:
+    """Return the experts of a vote: its own, and of those `heard` the ones on triggers."""
+    return (*VOTES[vote], *(each for each in heard if _vote_of(each) == vote))
+
+
+def weight_of(expert: str) -> float:
+    """Return the weight of an expert within its vote; what an operator watches for counts fully."""
+    return EXPERT_WEIGHTS.get(expert, 1.0)
+
+
+def least_excess(expert: str) -> float:
+    """Return how far harmless changes go at least on average, in units of the expert's score."""
+    match modality_of(expert):
+        case None:
+            return LEAST_EXCESS.get(expert, 0.0)
+        case Modality.CAPTION:
+            return WATCHED_EXCESS
+        case _:
+            return WATCHED_EXCESS_OF_MEDIA
+
+
+def _vote_of(expert: str) -> str | None:
+    modality = modality_of(expert)
+    return None if modality is None else VOTE_OF_MODALITY[modality]
