@@ -11,6 +11,7 @@ import numpy as np
 from worker.core.rfc3339 import seconds
 from worker.core.source_state import LearnedFrom
 from worker.scoring.conformal import CalibrationRing
+from worker.scoring.drift import DriftMartingale
 from worker.scoring.experts import Features, build_experts
 from worker.scoring.recent import Alerted, RecentlyAlerted
 from worker.scoring.state import State, integers, nested, part
@@ -43,6 +44,7 @@ class SourceMemory:
         self.experts = build_experts(text_dim, watched)
         self.rings = {name: CalibrationRing() for name in self.experts}
         self.caption: tuple[float, float | None] | None = None  # raw score, p-value of the last one
+        self.drift = DriftMartingale()
         self.alerted = RecentlyAlerted(tuple(self.experts))
         self._first_time: int | None = None
 
@@ -116,7 +118,7 @@ class SourceMemory:
             "caption": np.array([raw, missing if p_value is None else p_value]),
             **nested({f"expert.{name}": each.state() for name, each in self.experts.items()}),
             **nested({f"ring.{name}": each.state() for name, each in self.rings.items()}),
-            **nested({"alerted": self.alerted.state()}),
+            **nested({"alerted": self.alerted.state(), "drift": self.drift.state()}),
         }
 
     def restore(self, state: State) -> None:
@@ -129,6 +131,7 @@ class SourceMemory:
         for name, ring in self.rings.items():
             ring.restore(part(state, f"ring.{name}"))
         self.alerted.restore(part(state, "alerted"))
+        self.drift.restore(part(state, "drift"))
 
 
 def _own(alerted: Alerted) -> Mapping[str, float]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from worker.core.messages import Assessment
+from worker.core.messages import Assessment, ExpertScore, Warmup
+from worker.core.policy import score_of
 from worker.scoring import combine
 from worker.scoring.conformal import CAPACITY
 from worker.scoring.memory import CARRIED
@@ -62,3 +64,24 @@ class ScorerState:
     moments: int = 0
     refreshed: int = 0
     pool: tuple[str, ...] = ()
+
+
+def assessed(
+    p_values: Mapping[str, float],
+    votes: Mapping[str, float],
+    warmup: Warmup | None,
+    *,
+    drifting: bool,
+) -> Assessment:
+    """Return what the p-values of experts and votes come to; nothing yet where there are none."""
+    p = combine.combined(votes) if votes else None
+    return Assessment(
+        p_value=p,
+        score=None if p is None else score_of(p),
+        warming_up=p is None,
+        experts={name: ExpertScore(score_of(q), q) for name, q in p_values.items()},
+        consistency={},
+        contributions=combine.contributions(votes),
+        warmup=warmup,
+        drifting=drifting,
+    )

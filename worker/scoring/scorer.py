@@ -7,8 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from worker.core.messages import Assessment, ExpertScore, Label, Warmup
-from worker.core.policy import score_of
+from worker.core.messages import Label, Warmup
 from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
 from worker.scoring.conformal import hashed_uniform, p_value
@@ -16,7 +15,7 @@ from worker.scoring.experts import Features, finite, least_excess
 from worker.scoring.memory import CARRIED, SourceMemory
 from worker.scoring.pool import MAX_STALE, Pool
 from worker.scoring.recent import Alerted, Mark, Meant
-from worker.scoring.scored import Scored, ScorerState, ScoringRules
+from worker.scoring.scored import Scored, ScorerState, ScoringRules, assessed
 from worker.scoring.state import State
 
 OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
@@ -70,7 +69,9 @@ class Scorer:
             if carried_p is not None:
                 p_values[CARRIED] = carried_p
         votes = combine.votes(p_values)
-        return Scored(self._assessment(memory, p_values, votes), raw, votes, skipped)
+        warmup = None if votes else self._warmup(memory)
+        judged = assessed(p_values, votes, warmup, drifting=memory.drift.is_raised)
+        return Scored(judged, raw, votes, skipped)
 
     def heed(self, source: str, label: Label, meant: Meant) -> tuple[str, ...]:
         """Change what is normal by what a person says; return the ids of the alerts that are meant.
@@ -221,6 +222,8 @@ class Scorer:
         if not carried and CARRIED in features and CARRIED not in scored.skipped:
             memory.caption = scored.caption
         p = scored.assessment.p_value
+        if p is not None:
+            memory.drift.learn(p)
         known = {name: value for name, value in features.items() if name not in scored.skipped}
         calibrates = p is None or p > self._rules.alpha
         is_learned = calibrates and (
@@ -282,20 +285,6 @@ class Scorer:
 
     def _draw(self, *parts: str | int) -> float:
         return hashed_uniform(self._rules.seed, *parts)
-
-    def _assessment(
-        self, memory: SourceMemory, p_values: dict[str, float], votes: dict[str, float]
-    ) -> Assessment:
-        p = combine.combined(votes) if votes else None
-        return Assessment(
-            p_value=p,
-            score=None if p is None else score_of(p),
-            warming_up=p is None,
-            experts={name: ExpertScore(score_of(q), q) for name, q in p_values.items()},
-            consistency={},
-            contributions=combine.contributions(votes),
-            warmup=self._warmup(memory) if p is None else None,
-        )
 
     def _warmup(self, memory: SourceMemory) -> Warmup:
         need = self._rules.needed
