@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from worker.core.events import MODALITIES, Event, Modality
 from worker.core.moment import Effort, Moment, evenly
 from worker.core.rfc3339 import MICROSECONDS
+from worker.core.triggers import Trigger
 from worker.errors import InvalidEventError, Reason
 from worker.media.audio import SAMPLE_RATE
 from worker.media.decode import check, decode
@@ -36,6 +37,7 @@ from worker.models.danger import DangerScale
 from worker.models.fusion import orthonormal_rows
 from worker.models.fusion.joining import Joined, Joining, Untrained, mean_direction
 from worker.models.logmel import windows
+from worker.models.watching import Watch
 from worker.scoring.experts import FUSED_DIM, VISUAL_DIM, agreement_feature
 
 Array = NDArray[Any]
@@ -93,12 +95,14 @@ class Pipeline:
         limits: Limits,
         frames_per_moment: int,
         seed: int,
+        triggers: Sequence[Trigger] = (),
         trained: Trained | None = None,
         *,
         stores_embeddings: bool = False,
     ) -> None:
         self.encoders = encoders
-        self.digest = _joint_digest(encoders, trained)
+        self.watch = Watch(triggers, encoders)
+        self.digest = _joint_digest(encoders, trained, self.watch)
         self._stores_embeddings = stores_embeddings
         self._limits = limits
         self._frames_per_moment = frames_per_moment
@@ -196,6 +200,9 @@ class Pipeline:
             features["text_danger"] = self._danger.margin(row[Modality.CAPTION])
         if self._stores_embeddings:
             features |= embeddings(row)
+        for modality in self.watch.modalities:
+            if modality in row:
+                features |= self.watch.margins(prepared.moment.source, modality, row[modality])
         return {name: value.astype(np.float16) for name, value in features.items()}
 
     def _joint_features(self, joined: Joined) -> dict[str, Array]:
@@ -293,11 +300,15 @@ def _seen(images: Iterable[Array]) -> dict[str, Array]:
     return {name: value for name, value in seen.items() if value is not None}
 
 
-def _joint_digest(encoders: Mapping[Modality, Encoder], trained: Trained | None) -> str:
+def _joint_digest(
+    encoders: Mapping[Modality, Encoder], trained: Trained | None, watch: Watch
+) -> str:
     digest = hashlib.sha256()
     for modality in MODALITIES:
         digest.update(f"{modality}={encoders[modality].digest};".encode())
     digest.update(f"danger={DangerScale.digest};".encode())
     if trained is not None:
         digest.update(f"bundle={trained.digest};".encode())
+    if watch.triggers:
+        digest.update(f"triggers={watch.digest};".encode())
     return digest.hexdigest()

@@ -64,6 +64,7 @@ def used(metrics: Metrics) -> Metrics:
     telemetry.cache_time("get", 0.002)
     telemetry.scored("fused", 0.4)
     telemetry.p_value(0.3)
+    telemetry.drifting()
     telemetry.modality("audio", "missing")
     telemetry.alert("high", "open")
     telemetry.suppressed("debounce")

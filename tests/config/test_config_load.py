@@ -162,6 +162,16 @@ def test_what_kubernetes_puts_beside_a_service_is_not_a_setting() -> None:
             {},
             r"false_alarms_per_day of 'a' must be at most 24, ",
         ),
+        (
+            "scoring: {triggers: [{name: fire, text: '  '}]}",
+            {},
+            r"triggers\[0\]\.text \(file .*\) must say what is watched for, and is empty",
+        ),
+        (
+            "scoring: {triggers: [{name: fire, text: smoke}, {name: fire, text: flames}]}",
+            {},
+            r"must have different names, and fire stands twice",
+        ),
         ("scoring: {sources: yes}", {}, r"scoring\.sources \(file .*\) must not be true or false"),
         ("scoring: {sources: a}", {}, r"must be a list of at most 1000 sections, not 'a'"),
         ("scoring: {sources: [a]}", {}, r"sources\[0\] \(.*\) must be a section with match, false"),

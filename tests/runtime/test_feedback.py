@@ -26,6 +26,7 @@ from worker.evaluation.labels import read_labels
 from worker.feed.events import FeedEvent
 from worker.runtime.policies import alert_policies, scoring_rules
 from worker.runtime.replay import Replay, Rules
+from worker.scoring import drift
 from worker.scoring import scorer as scorer_module
 
 QUICK = {
@@ -271,6 +272,14 @@ WORDS: list[Word] = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _drift_is_flagged_soon() -> Iterator[None]:
+    """So the flag is among what a successor has to know."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drift, "ALARM", 1.05)
+        yield
+
+
 @pytest.fixture(scope="module")
 def undisturbed() -> Iterator[World]:
     here = World(config(**QUICK), hears=True)
@@ -303,6 +312,7 @@ def test_a_crash_changes_nothing_that_follows_from_words(
     for topic in (topics.observations, topics.alerts, topics.dead_letters):
         assert faulty.values(topic) == undisturbed.values(topic)
     effects = {each.effect for each in heeded(undisturbed)}
+    assert len({one.assessment.drifting for one in undisturbed.observations()}) == 2
     assert effects >= {"learned", "kept_out", "noted", "restarted"}
 
 

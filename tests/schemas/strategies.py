@@ -90,6 +90,7 @@ assessments = st.builds(
     consistency=consistencies,
     contributions=contributions,
     warmup=st.none() | st.builds(Warmup, have=st.integers(0, 10**6), need=st.integers(0, 10**6)),
+    drifting=st.booleans(),
 )
 decisions = st.builds(
     DecisionRecord,

@@ -21,7 +21,7 @@ from worker.scoring.experts import (
     build_experts,
 )
 
-NAMES = sorted(build_experts(TEXT_DIM, PAIRS))
+NAMES = sorted(build_experts(TEXT_DIM, tuple(PAIRS)))
 TAMPERING = sorted(set(DETAILS) - {"text_danger", *PAIRS})
 MAX_BYTES = 400_000  # of one expert of one source, when its memory is full
 
@@ -51,7 +51,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def make(name: str) -> Make:
-    return lambda: build_experts(TEXT_DIM, PAIRS)[name]
+    return lambda: build_experts(TEXT_DIM, tuple(PAIRS))[name]
 
 
 def test_every_expert_has_one_vote_and_every_vote_a_weight() -> None:

@@ -6,7 +6,7 @@ These patches hold for the rest of the process, so tests simulate in processes o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -22,10 +22,10 @@ Array = NDArray[Any]
 _all_experts = panel.build_experts
 
 
-def few_experts(text_dim: int, pairs: Iterable[str] = ()) -> dict[str, Expert]:
+def few_experts(text_dim: int, added: Sequence[str] = ()) -> dict[str, Expert]:
     """Return an expert of each kind: on a Gaussian, on the nearest neighbour, on one reading."""
-    experts = _all_experts(text_dim, pairs)
-    return {name: experts[name] for name in (*FEW, *pairs)}
+    experts = _all_experts(text_dim, added)
+    return {name: experts[name] for name in (*FEW, *added)}
 
 
 SMALL: dict[str, object] = {

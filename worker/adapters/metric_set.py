@@ -127,6 +127,9 @@ class MetricSet:
             "p-values of judged Moments; a share p of usual ones is at most p",
             values.P_VALUE_BUCKETS,
         )
+        self.drifting = counter(
+            "drifting_moments_total", "Moments judged while their source's p-values drift"
+        )
         self.modalities = counter(
             "moment_modalities_total",
             "Moments by what they have of a modality",

@@ -139,6 +139,10 @@ class Metrics:
         """Observe the p-value of a Moment that was judged."""
         self._set.p_value().observe(p_value)
 
+    def drifting(self) -> None:
+        """Count a Moment of a source whose p-values drift."""
+        self._set.drifting().inc()
+
     def modality(self, modality: str, state: str) -> None:
         """Count a Moment by what it has of a modality: `present`, `carried` or `missing`."""
         self._set.modalities(modality, state).inc()

@@ -100,7 +100,9 @@ def run_replay(
     """Replay what `observed` yields each time that it is called. Raises OperatorError."""
     dim, measured = text_dim(observed()), pairs(observed())
     before, after = (
-        Side(config_hash(each), Rules(scoring_rules(each, dim, measured), alert_policies(each)))
+        Side(
+            config_hash(each), Rules(scoring_rules(each, dim, pairs=measured), alert_policies(each))
+        )
         for each in (running, changed)
     )
     compared = Compared(before, after)

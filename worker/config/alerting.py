@@ -1,8 +1,8 @@
-"""What may be set otherwise for some sources: entries of `scoring.sources`."""
+"""Entries of `scoring.triggers`, and of `scoring.sources`: what is otherwise for some sources."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
@@ -24,6 +24,36 @@ class MaintenanceSettings(Section):
         if self.end <= self.begin:
             raise ValueError("end must be after begin")
         return self
+
+
+class TriggerSettings(Section):
+    """A watch phrase: an alert is raised where Moments are unusually near to what `text` says."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        examples=["fire"],
+        description="as in the reason `trigger:NAME`",
+    )
+    text: str = Field(
+        max_length=500, examples=["smoke or flames"], description="what is watched for, in words"
+    )
+    severity: Literal["low", "medium", "high", "critical"] = Field(
+        default="medium", description="how severe an alert for it is at least"
+    )
+    match: str = Field(
+        default="*",
+        min_length=1,
+        max_length=512,
+        examples=["/cameras/gate*"],
+        description="source ids, with `*`, `?` and `[...]` as in a shell",
+    )
+
+    @field_validator("text")
+    @classmethod
+    def _says_something(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("must say what is watched for, and is empty")
+        return text
 
 
 class SourceSettings(Section):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from worker.config.alerting import SourceSettings
+from worker.config.alerting import SourceSettings, TriggerSettings
 from worker.config.base import DAY, MIB, AutoCount, Section
 
 ModalityName = Literal["frame", "caption", "audio"]
@@ -152,6 +152,20 @@ class ScoringSettings(Section):
         max_length=1000,
         description="what is otherwise for some sources; the first entry that matches one holds",
     )
+    triggers: tuple[TriggerSettings, ...] = Field(
+        default=(),
+        max_length=64,
+        description="watch phrases `{name, text, severity, match}`, in an alert `trigger:NAME`",
+    )
+
+    @field_validator("triggers")
+    @classmethod
+    def _names_once(cls, triggers: tuple[TriggerSettings, ...]) -> tuple[TriggerSettings, ...]:
+        names = [each.name for each in triggers]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"must have different names, and {twice} stands twice")
+        return triggers
 
 
 class LimitSettings(Section):

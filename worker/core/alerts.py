@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -88,11 +89,15 @@ NOTHING = Decision("none")
 
 @dataclass(frozen=True, slots=True)
 class AlertPolicy:
-    """The rules of a source; `cooldown` in microseconds after a close."""
+    """The rules of a source; `cooldown` in microseconds after a close.
+
+    `severities` say how severe an alert is at least that has a reason.
+    """
 
     budget: Budget
     cooldown: int
     quiet: QuietTimes = field(default_factory=QuietTimes)
+    severities: Mapping[str, Severity] = field(default_factory=dict)
 
     def adapted(self, state: AlertState) -> AlertPolicy:
         """Return the policy with the threshold that people's verdicts have moved."""
@@ -153,11 +158,12 @@ class AlertPolicy:
         if finding.start < state.quiet_until:
             return watching, Decision("none", suppressed="cooldown")
         strongest = min(f.p_value for f in unusual if f.p_value is not None)
+        reasons = _union(*(f.reasons for f in unusual))
         alert = OpenAlert(
             start=unusual[0].start,
             sequence=0,
-            severity=self.budget.severity(strongest),
-            reasons=_union(*(f.reasons for f in unusual)),
+            severity=self._severity(strongest, reasons),
+            reasons=reasons,
             p_value=strongest,
         )
         return replace(watching, recent=(), alert=alert), Decision("open", alert)
@@ -181,12 +187,14 @@ class AlertPolicy:
 
     def _grown(self, alert: OpenAlert, finding: Finding) -> OpenAlert:
         """Return the alert after one more unusual Moment; its severity never falls."""
-        severity = self.budget.severity(alert.p_value, finding.end - alert.start)
-        return replace(
-            alert,
-            severity=max(alert.severity, severity, key=lambda each: each.rank),
-            reasons=_union(alert.reasons, finding.reasons),
-        )
+        reasons = _union(alert.reasons, finding.reasons)
+        severity = self._severity(alert.p_value, reasons, finding.end - alert.start)
+        worst = max(alert.severity, severity, key=lambda each: each.rank)
+        return replace(alert, severity=worst, reasons=reasons)
+
+    def _severity(self, p_value: float, reasons: tuple[str, ...], lasted: int = 0) -> Severity:
+        least = (self.severities[each] for each in reasons if each in self.severities)
+        return max((self.budget.severity(p_value, lasted), *least), key=lambda each: each.rank)
 
     def _close(
         self, alert: OpenAlert, finding: Finding, why: ClosedFor

@@ -247,6 +247,9 @@ class Telemetry(Protocol):
     def p_value(self, p_value: float) -> None:
         """A Moment was judged; those of sources that warm up have no p-value."""
 
+    def drifting(self) -> None:
+        """A Moment was judged whose source's p-values drift."""
+
     def modality(self, modality: str, state: str) -> None:
         """A Moment has a modality `present`, `carried` or `missing`."""
 

@@ -42,8 +42,8 @@ class DangerScale:
     digest = joint_digest("danger 1", *DANGEROUS, "ordinary", *ORDINARY)
 
     def __init__(self, encoder: Encoder) -> None:
-        self._dangerous = _encoded(encoder, DANGEROUS)
-        self._ordinary = _encoded(encoder, ORDINARY)
+        self._dangerous = encoded(encoder, DANGEROUS)
+        self._ordinary = encoded(encoder, ORDINARY)
 
     def margin(self, caption: NDArray[Any]) -> NDArray[np.float32]:
         """Return (1,): largest cosine to a dangerous sentence less that to an ordinary one."""
@@ -52,6 +52,7 @@ class DangerScale:
         return np.array([margin], np.float32)
 
 
-def _encoded(encoder: Encoder, sentences: Sequence[str]) -> NDArray[np.float32]:
+def encoded(encoder: Encoder, sentences: Sequence[str]) -> NDArray[np.float32]:
+    """Return the sentences as rows."""
     rows = [encoder.encode([sentence])[0] for sentence in sentences]  # one by one, as captions are
     return np.stack(rows).astype(np.float32)

@@ -14,6 +14,7 @@ from worker.core.envelope import EnvelopeRules
 from worker.core.events import Modality
 from worker.core.pairing_rules import PairingRules
 from worker.core.rfc3339 import seconds
+from worker.core.triggers import experts
 from worker.media.limits import Limits
 from worker.models import registry
 from worker.models.base import Encoder
@@ -23,7 +24,7 @@ from worker.models.settings import ModelSettings
 from worker.models.weights import joint_digest
 from worker.pipeline import Pipeline
 from worker.runtime.compose import Composer, OutputTopics
-from worker.runtime.policies import alert_policies, scoring_rules
+from worker.runtime.policies import alert_policies, scoring_rules, triggers
 from worker.runtime.recovery import RecoveryRules
 from worker.runtime.rules import ShardRules, WorkerRules
 from worker.runtime.topics import topic_of_modality
@@ -89,6 +90,7 @@ def build_pipeline(config: Config, encoders: Mapping[Modality, Encoder]) -> Pipe
         limits,
         config.models.frames_per_moment,
         seed,
+        triggers(config),
         None if bundle is None else Trained(bundle),
         stores_embeddings=config.models.store_embeddings,
     )
@@ -133,7 +135,12 @@ def worker_rules(
         group=config.kafka.group_id,
         snapshots=topics.snapshots,
         observations=topics.observations,
-        scoring=scoring_rules(config, pipeline.encoders[Modality.CAPTION].dim, pipeline.pairs),
+        scoring=scoring_rules(
+            config,
+            pipeline.encoders[Modality.CAPTION].dim,
+            pipeline.watch.modalities,
+            pipeline.pairs,
+        ),
         meaning=shard.meaning,
         topic_ids=topic_ids,
         feedback=shard.envelope.feedback_topic,
@@ -175,7 +182,9 @@ def _meaning(config: Config, pipeline: Pipeline, partitions: int) -> Meaning:
 
 def _model(pipeline: Pipeline) -> str:
     """Return a digest of what gives learned numbers their meaning: encoders and scorer."""
-    layout = layout_digest(pipeline.encoders[Modality.CAPTION].dim, pipeline.pairs)
+    watched = experts(pipeline.watch.triggers, pipeline.watch.modalities)
+    dim = pipeline.encoders[Modality.CAPTION].dim
+    layout = layout_digest(dim, (*pipeline.pairs, *watched))
     return joint_digest(pipeline.digest, layout)[:16]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -9,9 +11,11 @@ from worker.config import Config, SourceSettings
 from worker.core import rfc3339
 from worker.core.alert_policies import AlertPolicies, SourcePolicy
 from worker.core.alerts import AlertPolicy
-from worker.core.policy import Budget
+from worker.core.events import MODALITIES, Modality
+from worker.core.policy import Budget, Severity
 from worker.core.quiet import Hours, QuietTimes
 from worker.core.rfc3339 import seconds
+from worker.core.triggers import Trigger, experts
 from worker.scoring.scored import ScoringRules
 
 
@@ -22,31 +26,48 @@ def budget(config: Config) -> Budget:
 
 def alert_policies(config: Config) -> AlertPolicies:
     """Return the policy of every source."""
-    usual = AlertPolicy(budget(config), seconds(config.scoring.cooldown_seconds))
+    severities = {each.reason: each.severity for each in triggers(config)}
+    cooldown = seconds(config.scoring.cooldown_seconds)
+    usual = AlertPolicy(budget(config), cooldown, severities=severities)
     special = (
         SourcePolicy(each.match, _policy(config, each, usual)) for each in config.scoring.sources
     )
     return AlertPolicies(usual, tuple(special))
 
 
-def scoring_rules(config: Config, text_dim: int, pairs: tuple[str, ...] = ()) -> ScoringRules:
+def triggers(config: Config) -> tuple[Trigger, ...]:
+    """Return the watch phrases."""
+    return tuple(
+        Trigger(each.name, each.text, Severity(each.severity), each.match)
+        for each in config.scoring.triggers
+    )
+
+
+def scoring_rules(
+    config: Config,
+    text_dim: int,
+    watchable: Iterable[Modality] = MODALITIES,
+    pairs: tuple[str, ...] = (),
+) -> ScoringRules:
     """Return what scoring needs to know; `text_dim` is the caption encoder's dimension.
 
-    `pairs` are the modalities whose agreement is a feature.
+    Phrases are looked for in the `watchable` modalities; `pairs` are those whose agreement is a
+    feature.
     """
     return ScoringRules(
         calibration_moments=config.scoring.calibration_moments,
         seed=config.scoring.seed,
         alpha=budget(config).alpha,
         text_dim=text_dim,
-        pairs=pairs,
+        added=(*pairs, *experts(triggers(config), watchable)),
     )
 
 
 def _policy(config: Config, source: SourceSettings, usual: AlertPolicy) -> AlertPolicy:
     per_day, cooldown = source.false_alarms_per_day, source.cooldown_seconds
     window = config.pairing.window_seconds
-    return AlertPolicy(
+    return replace(
+        usual,
         budget=usual.budget if per_day is None else Budget.of(per_day, window),
         cooldown=usual.cooldown if cooldown is None else seconds(cooldown),
         quiet=QuietTimes(

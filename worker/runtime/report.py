@@ -69,6 +69,8 @@ class Reporter:
             self._telemetry.scored(name, expert.score)
         if assessment.p_value is not None:
             self._telemetry.p_value(assessment.p_value)
+        if assessment.drifting:
+            self._telemetry.drifting()
         for alert in settled.alerts:
             self._telemetry.alert(alert.severity, alert.type)
             _log_alert(alert)

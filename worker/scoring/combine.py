@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from worker.core.triggers import reason_of
 from worker.scoring.conformal import SMALLEST
-from worker.scoring.experts import DETAILS, EXPERT_WEIGHTS, VOTE_OF_MODALITY, VOTE_WEIGHTS, VOTES
+from worker.scoring.experts import (
+    DETAILS,
+    VOTE_OF_MODALITY,
+    VOTE_WEIGHTS,
+    VOTES,
+    voters,
+    weight_of,
+)
 
 LARGEST = 0.99  # a p-value near 1 would outweigh all others
 REASON_SHARE = 0.5  # a vote is a reason where its -log p reaches this share of the strongest one's
@@ -29,11 +37,11 @@ def cauchy(p_values: Mapping[str, float], weights: Mapping[str, float]) -> float
 def votes(expert_p_values: Mapping[str, float]) -> dict[str, float]:
     """Return the p-value of each vote that has an expert which is not cold."""
     merged: dict[str, float] = {}
-    for name, experts in VOTES.items():
+    for name in VOTES:
+        experts = voters(name, expert_p_values)
         heard = {each: expert_p_values[each] for each in experts if each in expert_p_values}
         if heard:
-            weights = {each: EXPERT_WEIGHTS.get(each, 1.0) for each in heard}
-            merged[name] = cauchy(heard, weights)
+            merged[name] = cauchy(heard, {each: weight_of(each) for each in heard})
     return merged
 
 
@@ -62,19 +70,22 @@ def reasons(
     """Return the votes that carry the result, strongest first.
 
     `fused` is named only where it is the strongest: then no single modality shows it as well.
-    Where the expert that carries a vote tells what it is, that is added, as in `visual:covered`.
+    Where the expert that carries a vote tells what it is, that is added, as in `visual:covered`;
+    where it watches for a phrase, that is the reason, as in `trigger:fire`.
     """
     nats = {name: _nats(p) for name, p in vote_p_values.items()}
     strongest = max(nats.values(), default=0.0)
     ranked = sorted(nats, key=lambda name: -nats[name])
     named = [name for name in ranked if nats[name] >= REASON_SHARE * strongest]
     kept = (name for name in named if name != "fused" or name == ranked[0])
-    return tuple(_detailed(name, expert_p_values) for name in kept)
+    return tuple(dict.fromkeys(_detailed(name, expert_p_values) for name in kept))
 
 
 def _detailed(vote: str, expert_p_values: Mapping[str, float]) -> str:
-    heard = [name for name in VOTES[vote] if name in expert_p_values]
+    heard = [name for name in voters(vote, expert_p_values) if name in expert_p_values]
     strongest = min(heard, key=lambda name: expert_p_values[name], default="")
+    if (watched := reason_of(strongest)) is not None:
+        return watched
     return f"{vote}:{DETAILS[strongest]}" if strongest in DETAILS else vote
 
 

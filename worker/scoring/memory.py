@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from worker.core.rfc3339 import seconds
 from worker.core.source_state import LearnedFrom
 from worker.scoring.conformal import CalibrationRing
+from worker.scoring.drift import DriftMartingale
 from worker.scoring.experts import Features, build_experts
 from worker.scoring.recent import Alerted, RecentlyAlerted
 from worker.scoring.state import State, integers, nested, part
@@ -23,13 +24,13 @@ VERSION = 3  # to be raised where the same numbers, or the scores of experts, co
 CARRIED: Final = "text"  # the expert whose judgement is carried along with a caption
 
 
-def layout_digest(text_dim: int, pairs: Iterable[str] = ()) -> str:
+def layout_digest(text_dim: int, added: Sequence[str] = ()) -> str:
     """Return a digest of what is kept of a source: states of equal ones can stand for each other.
 
     It follows from VERSION and from names, types and shapes of all arrays of a new memory.
     """
     digest = hashlib.sha256(str(VERSION).encode())
-    memory = SourceMemory(text_dim, LearnedFrom(None, 0, 0), pairs)
+    memory = SourceMemory(text_dim, LearnedFrom(None, 0, 0), added)
     for name, array in sorted(memory.state().items()):
         digest.update(f";{name}:{array.dtype}{array.shape}".encode())
     return digest.hexdigest()
@@ -38,11 +39,12 @@ def layout_digest(text_dim: int, pairs: Iterable[str] = ()) -> str:
 class SourceMemory:
     """Experts by name, a ring of normal scores for each, and what it was learned from."""
 
-    def __init__(self, text_dim: int, learned: LearnedFrom, pairs: Iterable[str] = ()) -> None:
+    def __init__(self, text_dim: int, learned: LearnedFrom, added: Sequence[str] = ()) -> None:
         self.learned = learned
-        self.experts = build_experts(text_dim, pairs)
+        self.experts = build_experts(text_dim, added)
         self.rings = {name: CalibrationRing() for name in self.experts}
         self.caption: tuple[float, float | None] | None = None  # raw score, p-value of the last one
+        self.drift = DriftMartingale()
         self.alerted = RecentlyAlerted(tuple(self.experts))
         self._first_time: int | None = None
 
@@ -116,7 +118,7 @@ class SourceMemory:
             "caption": np.array([raw, missing if p_value is None else p_value]),
             **nested({f"expert.{name}": each.state() for name, each in self.experts.items()}),
             **nested({f"ring.{name}": each.state() for name, each in self.rings.items()}),
-            **nested({"alerted": self.alerted.state()}),
+            **nested({"alerted": self.alerted.state(), "drift": self.drift.state()}),
         }
 
     def restore(self, state: State) -> None:
@@ -129,6 +131,7 @@ class SourceMemory:
         for name, ring in self.rings.items():
             ring.restore(part(state, f"ring.{name}"))
         self.alerted.restore(part(state, "alerted"))
+        self.drift.restore(part(state, "drift"))
 
 
 def _own(alerted: Alerted) -> Mapping[str, float]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from worker.core.messages import Assessment
+from worker.core.events import PAIRS
+from worker.core.messages import Assessment, ExpertScore, Warmup
+from worker.core.policy import score_of
 from worker.scoring import combine
 from worker.scoring.conformal import CAPACITY
 from worker.scoring.memory import CARRIED
@@ -12,13 +15,16 @@ from worker.scoring.memory import CARRIED
 
 @dataclass(frozen=True, slots=True)
 class ScoringRules:
-    """What scoring needs to know. A Moment is unusual at p <= `alpha`; `pairs`: see PAIRS."""
+    """What scoring needs to know. A Moment is unusual at p <= `alpha`.
+
+    `added` are the experts beside the usual ones, as for `build_experts`.
+    """
 
     calibration_moments: int
     seed: int
     alpha: float
     text_dim: int
-    pairs: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
 
     @property
     def needed(self) -> int:
@@ -59,3 +65,25 @@ class ScorerState:
     moments: int = 0
     refreshed: int = 0
     pool: tuple[str, ...] = ()
+
+
+def assessed(
+    p_values: Mapping[str, float],
+    votes: Mapping[str, float],
+    warmup: Warmup | None,
+    *,
+    drifting: bool,
+) -> Assessment:
+    """Return what the p-values of experts and votes come to; nothing yet where there are none."""
+    p = combine.combined(votes) if votes else None
+    told = {name: ExpertScore(score_of(q), q) for name, q in p_values.items()}
+    return Assessment(
+        p_value=p,
+        score=None if p is None else score_of(p),
+        warming_up=p is None,
+        experts={name: each for name, each in told.items() if name not in PAIRS},
+        consistency={name: each for name, each in told.items() if name in PAIRS},
+        contributions=combine.contributions(votes),
+        warmup=warmup,
+        drifting=drifting,
+    )

@@ -8,17 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from worker.core.events import PAIRS
-from worker.core.messages import Assessment, ExpertScore, Label, Warmup
-from worker.core.policy import score_of
+from worker.core.messages import Label, Warmup
 from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
 from worker.scoring.conformal import hashed_uniform, p_value
-from worker.scoring.experts import LEAST_EXCESS, Features, finite
+from worker.scoring.experts import Features, finite, least_excess
 from worker.scoring.memory import CARRIED, SourceMemory
 from worker.scoring.pool import MAX_STALE, Pool
 from worker.scoring.recent import Alerted, Mark, Meant
-from worker.scoring.scored import Scored, ScorerState, ScoringRules
+from worker.scoring.scored import Scored, ScorerState, ScoringRules, assessed
 from worker.scoring.state import State
 
 OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
@@ -77,7 +75,9 @@ class Scorer:
             if carried_p is not None:
                 p_values[CARRIED] = carried_p
         votes = combine.votes(p_values)
-        return Scored(self._assessment(memory, p_values, votes), raw, votes, skipped)
+        warmup = None if votes else self._warmup(memory)
+        judged = assessed(p_values, votes, warmup, drifting=memory.drift.is_raised)
+        return Scored(judged, raw, votes, skipped)
 
     def heed(self, source: str, label: Label, meant: Meant) -> tuple[str, ...]:
         """Change what is normal by what a person says; return the ids of the alerts that are meant.
@@ -228,6 +228,8 @@ class Scorer:
         if not carried and CARRIED in features and CARRIED not in scored.skipped:
             memory.caption = scored.caption
         p = scored.assessment.p_value
+        if p is not None:
+            memory.drift.learn(p)
         known = {name: value for name, value in features.items() if name not in scored.skipped}
         calibrates = p is None or p > self._rules.alpha
         is_learned = calibrates and (
@@ -271,14 +273,14 @@ class Scorer:
 
     def _memory(self, learned: LearnedFrom | None = None) -> SourceMemory:
         since = learned or LearnedFrom(None, self._moments, self._moments)
-        return SourceMemory(self._rules.text_dim, since, self._rules.pairs)
+        return SourceMemory(self._rules.text_dim, since, self._rules.added)
 
     def _p_value(
         self, source: str, memory: SourceMemory, name: str, value: float, time: int
     ) -> float | None:
         ring = memory.rings[name]
         tie = self._draw(source, time, name)
-        least = LEAST_EXCESS.get(name, 0.0)
+        least = least_excess(name)
         if len(ring) >= max(OWN_RING, self._rules.needed):
             return ring.p_value(value, tie, least)
         standard, pooled = ring.standard(), self._pool.scores(name)
@@ -289,21 +291,6 @@ class Scorer:
 
     def _draw(self, *parts: str | int) -> float:
         return hashed_uniform(self._rules.seed, *parts)
-
-    def _assessment(
-        self, memory: SourceMemory, p_values: dict[str, float], votes: dict[str, float]
-    ) -> Assessment:
-        p = combine.combined(votes) if votes else None
-        told = {name: ExpertScore(score_of(each), each) for name, each in p_values.items()}
-        return Assessment(
-            p_value=p,
-            score=None if p is None else score_of(p),
-            warming_up=p is None,
-            experts={name: each for name, each in told.items() if name not in PAIRS},
-            consistency={name: each for name, each in told.items() if name in PAIRS},
-            contributions=combine.contributions(votes),
-            warmup=self._warmup(memory) if p is None else None,
-        )
 
     def _warmup(self, memory: SourceMemory) -> Warmup:
         need = self._rules.needed

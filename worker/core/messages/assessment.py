@@ -46,6 +46,7 @@ class Assessment:
 
     `experts` by expert name, `consistency` by pair such as `frame-caption`, `contributions` by
     modality (higher: it speaks more for an anomaly). `warmup` is None once the source is warm.
+    `drifting`: its p-values have not looked like those of usual Moments for a while.
     """
 
     p_value: float | None
@@ -55,6 +56,7 @@ class Assessment:
     consistency: Mapping[str, ExpertScore]
     contributions: Mapping[str, float]
     warmup: Warmup | None = None
+    drifting: bool = False
 
     def __post_init__(self) -> None:
         check_unit("p_value", self.p_value)
@@ -66,7 +68,7 @@ class Assessment:
         return {**self.experts, **self.consistency}
 
     def document(self) -> Document:
-        """Return the JSON object; `warm_up` is only written where it applies."""
+        """Return the JSON object; `warm_up` and `drifting` are only written where they apply."""
         document: Document = {
             "p_value": self.p_value,
             "score": self.score,
@@ -77,6 +79,8 @@ class Assessment:
         }
         if self.warmup is not None:
             document["warm_up"] = self.warmup.document()
+        if self.drifting:
+            document["drifting"] = True
         return document
 
 
@@ -90,6 +94,7 @@ def read_assessment(fields: Fields) -> Assessment:
         consistency=read_scores(fields, "consistency"),
         contributions=fields.numbers("contributions"),
         warmup=_warmup(fields),
+        drifting=fields.optional("drifting", fields.flag) or False,
     )
 
 

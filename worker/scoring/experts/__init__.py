@@ -4,7 +4,6 @@ from worker.scoring.experts.base import MIN_LEARNED, Expert, Features, finite
 from worker.scoring.experts.panel import (
     AUDIO_DIM,
     DETAILS,
-    EXPERT_WEIGHTS,
     FUSED_DIM,
     LEAST_EXCESS,
     VISUAL_DIM,
@@ -13,12 +12,14 @@ from worker.scoring.experts.panel import (
     VOTES,
     agreement_feature,
     build_experts,
+    least_excess,
+    voters,
+    weight_of,
 )
 
 __all__ = [
     "AUDIO_DIM",
     "DETAILS",
-    "EXPERT_WEIGHTS",
     "FUSED_DIM",
     "LEAST_EXCESS",
     "MIN_LEARNED",
@@ -31,4 +32,7 @@ __all__ = [
     "agreement_feature",
     "build_experts",
     "finite",
+    "least_excess",
+    "voters",
+    "weight_of",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from worker.core.events import PAIRS, Modality
+from worker.core.triggers import modality_of
 from worker.scoring.experts import reading
 from worker.scoring.experts.base import MIN_LEARNED, Expert
 from worker.scoring.experts.grid import GridExpert
@@ -24,13 +25,23 @@ def agreement_feature(pair: str) -> str:
     return f"agreement_{pair}"
 
 
-def build_experts(text_dim: int, pairs: Iterable[str] = ()) -> dict[str, Expert]:
+def build_experts(text_dim: int, added: Sequence[str] = ()) -> dict[str, Expert]:
     """Return a source's experts by name; `text_dim` is the caption encoder's dimension.
 
-    Those on the agreement of modalities have the names of their `pairs`, of which a fitted bundle
-    brings some.
+    `added` are the names of further ones: the PAIRS whose agreement a fitted bundle knows, and
+    triggers, which are named as their features are.
     """
-    experts: dict[str, Expert] = {
+    return _usual(text_dim) | {name: _added(name) for name in added}
+
+
+def _added(name: str) -> Expert:
+    if name in PAIRS:
+        return ReadingExpert(agreement_feature(name), reading.disagreement)
+    return ReadingExpert(name, reading.nearness)
+
+
+def _usual(text_dim: int) -> dict[str, Expert]:
+    return {
         "visual_embedding": GaussianExpert("visual", VISUAL_DIM),
         "visual_grid": GridExpert(),
         "camera_dark": ReadingExpert("luminance", reading.darkness),
@@ -45,9 +56,6 @@ def build_experts(text_dim: int, pairs: Iterable[str] = ()) -> dict[str, Expert]
         "text_danger": ReadingExpert("text_danger", reading.danger),
         "fused": GaussianExpert("fused", FUSED_DIM),
     }
-    for pair in pairs:
-        experts[pair] = ReadingExpert(agreement_feature(pair), reading.disagreement)
-    return experts
 
 
 # Who votes together: the experts of one vote, and the modality that the vote speaks for.
@@ -66,6 +74,7 @@ VOTES: Mapping[str, tuple[str, ...]] = {
     "fused": ("fused",),
     "inconsistent": tuple(PAIRS),
 }
+ONE_CAUSE = 0.1  # the weight of an expert on one cause alone
 # Within a vote: what speaks of one cause alone must not drown what looks at all of the picture.
 EXPERT_WEIGHTS: Mapping[str, float] = dict.fromkeys(
     (
@@ -76,7 +85,7 @@ EXPERT_WEIGHTS: Mapping[str, float] = dict.fromkeys(
         "camera_frozen",
         "audio_silent",
     ),
-    0.1,
+    ONE_CAUSE,
 )
 VOTE_WEIGHTS: Mapping[str, float] = {
     "visual": 1.0,
@@ -112,3 +121,31 @@ LEAST_EXCESS: Mapping[str, float] = {
     # pairs that were held out, for a source may be one that was trained on
     **dict.fromkeys(PAIRS, 0.47),
 }
+WATCHED_EXCESS = 0.06  # of a caption, as for danger; pictures and sounds are ten times as alike
+WATCHED_EXCESS_OF_MEDIA = 0.01
+
+
+def voters(vote: str, heard: Iterable[str]) -> tuple[str, ...]:
+    """Return the experts of a vote: its own, and of those `heard` the ones on triggers."""
+    return (*VOTES[vote], *(each for each in heard if _vote_of(each) == vote))
+
+
+def weight_of(expert: str) -> float:
+    """Return the weight of an expert within its vote; what an operator watches for counts fully."""
+    return EXPERT_WEIGHTS.get(expert, 1.0)
+
+
+def least_excess(expert: str) -> float:
+    """Return how far harmless changes go at least on average, in units of the expert's score."""
+    match modality_of(expert):
+        case None:
+            return LEAST_EXCESS.get(expert, 0.0)
+        case Modality.CAPTION:
+            return WATCHED_EXCESS
+        case _:
+            return WATCHED_EXCESS_OF_MEDIA
+
+
+def _vote_of(expert: str) -> str | None:
+    modality = modality_of(expert)
+    return None if modality is None else VOTE_OF_MODALITY[modality]

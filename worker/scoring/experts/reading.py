@@ -71,6 +71,11 @@ def silence(windows: NDArray[Any]) -> float:
     return -float(windows[..., :bands].mean(dtype=np.float64))
 
 
+def nearness(margin: NDArray[Any]) -> float:
+    """Return how much nearer the Moment is to a watch phrase than to ordinary sentences."""
+    return float(margin[0])
+
+
 def danger(margin: NDArray[Any]) -> float:
     """Return how much nearer the caption is to dangerous sentences than to ordinary ones."""
     return float(margin[0])

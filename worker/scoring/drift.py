@@ -1,0 +1,58 @@
+"""Whether a source's p-values still look as those of usual Moments: a conformal test martingale."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from worker.scoring.state import State
+
+ALARM = 1e4  # of capital, at which the flag is raised
+RESTART = 1.0  # the least capital, at which the flag is taken back
+JUMP = 0.01  # share of the capital that changes its bet at each step
+BETS = np.array([-1.0, 0.0, 1.0])  # on small p-values, on nothing, on large ones
+
+
+class DriftMartingale:
+    """The simple jumper (Vovk et al., 2021): a gambler who bets against uniform p-values.
+
+    Each part of the capital is multiplied by 1 + e (p - 1/2), e one of BETS, and a share JUMP of
+    all is spread anew: without drift that is a martingale. Held at RESTART or above it is a CUSUM
+    over p-values, which finds many small scores in a row as well as a calibration that has become
+    too wide: where p-values are independent and uniform, it takes ALARM Moments or more on average
+    until a false flag (Shin, Ramdas and Rinaldo, 2022). Consecutive Moments are alike, and so are
+    their p-values: a flag asks a person to look, it proves nothing.
+    """
+
+    def __init__(self) -> None:
+        self._parts = np.full(len(BETS), 1 / len(BETS))
+        self.is_raised = False
+
+    @property
+    def capital(self) -> float:
+        """What the gambler has, > 0; 1 at the beginning."""
+        return float(self._parts.sum())
+
+    def learn(self, p_value: float) -> None:
+        """Take in the p-value of one more Moment, in [0, 1].
+
+        The flag is raised at ALARM and stays until the capital is back at RESTART. It is held
+        between both, so that what is over comes to an end.
+        """
+        spread = self.capital / len(BETS)
+        parts = (1 - JUMP) * self._parts + JUMP * spread
+        self._parts = parts * (1 + BETS * (p_value - 0.5))
+        if self.capital >= ALARM:
+            self.is_raised = True
+            self._parts *= ALARM / self.capital
+        elif self.capital <= RESTART:
+            self.is_raised = False
+            self._parts *= RESTART / self.capital
+
+    def state(self) -> State:
+        """Return the parts of the capital, and the flag."""
+        return {"parts": self._parts, "raised": np.array([self.is_raised])}
+
+    def restore(self, state: State) -> None:
+        """Take up both."""
+        self._parts = state["parts"].copy()
+        self.is_raised = bool(state["raised"][0])
