@@ -63,7 +63,7 @@ def test_media_become_a_bundle_and_the_worker_runs_with_it(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "bundle"
-    done = fit(site, "--output", bundle, "--json")
+    done = fit(site, "--output", bundle, "--tuning", "lora", "--json")
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout[done.stdout.index("{") :])
     assert set(facts["calibration"]["agreement"]) == {
@@ -71,6 +71,7 @@ def test_media_become_a_bundle_and_the_worker_runs_with_it(
         "frame-audio",
         "caption-audio",
     }
+    assert facts["preprocessing"]["inputs"]["caption"]["tuned"]
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
     monkeypatch.setenv("MMWORKER_MODELS__BUNDLE", str(bundle))

@@ -42,6 +42,10 @@ def fit(
         int, typer.Option(min=1, max=10_000, help="Epochs without progress that end a stage.")
     ] = 8,
     seed: Annotated[int, typer.Option(min=0, max=65_535, help="Of all that is drawn.")] = 0,
+    tuning: Annotated[
+        Literal["head", "lora", "full"],
+        typer.Option(help="What of the caption encoder is trained: nothing, updates, or all."),
+    ] = "head",
     resume: Annotated[bool, typer.Option(help="Go on with a run that was ended.")] = False,
     config: ConfigFile = None,
     bootstrap: Bootstrap = None,
@@ -62,4 +66,6 @@ def fit(
         patience=patience,
         seed=seed,
     )
-    run_fit(effective, Wishes(data, output, labels, seconds, fps, resume, as_json), settings)
+    run_fit(
+        effective, Wishes(data, output, labels, seconds, fps, tuning, resume, as_json), settings
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from worker.cli.bundle import facts_of, print_bundle
+from worker.cli.fit_captions import TunedCaptions, kept_captions, tune_captions
 from worker.cli.fit_data import Opened, encode, media_key, open_data, stored
 from worker.cli.observed import from_topic, kafka_failures
 from worker.cli.progress import bar
@@ -27,6 +28,7 @@ from worker.models.bundles.serving import made_by
 from worker.models.bundles.settings import Input
 from worker.models.bundles.storing import check_target, write_bundle, write_file
 from worker.runtime.assemble import build_encoders, build_pipeline
+from worker.training.captions import Tuning
 from worker.training.checkpoint import Checkpoint
 from worker.training.dataset import Dataset, Row, assemble, read_rows
 from worker.training.fit import PAGE, Fitted, bundle_files, fit
@@ -47,6 +49,7 @@ class Wishes:
     labels: Path | None
     seconds: float | None
     fps: float | None
+    tuning: Tuning
     resume: bool
     as_json: bool
 
@@ -74,17 +77,20 @@ def run_fit(config: Config, wishes: Wishes, settings: FitSettings) -> None:
     run = _begin(config, wishes)
     rows, model = stored_rows or read_rows(stored(_encoded(run, opened), None))
     _check_model(run, model)
+    tuned, run = _tuned(run, rows, opened, settings)
+    rows = rows if tuned is None else tuned.rows
     data = assemble(rows, None if labels is None else labels_of(rows, labels))
     fitted = _fit(run, data, settings)
+    encoder_files = kept_captions(config) if tuned is None else tuned.files
     files = bundle_files(
         fitted,
-        _inputs(data, run.encoders),
+        _inputs(data, run, tuned=bool(encoder_files)),
         frames_per_moment=config.models.frames_per_moment,
         window_seconds=config.pairing.window_seconds,
         projection_seed=config.scoring.seed,
         origin="the topic of Observations" if opened is None else opened.origin,
     )
-    write_bundle(wishes.output, files)
+    write_bundle(wishes.output, {**files, **encoder_files})
     shutil.rmtree(run.work, ignore_errors=True)
     _tell(wishes)
 
@@ -155,6 +161,24 @@ def _encoded(run: Run, opened: Opened | None) -> Path:
     return kept
 
 
+def _tuned(
+    run: Run, rows: list[Row], opened: Opened | None, settings: FitSettings
+) -> tuple[TunedCaptions | None, Run]:
+    """Tune the caption encoder where that was asked for; the run then has the tuned one."""
+    tuning = run.wishes.tuning
+    if tuning == "head":
+        return None, run
+    with bar(run.console, "Tuning captions", None, "epochs") as advance:
+        tuned = tune_captions(
+            run.config, rows, opened, run.work, tuning, settings.epochs, settings.seed, advance
+        )
+    run.console.print(
+        f"The caption encoder was tuned ({tuning}): {tuned.parameters} numbers moved in"
+        f" {tuned.epochs} epochs"
+    )
+    return tuned, replace(run, encoders={**run.encoders, Modality.CAPTION: tuned.encoder})
+
+
 def _fit(run: Run, data: Dataset, settings: FitSettings) -> Fitted:
     checkpoint = Checkpoint(run.work, run_key(data, settings))
     epochs = settings.epochs * len(STAGES)
@@ -163,13 +187,20 @@ def _fit(run: Run, data: Dataset, settings: FitSettings) -> Fitted:
         return fit(training, checkpoint if run.wishes.resume else None)
 
 
-def _inputs(data: Dataset, encoders: Mapping[Modality, Encoder]) -> dict[Modality, Input]:
-    """Return what goes in, and who made it."""
+def _inputs(data: Dataset, run: Run, *, tuned: bool) -> dict[Modality, Input]:
+    """Return what goes in, and who made it; `tuned` is the caption encoder."""
     found = {}
     for modality, feature in data.features.items():
-        name, digest = made_by(feature, modality, encoders)
+        name, digest = made_by(feature, modality, run.encoders)
+        is_tuned = tuned and modality is Modality.CAPTION
         found[modality] = Input.model_validate(
-            {"feature": feature, "dim": data.dims[modality], "encoder": name, "digest": digest}
+            {
+                "feature": feature,
+                "dim": data.dims[modality],
+                "encoder": run.config.models.caption if is_tuned else name,
+                "digest": digest,
+                "tuned": is_tuned,
+            }
         )
     return found
 

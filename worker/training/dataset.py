@@ -33,6 +33,7 @@ class Row:
     start: int
     end: int
     inputs: Mapping[str, NDArray[Any]]  # by feature, of any of SOURCES
+    caption: str | None = None  # the id of the event whose text is encoded
 
     @classmethod
     def of(cls, one: Observation) -> Row:
@@ -40,7 +41,9 @@ class Row:
         names = (name for sources in SOURCES.values() for name in sources)
         read = {name: read_input(one.features, name) for name in names}
         found = {name: value for name, value in read.items() if value is not None}
-        return cls(one.source, one.window_start, one.window_end, found)
+        said = [each.id for each in one.inputs if each.modality is Modality.CAPTION]
+        caption = said[-1] if said and "text" in found else None
+        return cls(one.source, one.window_start, one.window_end, found, caption)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class Dataset:
 
 
 def read_rows(observations: Iterable[Observation]) -> tuple[list[Row], str]:
-    """Return the rows and the one digest of the encoders that made them.
+    """Return the rows in order of time, and the one digest of the encoders that made them.
 
     Observations that amend others are left out. Raises OperatorError where there are none, or
     where several encoders have made them.
@@ -115,17 +118,15 @@ def read_rows(observations: Iterable[Observation]) -> tuple[list[Row], str]:
         raise OperatorError(
             f"the Observations were made by different models ({counts}): give those of one."
         )
-    return rows, next(iter(models))
+    return sorted(rows, key=lambda row: (row.start, row.source)), next(iter(models))
 
 
 def assemble(rows: Sequence[Row], labels: Sequence[str | None] | None = None) -> Dataset:
-    """Return the data set of rows, each with its label (None: not known).
+    """Return the data set of rows in order of time, each with its label (None: not known).
 
     Raises OperatorError where there is too little to learn from.
     """
-    ordered = sorted(range(len(rows)), key=lambda place: (rows[place].start, rows[place].source))
-    labels = [labels[place] for place in ordered] if labels else [None] * len(rows)
-    rows = [rows[place] for place in ordered]
+    labels = labels or [None] * len(rows)
     features = _chosen(rows)
     present = np.array([[name in row.inputs for name in features.values()] for row in rows])
     together = int((present.sum(axis=1) >= 2).sum())
