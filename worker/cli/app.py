@@ -15,6 +15,7 @@ from worker.cli import (
     demo,
     evaluate,
     feedback,
+    fit,
     models,
     produce,
     replay,
@@ -36,6 +37,7 @@ app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("produce")(produce.produce)
 app.command("analyze")(analyze.analyze)
+app.command("fit")(fit.fit)
 app.command("replay")(replay.replay)
 app.command("feedback")(feedback.feedback)
 app.command("learn-anew")(feedback.learn_anew)

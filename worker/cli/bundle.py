@@ -20,15 +20,19 @@ def show_bundle(place: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(facts_of(bundle), indent=2))
         return
-    console = Console()
+    print_bundle(bundle, Console())
+    typer.echo(f"\n{bundle.card}")
+
+
+def print_bundle(bundle: Bundle, console: Console) -> None:
+    """Print what goes in, how well pairs agree, and the digest."""
     console.print(_inputs(bundle))
     console.print(_pairs(bundle))
     architecture = bundle.architecture
     typer.echo(
         f"fusion {architecture.operator}, {architecture.dim} dimensions, classes"
-        f" {', '.join(architecture.classes)}\ndigest {bundle.digest}\n"
+        f" {', '.join(architecture.classes)}\ndigest {bundle.digest}"
     )
-    typer.echo(bundle.card)
 
 
 def facts_of(bundle: Bundle) -> dict[str, Any]:

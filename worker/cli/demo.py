@@ -36,10 +36,14 @@ def demo(
         str | None,
         typer.Option(help="Time of the first picture, RFC 3339; by default the clip ends now."),
     ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="A fitted bundle to run with.", metavar="DIR")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Play 80 s of a campus plaza, seen by four cameras, and find what is unusual in it."""
-    config = config_of(None, SETTINGS)
+    fitted = None if bundle is None else str(bundle.resolve())
+    config = config_of(None, SETTINGS | {"models.bundle": fitted})
     began = None if start is None else _time(start)
     prepare_directory(output)
     from worker.cli.demo_run import Wishes, run_demo

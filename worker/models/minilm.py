@@ -42,6 +42,15 @@ class MiniLMEncoder(TextEncoder):
         super().__init__(Identity(NAME, digest), module, _tokenize(), settings)
 
 
+def as_directory() -> dict[str, bytes]:
+    """Return the files of a model directory of transformers that gives the same vectors."""
+    return {
+        "config.json": weights.read_pinned(weights.MINILM_CONFIG),
+        "tokenizer.json": weights.read_pinned(weights.MINILM_TOKENIZER),
+        "model.safetensors": weights.read_pinned(weights.MINILM),
+    }
+
+
 def _tokenize() -> Tokenize:
     tokenizer = _tokenizer()
 

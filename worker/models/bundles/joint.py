@@ -9,6 +9,7 @@ agreement of a pair = head(heads(z'_m, z'_n))     `worker.models.consistency.con
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -41,7 +42,11 @@ class Standardise(nn.Module):
 
 
 class Agreement(nn.Module):
-    """The two heads of a pair and the decision."""
+    """The two heads of a pair and the decision.
+
+    The decision sees sqrt(K) x and sqrt(K) y: rows whose coordinates are about 1, so that it learns
+    at the pace of all else.
+    """
 
     def __init__(self, first: int, second: int, dim: int) -> None:
         super().__init__()
@@ -50,8 +55,14 @@ class Agreement(nn.Module):
 
     def forward(self, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         """Return the logit (B,) that u (B, D_u) and v (B, D_v) belong together."""
-        logit: torch.Tensor = self.decide(*self.heads(u, v))
+        logit: torch.Tensor = self.decide(*self.common(u, v))
         return logit
+
+    def common(self, u: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return sqrt(K) x and sqrt(K) y (B, K)."""
+        x, y = self.heads(u, v)
+        scale = x.shape[1] ** 0.5
+        return x * scale, y * scale
 
 
 class Joint(nn.Module):
@@ -79,6 +90,10 @@ class Joint(nn.Module):
             }
         )
 
+    def standardise(self, name: str) -> Standardise:
+        """Return what brings the inputs of a modality to mean 0 and scale 1."""
+        return cast(Standardise, self.inputs[name])
+
     def standardised(
         self, z: Mapping[str, torch.Tensor], present: torch.Tensor
     ) -> dict[str, torch.Tensor]:
@@ -87,6 +102,10 @@ class Joint(nn.Module):
             name: torch.where(present[:, [place]], self.inputs[name](z[name]), 0.0)
             for place, name in enumerate(self.modalities)
         }
+
+    def agreeing(self, pair: str) -> Agreement:
+        """Return what judges a pair."""
+        return cast(Agreement, self.agreement[pair])
 
     def both(self, pair: str, present: torch.Tensor) -> torch.Tensor:
         """Return (B,): whether both modalities of a pair are there."""

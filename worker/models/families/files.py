@@ -17,7 +17,7 @@ from worker.models.weights import State, joint_digest, safetensors_state
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
-_SETTLING = (".json", ".txt", ".model")  # files beside the weights that decide what a vector is
+SETTLING = (".json", ".txt", ".model")  # files beside the weights that decide what a vector is
 _MAX_NAMED = 3  # tensors that a sentence names
 
 
@@ -54,7 +54,7 @@ def weights_of_directory(directory: Path) -> Weights:
         state |= shard.state
         hashes[name] = shard.digest
     for path in directory.iterdir():
-        if path.suffix in _SETTLING and path.is_file():
+        if path.suffix in SETTLING and path.is_file():
             hashes[path.name] = hashlib.sha256(_read(path)).hexdigest()
     return Weights(state, joint_digest(*(f"{name} {hashes[name]}" for name in sorted(hashes))))
 

@@ -12,7 +12,7 @@ squeezed to the square that the model takes; nothing of the picture is cropped a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import nn
@@ -23,7 +23,7 @@ from worker.models.base import Encoder
 from worker.models.families.hub import local_directory
 from worker.models.families.loading import Opened, open_directory
 from worker.models.families.normalise import Normalised
-from worker.models.families.pooling import POOLS
+from worker.models.families.pooling import POOLS, Pool
 from worker.models.families.towers import (
     PooledSound,
     PooledText,
@@ -90,15 +90,35 @@ def _square_of_patches(vision: Any) -> int:
 def _text_encoder(name: Name, opened: Opened, settings: ModelSettings) -> TextEncoder:
     if opened.kind in _SHARED_TEXT:
         return _shared_text_encoder(name, opened, settings)
+    text = open_text(opened, settings)
+    identity = _identity(name, opened, text.pooling, text.length)
+    return TextEncoder(identity, PooledText(text.model, text.pool), text.tokenize, settings)
+
+
+class Text(NamedTuple):
+    """A text model without a space that it shares, and how its vectors come about."""
+
+    model: Any  # PreTrainedModel
+    pooling: str
+    length: int  # tokens
+    tokenize: Tokenize
+
+    @property
+    def pool(self) -> Pool:
+        """What makes one vector of those of the tokens."""
+        return POOLS[self.pooling]
+
+
+def open_text(opened: Opened, settings: ModelSettings) -> Text:
+    """Return the text model of a directory. Raises OperatorError for one of another kind."""
     text = opened.config.get_text_config()
-    if opened.config.is_encoder_decoder or not hasattr(text, "vocab_size"):
-        raise _unsuited(opened, Modality.CAPTION, _SHARED_TEXT | {"bert", "gpt2"})
+    is_shared = opened.kind in _SHARED_TEXT
+    if is_shared or opened.config.is_encoder_decoder or not hasattr(text, "vocab_size"):
+        raise _unsuited(opened, Modality.CAPTION, frozenset({"bert", "gpt2"}))
     pooling = "mean" if settings.pooling == "auto" else settings.pooling
     tokenizer = opened.tokenizer()
     length = _max_tokens(tokenizer, text)
-    module = PooledText(opened.model(), POOLS[pooling])
-    identity = _identity(name, opened, pooling, length)
-    return TextEncoder(identity, module, _tokenize(tokenizer, length, padding=True), settings)
+    return Text(opened.model(), pooling, length, _tokenize(tokenizer, length, padding=True))
 
 
 def _shared_text_encoder(name: Name, opened: Opened, settings: ModelSettings) -> TextEncoder:

@@ -1,0 +1,71 @@
+"""`mmworker fit`: from a worker's own stream, or media, to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from worker.cli.options import AsJson, Bootstrap, ConfigFile, config_of
+
+Operator = Literal["attention", "gated", "weighted", "concat", "product", "poe", "adapter"]
+
+
+def fit(
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Observations (JSON lines), a manifest, media, or a directory of them;"
+            " none: the topic of Observations."
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the bundle.")] = Path(
+        "bundle"
+    ),
+    labels: Annotated[
+        Path | None, typer.Option(help="Labelled events, CSV or JSON lines, as for evaluate.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Learn from so much of the beginning alone.")
+    ] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames per second to look at.")] = None,
+    operator: Annotated[Operator, typer.Option(help="How modalities are fused.")] = "attention",
+    dim: Annotated[int, typer.Option(min=4, max=4096, help="Of the fused vector.")] = 256,
+    epochs: Annotated[int, typer.Option(min=1, max=10_000, help="At most, per stage.")] = 60,
+    batch_size: Annotated[int, typer.Option(min=2, max=65_536, help="Moments per step.")] = 64,
+    learning_rate: Annotated[float, typer.Option(min=1e-9, help="Of AdamW.")] = 1e-3,
+    dropout: Annotated[
+        float, typer.Option(min=0, max=0.95, help="How often a modality is left out.")
+    ] = 0.3,
+    patience: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Epochs without progress that end a stage.")
+    ] = 8,
+    seed: Annotated[int, typer.Option(min=0, max=65_535, help="Of all that is drawn.")] = 0,
+    tuning: Annotated[
+        Literal["head", "lora", "full"],
+        typer.Option(help="What of the caption encoder is trained: nothing, updates, or all."),
+    ] = "head",
+    resume: Annotated[bool, typer.Option(help="Go on with a run that was ended.")] = False,
+    config: ConfigFile = None,
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn how this site's modalities belong together; labels are welcome, not needed."""
+    effective = config_of(config, {"kafka.bootstrap_servers": bootstrap})
+    from worker.cli.fit_run import Wishes, run_fit
+    from worker.training.settings import FitSettings
+
+    settings = FitSettings(
+        operator=operator,
+        dim=dim,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        dropout=dropout,
+        patience=patience,
+        seed=seed,
+    )
+    run_fit(
+        effective, Wishes(data, output, labels, seconds, fps, tuning, resume, as_json), settings
+    )

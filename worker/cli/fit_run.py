@@ -1,0 +1,214 @@
+"""Reads, trains, measures, and writes a bundle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import typer
+from rich.console import Console
+
+from worker.cli.bundle import facts_of, print_bundle
+from worker.cli.fit_captions import TunedCaptions, kept_captions, tune_captions
+from worker.cli.fit_data import Opened, encode, media_key, open_data, stored
+from worker.cli.observed import from_topic, kafka_failures
+from worker.cli.progress import bar
+from worker.config import Config
+from worker.core.events import Modality
+from worker.core.rfc3339 import MICROSECONDS
+from worker.errors import OperatorError
+from worker.evaluation.labels import read_labels
+from worker.models.base import Encoder
+from worker.models.bundles.bundle import open_bundle
+from worker.models.bundles.serving import made_by
+from worker.models.bundles.settings import Input
+from worker.models.bundles.storing import check_target, write_bundle, write_file
+from worker.runtime.assemble import build_encoders, build_pipeline
+from worker.training.captions import Tuning
+from worker.training.checkpoint import Checkpoint
+from worker.training.dataset import Dataset, Row, assemble, read_rows
+from worker.training.fit import PAGE, Fitted, bundle_files, fit
+from worker.training.labelling import labels_of
+from worker.training.loop import STAGES, Training
+from worker.training.model import make_model, run_key
+from worker.training.settings import FitSettings
+
+KEPT, KEY = "observations.jsonl", "observations.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the caller asked for; without `data` the topic is read."""
+
+    data: Path | None
+    output: Path
+    labels: Path | None
+    seconds: float | None
+    fps: float | None
+    tuning: Tuning
+    resume: bool
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run under way. `work` holds what `--resume` goes on with, until the bundle is written."""
+
+    config: Config
+    wishes: Wishes
+    work: Path
+    encoders: Mapping[Modality, Encoder]
+    model: str  # the digest that Observations name
+    console: Console
+
+
+def run_fit(config: Config, wishes: Wishes, settings: FitSettings) -> None:
+    """Fit and write. Raises OperatorError or FailedRunError, one sentence."""
+    # one thread suffices for batches of this size, and more spin where others are at work
+    torch.set_num_threads(config.models.threads or 1)
+    check_target(wishes.output)
+    opened = None if wishes.data is None else open_data(wishes.data, wishes.seconds, wishes.fps)
+    stored_rows = _stored_rows(config, wishes, opened)  # mistakes are told before models load
+    labels = None if wishes.labels is None else read_labels(wishes.labels)
+    run = _begin(config, wishes)
+    rows, model = stored_rows or read_rows(stored(_encoded(run, opened), None))
+    _check_model(run, model)
+    tuned, run = _tuned(run, rows, opened, settings)
+    rows = rows if tuned is None else tuned.rows
+    data = assemble(rows, None if labels is None else labels_of(rows, labels))
+    fitted = _fit(run, data, settings)
+    encoder_files = kept_captions(config) if tuned is None else tuned.files
+    files = bundle_files(
+        fitted,
+        _inputs(data, run, tuned=bool(encoder_files)),
+        frames_per_moment=config.models.frames_per_moment,
+        window_seconds=config.pairing.window_seconds,
+        projection_seed=config.scoring.seed,
+        origin="the topic of Observations" if opened is None else opened.origin,
+    )
+    write_bundle(wishes.output, {**files, **encoder_files})
+    shutil.rmtree(run.work, ignore_errors=True)
+    _tell(wishes)
+
+
+def _begin(config: Config, wishes: Wishes) -> Run:
+    """Load the encoders, with Observations that keep embeddings."""
+    work = _work(wishes)
+    storing = config.models.model_copy(update={"store_embeddings": True})
+    config = config.model_copy(update={"models": storing})
+    console = Console(stderr=True)
+    with console.status("Loading the encoders (the first time they are measured for seconds)"):
+        encoders = build_encoders(config)
+        model = build_pipeline(config, encoders).digest
+    return Run(config, wishes, work, encoders, model, console)
+
+
+def _work(wishes: Wishes) -> Path:
+    """Return the directory beside the bundle; a new run begins with an empty one."""
+    work = wishes.output.with_name(f"{wishes.output.name}.fit")
+    try:
+        if not wishes.resume:
+            shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OperatorError(f"{work} cannot be made ({error.strerror}).") from None
+    return work
+
+
+def _stored_rows(
+    config: Config, wishes: Wishes, opened: Opened | None
+) -> tuple[list[Row], str] | None:
+    """Return what Observations hold that are there already; None where media are to be encoded."""
+    if opened is None:
+        from worker.adapters.kafka.reading import TopicReader
+
+        with kafka_failures(), TopicReader(config.kafka) as reader:
+            return read_rows(from_topic(reader, config))
+    if opened.observations is None:
+        return None
+    return read_rows(stored(opened.observations, wishes.seconds))
+
+
+def _check_model(run: Run, model: str) -> None:
+    if model != run.model:
+        raise OperatorError(
+            f"the Observations were made by other models ({model[:12]}) than those configured"
+            f" ({run.model[:12]}): fit with the configuration of the worker that wrote them."
+        )
+
+
+def _encoded(run: Run, opened: Opened | None) -> Path:
+    """Return the file of the encoded media."""
+    wishes, kept = run.wishes, run.work / KEPT
+    key = media_key(wishes.data or Path(), run.model, wishes.seconds, wishes.fps)
+    noted = run.work / KEY
+    if wishes.resume and noted.exists() and noted.read_text(encoding="utf-8") == key:
+        return kept
+    with bar(run.console, "Encoding", wishes.seconds) as advance:
+        first: list[int] = []
+
+        def progress(reached: int) -> None:
+            if reached:  # the clock has been set
+                first.append(reached)
+                advance((reached - first[0]) / MICROSECONDS)
+
+        encode(opened, run.config, run.encoders, kept, progress)
+    write_file(noted, key.encode())
+    return kept
+
+
+def _tuned(
+    run: Run, rows: list[Row], opened: Opened | None, settings: FitSettings
+) -> tuple[TunedCaptions | None, Run]:
+    """Tune the caption encoder where that was asked for; the run then has the tuned one."""
+    tuning = run.wishes.tuning
+    if tuning == "head":
+        return None, run
+    with bar(run.console, "Tuning captions", None, "epochs") as advance:
+        tuned = tune_captions(
+            run.config, rows, opened, run.work, tuning, settings.epochs, settings.seed, advance
+        )
+    run.console.print(
+        f"The caption encoder was tuned ({tuning}): {tuned.parameters} numbers moved in"
+        f" {tuned.epochs} epochs"
+    )
+    return tuned, replace(run, encoders={**run.encoders, Modality.CAPTION: tuned.encoder})
+
+
+def _fit(run: Run, data: Dataset, settings: FitSettings) -> Fitted:
+    checkpoint = Checkpoint(run.work, run_key(data, settings))
+    epochs = settings.epochs * len(STAGES)
+    with bar(run.console, "Fitting", epochs, "epochs at most") as advance:
+        training = Training(make_model(data, settings), data, settings, checkpoint, advance)
+        return fit(training, checkpoint if run.wishes.resume else None)
+
+
+def _inputs(data: Dataset, run: Run, *, tuned: bool) -> dict[Modality, Input]:
+    """Return what goes in, and who made it; `tuned` is the caption encoder."""
+    found = {}
+    for modality, feature in data.features.items():
+        name, digest = made_by(feature, modality, run.encoders)
+        is_tuned = tuned and modality is Modality.CAPTION
+        found[modality] = Input.model_validate(
+            {
+                "feature": feature,
+                "dim": data.dims[modality],
+                "encoder": run.config.models.caption if is_tuned else name,
+                "digest": digest,
+                "tuned": is_tuned,
+            }
+        )
+    return found
+
+
+def _tell(wishes: Wishes) -> None:
+    bundle = open_bundle(wishes.output)
+    if wishes.as_json:
+        typer.echo(json.dumps(facts_of(bundle), indent=2))
+        return
+    print_bundle(bundle, Console())
+    typer.echo(f"Look at {wishes.output / PAGE}")

@@ -1,0 +1,137 @@
+"""Events listed one by one, with their media in files of their own: CSV or JSON lines.
+
+    source,time,modality,path,text
+    /cameras/gate,0.0,frame,frames/000.jpg,
+    /cameras/gate,0.5,caption,,A van stops.
+
+`time` is RFC 3339, or seconds after the start; `path` is relative to the manifest. A caption has
+its words in `text`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from worker.core import rfc3339
+from worker.core.events import MODALITIES, Modality
+from worker.errors import OperatorError
+from worker.feed.events import FLAC, PLAIN_TEXT, FeedEvent, Piece, to_event
+from worker.feed.images import CONTENT_TYPES as IMAGES
+
+COLUMNS = ("source", "time", "modality", "path", "text")
+SOUNDS = {".wav": "audio/wav", ".flac": FLAC, ".ogg": "audio/ogg"}
+_LATEST_SECONDS = 1e9  # so that seconds since the epoch are not taken for an offset
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A row. `time` is in microseconds: since the epoch, or after the start if `is_relative`."""
+
+    source: str
+    modality: Modality
+    time: int
+    is_relative: bool
+    content_type: str
+    path: Path | None
+    text: str
+
+
+def read_manifest(path: Path) -> list[Listed]:
+    """Return the rows. Raises OperatorError, with the line, for one that cannot be used."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [
+                _listed(row, path.parent, f"{path} line {number}")
+                for number, row in _rows(file, path)
+            ]
+    except UnicodeDecodeError:
+        raise OperatorError(f"{path} must be UTF-8.") from None
+    except OSError as error:
+        raise OperatorError(f"Cannot read {path}: {error.strerror}.") from None
+    if not rows:
+        raise OperatorError(f"{path} lists no event.")
+    return rows
+
+
+def events(rows: list[Listed], start: int) -> Iterator[FeedEvent]:
+    """Yield the events in order of time; files are read as they come. Raises OperatorError."""
+    timed = [(row.time + start if row.is_relative else row.time, row) for row in rows]
+    for number, (time, row) in enumerate(sorted(timed, key=lambda pair: pair[0])):
+        piece = Piece(time - start, row.content_type, _payload(row))
+        yield to_event(piece, source=row.source, modality=row.modality, start=start, number=number)
+
+
+def _rows(file: TextIO, path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
+    if path.suffix.lower() == ".csv":
+        reader = csv.DictReader(file)
+        missing = sorted(set(COLUMNS[:3]) - set(reader.fieldnames or ()))
+        if missing:
+            raise OperatorError(
+                f"{path} lacks the column {missing[0]}: its first line must be {','.join(COLUMNS)}."
+            )
+        yield from ((reader.line_num, row) for row in reader)
+        return
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            yield number, _object(line, f"{path} line {number}")
+
+
+def _object(line: str, place: str) -> Mapping[str, object]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise OperatorError(f"{place} must be a JSON object.")
+    return found
+
+
+def _listed(row: Mapping[str, object], directory: Path, place: str) -> Listed:
+    source, kind = row.get("source"), row.get("modality")
+    if not isinstance(source, str) or not source:
+        raise OperatorError(f"{place}: source must be a text.")
+    if kind not in set(MODALITIES):
+        raise OperatorError(f"{place}: modality must be one of {', '.join(MODALITIES)}.")
+    modality = Modality(str(kind))
+    time, is_relative = _time(row.get("time"), place)
+    if modality is Modality.CAPTION:
+        text = row.get("text")
+        if not isinstance(text, str) or not text.strip():
+            raise OperatorError(f"{place}: a caption must have a text.")
+        return Listed(source, modality, time, is_relative, PLAIN_TEXT, None, text)
+    path = directory / str(row.get("path") or "")
+    known = IMAGES if modality is Modality.FRAME else SOUNDS
+    if path.suffix.lower() not in known or not path.is_file():
+        raise OperatorError(f"{place}: path must be a file that ends with {', '.join(known)}.")
+    content_type = known[path.suffix.lower()]
+    return Listed(source, modality, time, is_relative, content_type, path, "")
+
+
+def _time(value: object, place: str) -> tuple[int, bool]:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = math.nan
+    if 0 <= seconds < _LATEST_SECONDS:
+        return rfc3339.seconds(seconds), True
+    try:
+        return rfc3339.parse(str(value)), False
+    except (ValueError, OverflowError):
+        raise OperatorError(
+            f"{place}: time must be RFC 3339 with a zone, or seconds after the start."
+        ) from None
+
+
+def _payload(row: Listed) -> bytes:
+    if row.path is None:
+        return row.text.encode()
+    try:
+        return row.path.read_bytes()
+    except OSError as error:
+        raise OperatorError(f"Cannot read {row.path}: {error.strerror}.") from None
