@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
@@ -63,6 +64,16 @@ class Site:
         with KafkaAdmin(self._access) as admin:
             admin.create(specs(self.config.topics, partitions, largest, replication_factor=1))
         write_config(self.config, directory / "mmworker.yaml")
+
+    def beside(self, directory: Path) -> Site:
+        """Return the same topics and group for one more worker, at a port of its own."""
+        (port,) = free_ports(1)
+        other = copy.copy(self)
+        other.directory = directory
+        http = self.config.http.model_copy(update={"port": port})
+        other.config = self.config.model_copy(update={"http": http})
+        write_config(other.config, directory / "mmworker.yaml")
+        return other
 
     @property
     def inputs(self) -> dict[str, str]:

@@ -8,8 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.e2e.footage import by_second, camera, long_ago
-from tests.e2e.site import Site, WorkerProcess, running, write_config
-from worker.demo.processes import free_ports
+from tests.e2e.site import Site, WorkerProcess, running
 from worker.demo.services import LocalKafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
@@ -41,16 +40,10 @@ def test_a_killed_worker_is_back_before_its_session_ends_and_one_of_two_with_a_n
         assert len(seen) == sent
         assert set(seen.values()) == {1}
 
-        (port,) = free_ports(1)
-        http = site.config.http.model_copy(update={"port": port})
-        write_config(
-            site.config.model_copy(update={"http": http}), site.directory / "mmworker.yaml"
-        )
-        third = WorkerProcess(site)
+        third = WorkerProcess(site.beside(tmp_path_factory.mktemp("third")))
         try:
             assert second.await_end() == 1
-            log = (site.directory / "worker.log").read_text()
-            assert "mmworker: another worker has joined with this one's" in log
+            assert "mmworker: another worker has joined with this one's" in second.log
             assert third.terminate() == 0
         finally:
             third.kill()
