@@ -48,6 +48,7 @@ def story(kafka_server: LocalKafka, tmp_path_factory: pytest.TempPathFactory) ->
     parts = [site.outputs_of(second) for second in by_second(events)]
     with running(site) as first, sending(site, parts[:BEFORE]):
         first.wait_for(lambda: total(first.metrics(), MOMENTS) >= 20)
+        first.wait_for(lambda: bool(site.observations()))  # judged is not committed yet
         first.kill()
         ends_at_kill = site.ends()
     killed, ends_before = snapshot(site), site.ends()

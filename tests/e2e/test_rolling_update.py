@@ -26,6 +26,7 @@ SECONDS = 600  # of footage, more than is sent
 PAUSE = 0.5  # between two seconds of footage: twice real time, room to start others
 MOMENTS = "mmworker_moments_total{"
 PARTITIONS = "mmworker_assigned_partitions{"
+ALL_PARTITIONS = 8  # two of each input, feedback included
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def update(kafka_server: LocalKafka, tmp_path_factory: pytest.TempPathFactory) -
             new = stack.enter_context(running(successor))
             left = [timed_stop(old)]
             ends_after = site.ends()
-            new.wait_for(lambda: total(new.metrics(), PARTITIONS) == 6)
+            new.wait_for(lambda: total(new.metrics(), PARTITIONS) == ALL_PARTITIONS)
             new.wait_for(lambda: reached(site, ends_after))
         left.append(timed_stop(new))
     return Update(
