@@ -73,7 +73,10 @@ def moments_of(config: Config, backlog: Backlog, shard: Shard) -> Iterator[Momen
             shard.push(partition, records)
         for moment in shard.advance(polled.caught_up, clock.now):
             yield replace(moment, carried=None)
-        more = bool(polled.records) or not polled.assignment
+        if is_waiting := shard.wants_commit:  # before its first Moment it says that it begins
+            shard.take()
+            shard.committed()
+        more = bool(polled.records) or not polled.assignment or is_waiting
 
 
 def _take(events: Sequence[FeedEvent], take: int, length: float) -> Iterator[FeedEvent]:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tests.benchmarks.alert_delay import AlertDelays
+from tests.benchmarks.backlog import build, moments_of
 from tests.benchmarks.cameras import COVERED_SECONDS, Plan
 from tests.benchmarks.features import Looks, full_grown
+from tests.benchmarks.throughput import bare_shard
 from tests.benchmarks.transactions import Load, Pair
 from tests.runtime.builders import HashEncoder, config, picture
 from worker.core.events import ContentType, Event, Modality, Record
@@ -67,3 +69,11 @@ def test_the_overhead_is_the_share_of_throughput_that_is_lost() -> None:
 def test_fewer_than_two_alerts_have_no_percentiles() -> None:
     assert AlertDelays(4, 2, (1.0,), (1.0,), 0, 0.0).percentile(50) is None
     assert AlertDelays(4, 3, (1.0, 2.0, 3.0), (), 0, 0.0).percentile(50) == 2
+
+
+def test_the_bare_loop_has_all_moments_of_the_backlog_but_the_open_ones() -> None:
+    one = build_pipeline(config(), {each: HashEncoder(each, DIMS[each]) for each in DIMS})
+    backlog = build(config(), 10, 1)
+    moments = list(moments_of(config(), backlog, bare_shard(config(), one)))
+    assert len({moment.source for moment in moments}) == 4
+    assert 4 * 6 <= len(moments) <= 4 * 10
