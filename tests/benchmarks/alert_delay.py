@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import quantiles
-
-from kafka import KafkaConsumer
-from kafka import TopicPartition as ClientPartition
 
 from tests.benchmarks.cameras import Cameras, Plan
 from tests.benchmarks.on_kafka import Stage, apart, create, with_process
 from tests.benchmarks.process import WorkerProcess
-from worker.adapters.kafka.connect import CONNECT_SECONDS, connect
+from tests.benchmarks.reading import Reader
 from worker.adapters.kafka.sink import KafkaSink
 from worker.config import Config
 from worker.core.messages import Alert, read_alert
@@ -54,50 +48,18 @@ class AlertDelays:
         return quantiles(self.seconds, n=100, method="inclusive")[percent - 1]
 
 
-class Reader:
-    """Reads alerts as they become visible, in a thread of its own, until it is closed."""
-
-    def __init__(self, config: Config) -> None:
-        self.seen: list[tuple[float, Alert]] = []  # seconds since the epoch
-        topic = config.topics.alerts
-        self._consumer = connect(
-            KafkaConsumer,
-            config.kafka,
-            CONNECT_SECONDS,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=50,
-            metrics_enabled=False,
-        )
-        indices = self._consumer.partitions_for_topic(topic) or ()
-        self._consumer.assign([ClientPartition(topic, index) for index in indices])
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="alerts", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """End."""
-        self._stop.set()
-        self._thread.join()
-        self._consumer.close(autocommit=False)
-
-    def _read(self) -> None:
-        while not self._stop.is_set():
-            for records in self._consumer.poll(timeout_ms=50).values():
-                now = time.time()
-                self.seen += [(now, read_alert(record.value)) for record in records]
-
-
 def measure(stage: Stage, rate: int, warm_up: float, injecting: float) -> AlertDelays:
     """Feed `rate` sources in real time; cover lenses for `injecting` seconds after `warm_up`."""
     config = _settings(with_process(apart(stage.config, "delay", inputs=True), "delay"))
     create(config, stage.partitions)
     plan = Plan(rate, warm_up, PERIOD_SECONDS, warm_up + injecting)
     cameras = Cameras(plan, stage.partitions)
-    with WorkerProcess(config, stage.directory, "delay"), _reader(config) as reader:
+    seen: list[tuple[float, Alert]] = []
+    reader = Reader(
+        config.kafka, config.topics.alerts, lambda at, value: seen.append((at, read_alert(value)))
+    )
+    with WorkerProcess(config, stage.directory, "delay"), reader:
         behind = feed(config, cameras, warm_up + injecting + _LATEST_SECONDS)
-        seen = list(reader.seen)
     found, other = _matched(seen, cameras)
     delays, onsets = (
         (tuple(sorted(each)) for each in zip(*found, strict=True)) if found else ((), ())
@@ -150,12 +112,3 @@ def _settings(config: Config) -> Config:
         "cooldown_seconds": COOLDOWN_SECONDS,
     }
     return config.model_copy(update={"scoring": config.scoring.model_copy(update=scoring)})
-
-
-@contextmanager
-def _reader(config: Config) -> Iterator[Reader]:
-    reader = Reader(config)
-    try:
-        yield reader
-    finally:
-        reader.close()

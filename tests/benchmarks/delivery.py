@@ -19,6 +19,7 @@ from rich.console import Console
 from tests.benchmarks import alert_delay, measure, recovery
 from tests.benchmarks.alert_delay import AlertDelays
 from tests.benchmarks.backlog import build, moments_of
+from tests.benchmarks.command import run
 from tests.benchmarks.delivery_results import DELAY_TARGET, DeliveryResults
 from tests.benchmarks.on_kafka import stage
 from tests.benchmarks.recovery import Case, RecoveryResult
@@ -28,7 +29,6 @@ from worker.cli.options import config_of
 from worker.config import Config
 from worker.core.events import Modality
 from worker.demo.services import local_kafka
-from worker.errors import FailedRunError, OperatorError
 from worker.models.base import Encoder
 from worker.runtime.assemble import build_encoders, build_pipeline
 
@@ -173,9 +173,4 @@ def _facts(config: Config) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(main)
-    try:
-        app()
-    except (OperatorError, FailedRunError) as error:
-        sys.exit(f"bench-delivery: {error}")
+    run(main, "bench-delivery")

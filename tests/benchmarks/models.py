@@ -8,7 +8,6 @@ run here is told with its reason.
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks import measure
+from tests.benchmarks.command import run
 from worker.core.events import Modality
-from worker.errors import OperatorError
 from worker.models.base import Encoder
 from worker.models.registry import DEFAULTS, build
 from worker.models.runtimes import Dtype, Runtime
@@ -131,9 +130,4 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(main)
-    try:
-        app()
-    except OperatorError as error:
-        sys.exit(f"bench-models: {error}")
+    run(main, "bench-models")

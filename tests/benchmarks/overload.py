@@ -7,8 +7,6 @@ the load is three times what the worker can do; then it is as it was.
 from __future__ import annotations
 
 import json
-import sys
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -16,68 +14,42 @@ from statistics import median
 from typing import Annotated
 
 import typer
-from kafka import KafkaConsumer
-from kafka import TopicPartition as ClientPartition
 from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks import measure
 from tests.benchmarks.alert_delay import feed
 from tests.benchmarks.cameras import Cameras, Plan
+from tests.benchmarks.command import run
 from tests.benchmarks.on_kafka import create, with_process
 from tests.benchmarks.process import WorkerProcess
-from worker.adapters.kafka.connect import CONNECT_SECONDS, connect
+from tests.benchmarks.reading import Reader
 from worker.cli.options import config_of
-from worker.config import Config
 from worker.core.messages import read_observation
 from worker.core.moment import ClosedBy
 from worker.core.rfc3339 import MICROSECONDS
 from worker.demo.services import local_kafka
 from worker.demo.tally import read_tally
-from worker.errors import FailedRunError, OperatorError
+from worker.errors import FailedRunError
 
 PARTITIONS = 2
 NEVER = 1e9  # seconds: no lens is covered
 REST_SECONDS = 120.0
 
 
-class Watched:
-    """Reads Observations as they become visible, in a thread of its own."""
+class Seen:
+    """What was seen of Observations."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self) -> None:
         self.delays: list[float] = []  # seconds from the end of the window, of those on time
         self.left_out: Counter[str] = Counter()
-        self._consumer = connect(
-            KafkaConsumer,
-            config.kafka,
-            CONNECT_SECONDS,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            fetch_max_wait_ms=50,
-            metrics_enabled=False,
-        )
-        topic = config.topics.observations
-        self._consumer.assign([ClientPartition(topic, index) for index in range(PARTITIONS)])
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="observations", daemon=True)
-        self._thread.start()
 
-    def close(self) -> None:
-        """End."""
-        self._stop.set()
-        self._thread.join()
-        self._consumer.close(autocommit=False)
-
-    def _read(self) -> None:
-        while not self._stop.is_set():
-            for records in self._consumer.poll(timeout_ms=50).values():
-                now = time.time()
-                for record in records:
-                    one = read_observation(record.value)
-                    self.left_out.update(one.degraded or ("nothing",))
-                    if one.closed_by is ClosedBy.WATERMARK:  # others had to wait for a silence
-                        self.delays.append(now - one.window_end / MICROSECONDS)
+    def note(self, at: float, value: bytes) -> None:
+        """Take one in that could be read at a time."""
+        one = read_observation(value)
+        self.left_out.update(one.degraded or ("nothing",))
+        if one.closed_by is ClosedBy.WATERMARK:  # others had to wait for a silence
+            self.delays.append(at - one.window_end / MICROSECONDS)
 
 
 def main(
@@ -94,12 +66,12 @@ def main(
         config = with_process(config_of(None, settings), "overload")
         create(config, PARTITIONS)
         cameras = Cameras(Plan(rate, NEVER, NEVER, NEVER), PARTITIONS)
-        with WorkerProcess(config, output, "overload") as worker:
-            watched = Watched(config)
+        watched = Seen()
+        reader = Reader(config.kafka, config.topics.observations, watched.note)
+        with WorkerProcess(config, output, "overload") as worker, reader:
             behind = feed(config, cameras, length)
             _await_rest(worker)
             tally = read_tally(worker.metrics())
-            watched.close()
     found = {
         "cameras": rate,
         "seconds": length,
@@ -132,9 +104,4 @@ def _await_rest(worker: WorkerProcess) -> None:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(main)
-    try:
-        app()
-    except (OperatorError, FailedRunError) as error:
-        sys.exit(f"bench-overload: {error}")
+    run(main, "bench-overload")

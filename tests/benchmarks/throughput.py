@@ -20,6 +20,7 @@ from rich.console import Console
 from tests.benchmarks import bare_loop, embedded, measure
 from tests.benchmarks.backlog import Backlog, build, moments_of
 from tests.benchmarks.bare_loop import BareLoop
+from tests.benchmarks.command import run
 from tests.benchmarks.on_kafka import Stage, stage
 from tests.benchmarks.results import Results, Round
 from worker.cli.options import config_of
@@ -28,7 +29,6 @@ from worker.core.caution import Care
 from worker.core.moment import Moment
 from worker.core.ports import TopicPartition
 from worker.demo.services import kafka_available, redis_available
-from worker.errors import FailedRunError, OperatorError
 from worker.pipeline import Pipeline
 from worker.runtime import logs
 from worker.runtime.assemble import build_encoders, build_pipeline, worker_rules
@@ -170,9 +170,4 @@ def _kafka_wanted(wanted: bool, console: Console) -> bool:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(main)
-    try:
-        app()
-    except (OperatorError, FailedRunError) as error:
-        sys.exit(f"bench: {error}")
+    run(main, "bench")

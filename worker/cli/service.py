@@ -29,6 +29,7 @@ from worker.runtime.assemble import (
     build_encoders,
     build_pipeline,
     decode_threads,
+    open_configured,
     worker_rules,
 )
 from worker.runtime.health import Health
@@ -51,14 +52,15 @@ def build_service(
 
     Raises OperatorError.
     """
-    encoders = build_encoders(config)
+    bundle = open_configured(config)
+    encoders = build_encoders(config, bundle)
     device = resolve_device(config.models.device)
     metrics.build(version("multimodal-worker"), _revision(), torch.__version__, device)
     metrics.limits(config.scoring.false_alarms_per_day, config.pairing.max_buffered_bytes)
     for modality, encoder in encoders.items():
         metrics.model(modality, encoder.name, encoder.digest)
         log.info("encoder", modality=modality, encoder=encoder.name, digest=encoder.digest)
-    pipeline = build_pipeline(config, encoders)
+    pipeline = build_pipeline(config, encoders, bundle)
     cache = RedisCache.connect(config.redis, metrics) if config.redis.url else None
     tracer = tracer_from_environment()
     health.started()

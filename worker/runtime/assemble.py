@@ -31,12 +31,14 @@ from worker.runtime.topics import topic_of_modality
 from worker.scoring.memory import layout_digest
 
 
-def build_encoders(config: Config) -> dict[Modality, Encoder]:
+def build_encoders(config: Config, bundle: Bundle | None = None) -> dict[Modality, Encoder]:
     """Load the encoders; the first time on a machine this measures for seconds.
 
-    Raises OperatorError for unknown names, wrong weights and digests that are not those pinned.
+    The configured `bundle` is opened where it is not given. Raises OperatorError for unknown names,
+    wrong weights and digests that are not those pinned.
     """
-    models, settings, bundle = config.models, model_settings(config), open_configured(config)
+    models, settings = config.models, model_settings(config)
+    bundle = bundle or open_configured(config)
     names = {
         Modality.FRAME: (models.frame, models.frame_digest),
         Modality.CAPTION: (models.caption, models.caption_digest),
@@ -75,14 +77,19 @@ def open_configured(config: Config) -> Bundle | None:
     return open_bundle(Path(models.bundle).expanduser(), awaited, models.bundle_digest)
 
 
-def build_pipeline(config: Config, encoders: Mapping[Modality, Encoder]) -> Pipeline:
-    """Return the pipeline with the configured limits and bundle. Raises OperatorError."""
+def build_pipeline(
+    config: Config, encoders: Mapping[Modality, Encoder], bundle: Bundle | None = None
+) -> Pipeline:
+    """Return the pipeline with the configured limits and bundle. Raises OperatorError.
+
+    The configured `bundle` is opened where it is not given.
+    """
     limits = Limits(
         max_pixels=config.limits.max_pixels,
         max_audio_seconds=config.limits.max_audio_seconds,
         max_text_bytes=config.limits.max_text_bytes,
     )
-    bundle, seed = open_configured(config), config.scoring.seed
+    bundle, seed = bundle or open_configured(config), config.scoring.seed
     if bundle is not None:
         check_encoders(bundle, encoders, seed)
     return Pipeline(

@@ -20,12 +20,12 @@ from worker.scoring.scored import Scored, ScorerState, ScoringRules, assessed
 from worker.scoring.state import State
 
 OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
-MAX_SOURCES = 2048  # remembered, the last ones heard; each takes about a megabyte
+MAX_SOURCES = 2048  # remembered, the last ones heard; each grows to some 1.6 megabytes
 LEARN_ABOVE = 0.01  # less likely Moments are not taken in as normal,
 UNGATED = 0.01  # but for this share of them, so that a new normality is learned in the end
 REPLAY_MOMENTS = 2000  # of all sources together, after which a source's state is to be stored anew,
-LARGEST = float(np.finfo(np.float32).max)  # score that is finite in single precision
 REPLAY_EACH = 4  # but no fewer than so many for each source: storing costs as much
+LARGEST = float(np.finfo(np.float32).max)  # score that is finite in single precision
 
 
 def _single(score: float | None) -> float | None:

@@ -7,7 +7,6 @@ was. The first time takes minutes, to render and to encode; then features are on
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.command import run
 from tests.benchmarks.quality import measures
 from tests.benchmarks.quality.features import Encoded, FeatureStore
 from tests.benchmarks.quality.incidents import GROUPS, plan
@@ -26,7 +26,6 @@ from tests.benchmarks.quality.picture import draw
 from tests.benchmarks.quality.scenes import SCENES
 from tests.benchmarks.quality.stream import Stream
 from worker.cli.options import config_of
-from worker.errors import FailedRunError, OperatorError
 from worker.runtime.assemble import build_encoders, build_pipeline
 
 ROUNDS = 3  # seeds for which kinds of incidents are spread evenly over streams
@@ -147,9 +146,4 @@ def _groups(part: str, measured: Mapping[str, Any]) -> Table:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(main)
-    try:
-        app()
-    except (OperatorError, FailedRunError) as error:
-        sys.exit(f"bench-quality: {error}")
+    run(main, "bench-quality")

@@ -13,7 +13,7 @@ from worker.adapters.kafka.admin import TopicInfo
 from worker.adapters.kafka.fencing import transactional_prefix
 from worker.config import KafkaSettings, TopicSettings
 
-Operation = Literal["Read", "Write", "Describe", "DescribeConfigs"]
+Operation = Literal["Read", "Write", "DescribeConfigs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,13 @@ def rights_table() -> str:
 
 
 def _topic_rights(topics: TopicSettings) -> Iterator[Right]:
-    for name in (topics.frames, topics.captions, topics.audio):
-        yield Right("topic", name, ("Read", "DescribeConfigs"), "events to judge")
+    for name, reason in (
+        (topics.frames, "events to judge"),
+        (topics.captions, "events to judge"),
+        (topics.audio, "events to judge"),
+        (topics.feedback, "what people say, where the topic is there"),
+    ):
+        yield Right("topic", name, ("Read", "DescribeConfigs"), reason)
     for name, reason in (
         (topics.observations, "results, and what a successor learns from"),
         (topics.snapshots, "states, and what a successor begins with"),
@@ -81,4 +86,3 @@ def _topic_rights(topics: TopicSettings) -> Iterator[Right]:
         (topics.late_events, "records after their time"),
     ):
         yield Right("topic", name, ("Write", "DescribeConfigs"), reason)
-    yield Right("topic", topics.feedback, ("Read", "DescribeConfigs"), "what people say")
