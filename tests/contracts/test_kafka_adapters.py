@@ -16,6 +16,7 @@ from kafka import KafkaProducer
 from kafka import TopicPartition as ClientPartition
 
 from tests.contracts.logs import KafkaWorld, Reader, joined, wait_for, write
+from worker.adapters.kafka import input_log
 from worker.adapters.kafka.admin import KafkaAdmin, TopicSpec
 from worker.adapters.kafka.input_log import KafkaInputLog
 from worker.adapters.kafka.outbox import KafkaOutbox
@@ -262,6 +263,21 @@ def test_a_member_does_not_join_again_as_soon_as_it_hears_of_its_partitions(
 
     first, second, third = visit(), visit(), visit()
     assert second - first == third - second == 2  # leaving is a generation of its own
+
+
+def test_partitions_that_are_added_while_a_member_reads_end_its_session(
+    world: KafkaWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(input_log, "_METADATA_MS", 500)
+    log = world.member()
+    (reader,) = joined(log)
+    count = len({each for each in reader.assignment if each.topic == world.inputs[0]})
+    with KafkaAdmin(world.settings) as admin:
+        admin._client.create_partitions({world.inputs[0]: count + 1})
+    with pytest.raises(LogError, match=f"has got {count + 1} partitions and had {count}") as told:
+        wait_for(lambda: False, reader)
+    assert (told.value.reason, told.value.retriable) == ("partitions_added", False)
+    log.close()
 
 
 def static(world: KafkaWorld, name: str) -> KafkaInputLog:

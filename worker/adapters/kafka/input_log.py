@@ -32,6 +32,7 @@ _FETCH_WAIT_MS = 200  # shorter than the merge waits for fetches under way
 _MAX_POLL_RECORDS = 500
 _CALL_MS = 10_000
 _CLOSE_MS = 5_000
+_METADATA_MS = 30_000  # how old may be what is known of the topics; the client's default is 300 s
 
 
 class KafkaInputLog:
@@ -76,6 +77,7 @@ class KafkaInputLog:
         if seen:
             self._membership = seen[-1]
             self._ends.expire()
+            self._check_partitions()
         owned = self._membership.partitions
         regained = (owned & before.partitions) - kept(before, seen)
         if regained:
@@ -108,8 +110,27 @@ class KafkaInputLog:
                 f"there is no topic {', '.join(missing)}: run `mmworker topics create`,"
                 " or set the names under `topics`"
             )
+        self._counts = self._partition_counts(topics)
         self._consumer.subscribe(list(topics), listener=self._rebalances)
         announce_partitions(self._consumer)
+
+    def _partition_counts(self, topics: Iterable[str]) -> dict[str, int]:
+        return {each: len(self._consumer.partitions_for_topic(each)) for each in topics}
+
+    def _check_partitions(self) -> None:
+        """Raise LogError where a topic has got more partitions: the group divides them anew then.
+
+        Sources have moved between partitions, so going on would take their records for misplaced.
+        """
+        for topic, count in self._partition_counts(self._counts).items():
+            if count > self._counts[topic]:
+                raise LogError(
+                    "partitions_added",
+                    f"topic {topic} has got {count} partitions and had {self._counts[topic]} when"
+                    " this worker started, so that sources have moved between them: stop the"
+                    " producers and start the workers again, which say how to go on",
+                    retriable=False,
+                )
 
     def _fetch(self, timeout: float) -> Mapping[Any, Sequence[Any]]:
         """Poll the client; give first positions to partitions without a committed offset."""
@@ -221,6 +242,7 @@ def _options(settings: KafkaSettings) -> dict[str, Any]:
         "max_poll_records": _MAX_POLL_RECORDS,
         "session_timeout_ms": session_ms,
         "heartbeat_interval_ms": max(100, min(3000, session_ms // 3)),
+        "metadata_max_age_ms": _METADATA_MS,
         "max_poll_interval_ms": int(settings.max_poll_interval_seconds * 1000),
         "metrics_enabled": False,
     }
