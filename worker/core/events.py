@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import combinations
 
@@ -26,7 +26,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$&^_.+-]+")  # a value that needs no quotes
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of a log. `timestamp` is its append time in microseconds since the epoch."""
+    """One record of a log. `timestamp` is its append time in microseconds since the epoch.
+
+    `size` is the bytes of key, value and headers; every bound asks for it, so it is counted once.
+    """
 
     topic: str
     partition: int
@@ -35,12 +38,13 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    size: int = field(init=False, repr=False, compare=False)
 
-    @property
-    def size(self) -> int:
-        """The bytes of key, value and headers."""
+    def __post_init__(self) -> None:
+        """Count the bytes."""
         headers = sum(len(name) + len(value or b"") for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers
+        size = len(self.key or b"") + len(self.value or b"") + headers
+        object.__setattr__(self, "size", size)
 
 
 @dataclass(frozen=True, slots=True)
