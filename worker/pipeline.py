@@ -32,7 +32,6 @@ from worker.media.motion import motion
 from worker.media.sharpness import sharpness
 from worker.models.base import Encoder
 from worker.models.bundles.inputs import embeddings
-from worker.models.bundles.serving import Trained
 from worker.models.danger import DangerScale
 from worker.models.fusion import orthonormal_rows
 from worker.models.fusion.joining import Joined, Joining, Untrained, mean_direction
@@ -96,19 +95,19 @@ class Pipeline:
         frames_per_moment: int,
         seed: int,
         triggers: Sequence[Trigger] = (),
-        trained: Trained | None = None,
+        trained: Joining | None = None,
         *,
         stores_embeddings: bool = False,
     ) -> None:
         self.encoders = encoders
         self.watch = Watch(triggers, encoders)
-        self.digest = _joint_digest(encoders, trained, self.watch)
         self._stores_embeddings = stores_embeddings
         self._limits = limits
         self._frames_per_moment = frames_per_moment
         self._side = encoders[Modality.FRAME].input_size
         dims = {modality: encoder.dim for modality, encoder in encoders.items()}
         self._joining: Joining = trained or Untrained(dims, seed)
+        self.digest = _joint_digest(encoders, self._joining, self.watch)
         self._visual = orthonormal_rows(VISUAL_DIM, dims[Modality.FRAME], seed)
         self._compact = orthonormal_rows(FUSED_DIM, self._joining.dim, seed)
         self._danger = DangerScale(encoders[Modality.CAPTION])
@@ -300,15 +299,13 @@ def _seen(images: Iterable[Array]) -> dict[str, Array]:
     return {name: value for name, value in seen.items() if value is not None}
 
 
-def _joint_digest(
-    encoders: Mapping[Modality, Encoder], trained: Trained | None, watch: Watch
-) -> str:
+def _joint_digest(encoders: Mapping[Modality, Encoder], joining: Joining, watch: Watch) -> str:
     digest = hashlib.sha256()
     for modality in MODALITIES:
         digest.update(f"{modality}={encoders[modality].digest};".encode())
     digest.update(f"danger={DangerScale.digest};".encode())
-    if trained is not None:
-        digest.update(f"bundle={trained.digest};".encode())
+    if joining.digest:
+        digest.update(f"bundle={joining.digest};".encode())
     if watch.triggers:
         digest.update(f"triggers={watch.digest};".encode())
     return digest.hexdigest()

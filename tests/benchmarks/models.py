@@ -25,8 +25,8 @@ from tests.benchmarks import measure
 from tests.benchmarks.command import run
 from worker.core.events import Modality
 from worker.models.base import Encoder
+from worker.models.plan import Dtype, Runtime
 from worker.models.registry import DEFAULTS, build
-from worker.models.runtimes import Dtype, Runtime
 from worker.models.samples import TEXTS, typical_clips, typical_frames, typical_texts
 from worker.models.settings import ModelSettings
 

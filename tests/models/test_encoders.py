@@ -20,14 +20,13 @@ from worker.core.events import MODALITIES, Modality
 from worker.errors import OperatorError
 from worker.models import weights
 from worker.models.base import Encoder, EncoderError, unit_rows
-from worker.models.efficientnet_lite import EfficientNetLite0Encoder
-from worker.models.minilm import MiniLMEncoder
+from worker.models.plan import Plan
 from worker.models.plan_cache import PlanCache
 from worker.models.processor import this_processor
 from worker.models.registry import DEFAULTS, ENCODERS, build
-from worker.models.runtimes import Plan
 from worker.models.samples import typical_frames
 from worker.models.settings import ModelSettings
+from worker.models.shipped import EfficientNetLite0Encoder, MiniLMEncoder
 
 TEXTS = [
     "A man walks his dog across the lawn.",
@@ -209,9 +208,9 @@ def test_encoders_that_differ_have_different_digests(encoders: Built) -> None:
 
 
 DIGESTS = {
-    "efficientnet_lite0": "16dcd6b07d6498d0eb757fdbb0c6e38b8a443f674034c546682f47b721af22ed",
+    "efficientnet_lite0": "1073946262f31d51c39d8e3d10d45559661b1a4e73fff96d988fb9234ea75e81",
     "minilm": "c2773b1df0fd1f011fdb608bcc3f3d90e8b96bf963e133d0c02ad8f9ac4ba5a1",
-    "logmel": "73b1ae7e993ad02c08ecee30c9bcdc1e7d49f0b20f39503cc4a7366c6938694a",
+    "logmel": "2e05c402a1304221a43a0359bc4b9293d6ae2ee2c51b7f5da0b832007067e4c5",
 }
 
 

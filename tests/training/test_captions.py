@@ -14,8 +14,9 @@ from tests.training.builders import rows
 from worker.core.events import Modality
 from worker.errors import OperatorError
 from worker.models import registry
-from worker.models.minilm import MiniLMEncoder, as_directory
+from worker.models.minilm import as_directory
 from worker.models.settings import ModelSettings
+from worker.models.shipped import MiniLMEncoder
 from worker.training.captions import Tuned, Tuner, Tuning
 from worker.training.dataset import Row, assemble
 

@@ -18,9 +18,9 @@ from worker.models.base import Encoder
 from worker.models.bundles.bundle import directory_of
 from worker.models.bundles.storing import write_file
 from worker.models.families.hub import local_directory
-from worker.models.minilm import NAME as MINILM
 from worker.models.minilm import as_directory
 from worker.models.names import parse
+from worker.models.shipped import MINILM
 from worker.runtime.assemble import model_settings, open_configured
 from worker.training.captions import Tuner, Tuning
 from worker.training.dataset import Row, assemble

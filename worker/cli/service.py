@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from importlib.metadata import version
 
 import structlog
-import torch
 
 from worker.adapters.kafka.admin import TopicInfo
 from worker.adapters.kafka.fencing import transactional_prefix
@@ -24,7 +23,7 @@ from worker.adapters.prometheus import Metrics
 from worker.adapters.redis_cache import RedisCache
 from worker.adapters.spans import tracer_from_environment
 from worker.config import Config
-from worker.models.settings import resolve_device
+from worker.models.device import resolve_device
 from worker.runtime.assemble import (
     build_encoders,
     build_pipeline,
@@ -55,7 +54,7 @@ def build_service(
     bundle = open_configured(config)
     encoders = build_encoders(config, bundle)
     device = resolve_device(config.models.device)
-    metrics.build(version("multimodal-worker"), _revision(), torch.__version__, device)
+    metrics.build(version("multimodal-worker"), _revision(), version("torch"), device)
     metrics.limits(config.scoring.false_alarms_per_day, config.pairing.max_buffered_bytes)
     for modality, encoder in encoders.items():
         metrics.model(modality, encoder.name, encoder.digest)

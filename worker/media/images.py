@@ -7,15 +7,14 @@ allocates; what the decoder then finds must agree with it.
 from __future__ import annotations
 
 import io
+import math
 import struct
 from typing import Any
 
 import numpy as np
 import simplejpeg
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torchvision.transforms.v2 import functional
 
 from worker.core.events import ContentType
 from worker.errors import InvalidEventError, Reason
@@ -57,7 +56,7 @@ def decode_image(
     size = check_image(payload, content_type, limits)
     try:
         if content_type.name == "image/jpeg":
-            return _decode_jpeg(payload, side)
+            return _decode_jpeg(payload, size, side)
         return _decode_with_pillow(payload, _PILLOW_FORMATS[content_type.name], size, side)
     except Exception:  # hostile bytes: decoders raise nearly anything, and all of it means this
         raise _undecodable(content_type) from None
@@ -65,10 +64,8 @@ def decode_image(
 
 def resize_square(image: Pixels, side: int) -> Pixels:
     """Return (side, side, 3): the whole picture, squeezed, with antialiasing."""
-    channels_first = torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1)
-    resized = functional.resize(channels_first, [side, side], antialias=True)
-    squeezed: Pixels = resized.permute(1, 2, 0).contiguous().numpy()
-    return squeezed
+    resized = Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(resized)
 
 
 def thumbnail(image: Pixels, width: int = 64, height: int = 48) -> Pixels:
@@ -114,10 +111,15 @@ def _webp_size(payload: bytes) -> tuple[int, int]:
 _SIZES = {"image/jpeg": _jpeg_size, "image/png": _png_size, "image/webp": _webp_size}
 
 
-def _decode_jpeg(payload: bytes, side: int) -> Pixels:
-    """Let the inverse DCT do the reducing (1/8 .. 1); `strict` refuses truncated data."""
+def _decode_jpeg(payload: bytes, size: tuple[int, int], side: int) -> Pixels:
+    """Let the inverse DCT do the reducing; `strict` refuses truncated data.
+
+    Of its scales only the powers of two are fast: 7/8 takes two and a half times as long as 1.
+    """
+    halvings = next((n for n in (8, 4, 2) if min(size) >= n * side), 1)
+    width, height = (math.ceil(each / halvings) for each in size)
     pixels: Pixels = simplejpeg.decode_jpeg(
-        payload, colorspace="RGB", fastdct=True, min_height=side, min_width=side, strict=True
+        payload, colorspace="RGB", fastdct=True, min_height=height, min_width=width, strict=True
     )
     return pixels
 

@@ -16,16 +16,11 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from worker.models import weights
-from worker.models.network_encoders import FrameEncoder, Identity
-from worker.models.samples import SIDE
-from worker.models.settings import ModelSettings
+from worker.models.tensors import torch_state
 from worker.models.weights import PinnedFile
 
-NAME = "efficientnet_lite0"
 DIM = 1280
 CLASSES = 1000
-
-_PREPROCESSING = "efficientnet_lite0 1: rgb 224, (x - 127) / 128, mean of the last map"
 
 
 class _Stage(NamedTuple):
@@ -158,18 +153,8 @@ def _fold(module: nn.Module, convolution: str, norm: str) -> None:
     setattr(module, norm, nn.Identity())
 
 
-class EfficientNetLite0Encoder(FrameEncoder):
-    """uint8 RGB (B, 224, 224, 3) -> float16 unit vectors (B, 1280)."""
-
-    def __init__(
-        self, settings: ModelSettings, file: PinnedFile = weights.EFFICIENTNET_LITE0
-    ) -> None:
-        identity = Identity(NAME, weights.joint_digest(file.sha256, _PREPROCESSING))
-        super().__init__(identity, load(file).folded(), SIDE, settings)
-
-
 def load(file: PinnedFile = weights.EFFICIENTNET_LITE0) -> EfficientNetLite0:
     """Return the network with its trained weights, in evaluation mode. Raises OperatorError."""
     network = EfficientNetLite0()
-    network.load_state_dict(weights.torch_state(weights.read_pinned(file)))
+    network.load_state_dict(torch_state(weights.read_pinned(file)))
     return network.eval()

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from worker.core.events import Modality
 from worker.models.base import Embeddings, unit_rows
-from worker.models.runtimes import Array, Network, in_chunks
+from worker.models.converted import ConvertedFile
+from worker.models.plan import Array, Plan, Run, in_chunks
+from worker.models.runtimes import Network
 from worker.models.samples import typical_clips, typical_frames, typical_texts
 from worker.models.settings import ModelSettings
 from worker.models.tuning import open_network
 from worker.models.weights import joint_digest
 
+if TYPE_CHECKING:
+    from torch import nn
+
 Waveform = NDArray[np.float32]
 Tokens = NDArray[np.int64]
 Tokenize = Callable[[Sequence[str]], tuple[Tokens, Tokens]]  # texts -> ids and mask, each (B, T)
 Listen = Callable[[Waveform], tuple[Array, ...]]  # one clip -> inputs of the network, batch of 1
+Build = Callable[[], "nn.Module"]  # makes the network, with its weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,14 @@ class FrameEncoder:
     modality = Modality.FRAME
 
     def __init__(
-        self, identity: Identity, module: nn.Module, input_size: int, settings: ModelSettings
+        self, identity: Identity, build: Build, input_size: int, settings: ModelSettings
     ) -> None:
         self.name, self.digest = identity.name, identity.run_by(settings)
         self.input_size = input_size
-        network = Network(module, (typical_frames(32, input_size),))
-        self.plan, self._run = open_network(network, settings, self.digest)
-        self.dim = self._run(network.sample[0][:1]).shape[1]
+        self.plan, self._run = _open(
+            identity, build, lambda: (typical_frames(32, input_size),), settings
+        )
+        self.dim = self._run(np.zeros((1, input_size, input_size, 3), np.uint8)).shape[1]
 
     def encode(self, batch: NDArray[np.uint8]) -> Embeddings:
         """Return the unit vectors. Raises ValueError for another shape or dtype."""
@@ -72,12 +79,13 @@ class TextEncoder:
     input_size = 0
 
     def __init__(
-        self, identity: Identity, module: nn.Module, tokenize: Tokenize, settings: ModelSettings
+        self, identity: Identity, build: Build, tokenize: Tokenize, settings: ModelSettings
     ) -> None:
         self.name, self.digest = identity.name, identity.run_by(settings)
         self._tokenize = tokenize
-        network = Network(module, tokenize(typical_texts(8)))
-        self.plan, self._run = open_network(network, one_by_one(settings), self.digest)
+        self.plan, self._run = _open(
+            identity, build, lambda: tokenize(typical_texts(8)), one_by_one(settings)
+        )
         self.dim = self._run(*tokenize(typical_texts(1)[:1])).shape[1]
 
     def encode(self, batch: Sequence[str]) -> Embeddings:
@@ -95,14 +103,12 @@ class ClipEncoder:
     input_size = 0
 
     def __init__(
-        self, identity: Identity, module: nn.Module, listen: Listen, settings: ModelSettings
+        self, identity: Identity, build: Build, listen: Listen, settings: ModelSettings
     ) -> None:
         self.name, self.digest = identity.name, identity.run_by(settings)
         self._listen = listen
-        inputs = zip(*(listen(clip) for clip in typical_clips(8)), strict=True)
-        network = Network(module, tuple(np.concatenate(column) for column in inputs))
-        self.plan, self._run = open_network(network, one_by_one(settings), self.digest)
-        self.dim = self._run(*(array[:1] for array in network.sample)).shape[1]
+        self.plan, self._run = _open(identity, build, self._sample, one_by_one(settings))
+        self.dim = self._run(*listen(typical_clips(1)[0])).shape[1]
 
     def encode(self, batch: Sequence[Waveform]) -> Embeddings:
         """Encode each clip by itself, at its own length. Raises ValueError for one without any."""
@@ -113,7 +119,22 @@ class ClipEncoder:
             vectors[place] = self._run(*self._listen(clip))[0]
         return unit_rows(vectors, self.name)
 
+    def _sample(self) -> tuple[Array, ...]:
+        inputs = zip(*(self._listen(clip) for clip in typical_clips(8)), strict=True)
+        return tuple(np.concatenate(column) for column in inputs)
+
 
 def one_by_one(settings: ModelSettings) -> ModelSettings:
     """Return the settings for items that come singly, of any length."""
     return replace(settings, batch_size=1)
+
+
+def _open(
+    identity: Identity,
+    build: Build,
+    sample: Callable[[], tuple[Array, ...]],
+    settings: ModelSettings,
+) -> tuple[Plan, Run]:
+    """Return the plan for this machine, and the network started by it."""
+    network = Network(build, sample, ConvertedFile.of(settings, identity.digest))
+    return open_network(network, settings, identity.run_by(settings))

@@ -6,20 +6,15 @@ cannot be written costs a new measurement at the next start, nothing else.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import platformdirs
-
+from worker.models.kept_files import kept_directory, key_name, read_own, write_whole
+from worker.models.plan import Plan
 from worker.models.processor import Processor
-from worker.models.runtimes import Plan
 from worker.models.settings import ModelSettings
 
 _LIBRARIES = ("torch", "openvino", "transformers")
@@ -45,38 +40,30 @@ class PlanCache:
             "libraries": {name: version(name) for name in _LIBRARIES},
             "asked": [settings.runtime, settings.dtype, settings.batch_size, settings.threads],
         }
-        directory = settings.cache_directory or platformdirs.user_cache_path("multimodal-worker")
-        return cls(directory, key)
+        return cls(kept_directory(settings.cache_directory), key)
 
     @property
     def path(self) -> Path:
         """The file."""
-        name = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:32]
-        return self.directory / f"plan-{name}.json"
+        return self.directory / f"plan-{key_name(self.key)}.json"
 
     def read(self) -> Plan | None:
         """Return the plan, or None where there is none that can be used."""
+        content = read_own(self.path)
+        if content is None:
+            return None
         try:
-            document = json.loads(self.path.read_bytes())
+            document = json.loads(content)
             if document["key"] != self.key:
                 return None
             return _plan(document["plan"])
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             return None
 
     def write(self, plan: Plan) -> None:
-        """Keep the plan: written aside, then renamed, so that no reader sees half a file."""
+        """Keep the plan."""
         content = json.dumps({"key": self.key, "plan": asdict(plan)}, indent=1)
-        with contextlib.suppress(OSError):
-            self.directory.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.directory, suffix=".tmp")
-            aside = Path(name)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(content)
-                aside.replace(self.path)
-            finally:
-                aside.unlink(missing_ok=True)
+        write_whole(self.path, (content.encode(),))
 
 
 def _plan(fields: Mapping[str, object]) -> Plan:

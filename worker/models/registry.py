@@ -14,11 +14,10 @@ from typing import NamedTuple
 from worker.core.events import Modality
 from worker.errors import OperatorError
 from worker.models.base import Encoder
-from worker.models.efficientnet_lite import EfficientNetLite0Encoder
 from worker.models.logmel import LogMelEncoder
-from worker.models.minilm import MiniLMEncoder
 from worker.models.names import Name, parse
 from worker.models.settings import ModelSettings
+from worker.models.shipped import EfficientNetLite0Encoder, MiniLMEncoder
 
 ENTRY_POINTS = "multimodal_worker.encoders"
 

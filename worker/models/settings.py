@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
-
-from worker.errors import OperatorError
-
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
@@ -28,11 +24,3 @@ class ModelSettings:
     pooling: Literal["auto", "mean", "last", "first"] = "auto"
     allow_hub: bool = False
     cache_directory: Path | None = None
-
-
-def resolve_device(device: str) -> str:
-    """Return `cuda` or `cpu`; `auto` is CUDA where there is one. Raises OperatorError."""
-    available = torch.cuda.is_available()
-    if device == "cuda" and not available:
-        raise OperatorError("No CUDA device was found: set models.device to auto or cpu.")
-    return "cuda" if available and device != "cpu" else "cpu"

@@ -15,24 +15,26 @@ serial share, which is small at the batch sizes in question. Of a few repeats th
 
 A plan must also return what float32 torch returns: the smallest cosine over the sample has to be
 at least 0.999. First the runtimes and dtypes compete, then the batch sizes and threads of the
-best; the search ends after `budget` seconds with the best so far.
+best, until `budget` seconds of CPU time are used up.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.errors import OperatorError
+from worker.models.device import resolve_device
+from worker.models.plan import Dtype, Plan, Run, Runtime, in_chunks
 from worker.models.plan_cache import PlanCache
 from worker.models.processor import Processor, this_processor
-from worker.models.runtimes import Dtype, Network, Plan, Run, Runtime, in_chunks
-from worker.models.settings import ModelSettings, resolve_device
+from worker.models.runtimes import Network
+from worker.models.settings import ModelSettings
 
 MIN_COSINE = 0.999
 BUDGET_SECONDS = 6.0
@@ -69,7 +71,7 @@ def open_network(network: Network, settings: ModelSettings, digest: str) -> tupl
 def _measured(
     network: Network, settings: ModelSettings, processor: Processor, cache: PlanCache
 ) -> Plan:
-    plan = choose(settings, processor, Bench(network).measure, time.monotonic)
+    plan = choose(settings, processor, Bench(network).measure, time.process_time)
     cache.write(plan)
     return plan
 
@@ -89,24 +91,21 @@ def choose(
     clock: Clock,
     budget: float = BUDGET_SECONDS,
 ) -> Plan:
-    """Return the cheapest admissible plan that was found within `budget` seconds of `clock`.
+    """Return the cheapest admissible plan; shapes are tried for `budget` seconds of `clock`.
 
     A dtype that the settings name, or int8, is used whatever its cosine.
     """
+    best = _cheapest(_kinds(settings, processor), settings, measure)
     deadline = clock() + budget
-    firsts = _kinds(settings, processor)
-    best = _cheapest(firsts, settings, measure, clock, deadline)
-    return _cheapest(_shapes(best, settings, processor), settings, measure, clock, deadline)
+    shapes = itertools.takewhile(lambda _: clock() < deadline, _shapes(best, settings, processor))
+    return _cheapest(itertools.chain([best], shapes), settings, measure)
 
 
-def _cheapest(
-    plans: Iterator[Plan], settings: ModelSettings, measure: Measure, clock: Clock, deadline: float
-) -> Plan:
+def _cheapest(plans: Iterable[Plan], settings: ModelSettings, measure: Measure) -> Plan:
     """Return the cheapest of the plans; the first one is the fallback and always admissible."""
-    best = next(plans)
-    lowest = cost(best, measure(best))
-    for plan in itertools.takewhile(lambda _: clock() < deadline, plans):
-        measured = measure(plan)
+    first, *others = ((plan, measure(plan)) for plan in plans)
+    best, lowest = first[0], cost(*first)
+    for plan, measured in others:
         asked_for = settings.dtype != "auto" or settings.runtime == "int8"
         admissible = asked_for or measured.cosine >= MIN_COSINE
         if admissible and cost(plan, measured) < lowest:
@@ -140,8 +139,7 @@ def _dtypes(settings: ModelSettings, processor: Processor) -> tuple[Dtype, ...]:
 
 
 def _shapes(kind: Plan, settings: ModelSettings, processor: Processor) -> Iterator[Plan]:
-    """Yield the kind itself, then its other thread counts and batch sizes."""
-    yield kind
+    """Yield the other thread counts and batch sizes of a kind."""
     for threads in reversed(_thread_counts(settings, processor)):
         for batch_size in _batch_sizes(settings):
             plan = Plan(kind.runtime, kind.dtype, batch_size, threads)

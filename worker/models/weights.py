@@ -7,17 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
-import torch
-
 from worker.errors import OperatorError
-
-State = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +62,6 @@ def read_pinned(file: PinnedFile) -> bytes:
             " worker was made for."
         )
     return content
-
-
-def torch_state(content: bytes) -> State:
-    """Return the tensors of a .pth file; anything but tensors in it is refused."""
-    state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    return state
-
-
-def safetensors_state(content: bytes) -> State:
-    """Return the tensors of a .safetensors file."""
-    return safetensors.torch.load(content)
 
 
 def joint_digest(*parts: str) -> str:

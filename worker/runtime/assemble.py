@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from worker.config import Config, config_hash
 from worker.core.checkpoint import Meaning
@@ -18,8 +19,6 @@ from worker.core.triggers import experts
 from worker.media.limits import Limits
 from worker.models import registry
 from worker.models.base import Encoder
-from worker.models.bundles.bundle import Bundle, open_bundle
-from worker.models.bundles.serving import Trained, check_encoders
 from worker.models.settings import ModelSettings
 from worker.models.weights import joint_digest
 from worker.pipeline import Pipeline
@@ -29,6 +28,10 @@ from worker.runtime.recovery import RecoveryRules
 from worker.runtime.rules import ShardRules, WorkerRules
 from worker.runtime.topics import topic_of_modality
 from worker.scoring.memory import layout_digest
+
+if TYPE_CHECKING:
+    from worker.models.bundles.bundle import Bundle
+    from worker.models.fusion.joining import Joining
 
 
 def build_encoders(config: Config, bundle: Bundle | None = None) -> dict[Modality, Encoder]:
@@ -73,6 +76,8 @@ def open_configured(config: Config) -> Bundle | None:
     models = config.models
     if not models.bundle:
         return None
+    from worker.models.bundles.bundle import open_bundle  # which imports torch
+
     awaited = [Modality(each) for each in config.pairing.awaited]
     return open_bundle(Path(models.bundle).expanduser(), awaited, models.bundle_digest)
 
@@ -90,17 +95,22 @@ def build_pipeline(
         max_text_bytes=config.limits.max_text_bytes,
     )
     bundle, seed = bundle or open_configured(config), config.scoring.seed
-    if bundle is not None:
-        check_encoders(bundle, encoders, seed)
     return Pipeline(
         encoders,
         limits,
         config.models.frames_per_moment,
         seed,
         triggers(config),
-        None if bundle is None else Trained(bundle),
+        None if bundle is None else _trained(bundle, encoders, seed),
         stores_embeddings=config.models.store_embeddings,
     )
+
+
+def _trained(bundle: Bundle, encoders: Mapping[Modality, Encoder], seed: int) -> Joining:
+    from worker.models.bundles.serving import Trained, check_encoders
+
+    check_encoders(bundle, encoders, seed)
+    return Trained(bundle)
 
 
 def decode_threads(config: Config) -> int:

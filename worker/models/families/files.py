@@ -13,7 +13,8 @@ from safetensors import SafetensorError
 from torch import nn
 
 from worker.errors import OperatorError
-from worker.models.weights import State, joint_digest, safetensors_state
+from worker.models.tensors import State, safetensors_state
+from worker.models.weights import joint_digest
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"

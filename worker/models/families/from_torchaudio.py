@@ -67,7 +67,7 @@ def build_clip_encoder(name: Name, settings: ModelSettings) -> ClipEncoder:
     load_into(model, weights, str(name.path), unused=("aux",))
     module = MeanOverTime(model, NORMALISES[name.model])
     digest = joint_digest(weights.digest, _FORM, name.model)
-    return ClipEncoder(Identity(name.text, digest), module, _listen, settings)
+    return ClipEncoder(Identity(name.text, digest), lambda: module, _listen, settings)
 
 
 def _listen(clip: Waveform) -> tuple[Waveform]:

@@ -24,7 +24,7 @@ from worker.models.network_encoders import FrameEncoder, Identity
 from worker.models.settings import ModelSettings
 from worker.models.weights import joint_digest
 
-_FORM = "torchvision 1: squeezed, input of the last layer"
+_FORM = "torchvision 2: squeezed, input of the last layer"
 
 # Their trained weights rescale the pixels once more, and have heads that only training uses.
 _INCEPTION = {"aux_logits": False, "transform_input": True, "init_weights": False}
@@ -41,7 +41,7 @@ def build_frame_encoder(name: Name, settings: ModelSettings) -> FrameEncoder:
     (side,) = preset.crop_size
     digest = joint_digest(weights.digest, _FORM, name.model, f"{side} {preset.mean} {preset.std}")
     module = Normalised(network, preset.mean, preset.std)
-    return FrameEncoder(Identity(name.text, digest), module, side, settings)
+    return FrameEncoder(Identity(name.text, digest), lambda: module, side, settings)
 
 
 def headless(model: str) -> tuple[nn.Module, str]:

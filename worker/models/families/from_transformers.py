@@ -43,7 +43,7 @@ from worker.models.network_encoders import (
     Tokens,
     Waveform,
 )
-from worker.models.runtimes import Array
+from worker.models.plan import Array
 from worker.models.settings import ModelSettings
 from worker.models.weights import joint_digest
 
@@ -79,8 +79,8 @@ def _frame_encoder(name: Name, opened: Opened, settings: ModelSettings) -> Frame
     side = getattr(vision, "image_size", 0)
     if opened.kind == "siglip2":
         tower, side = SharedPatches(model, vision.patch_size), _square_of_patches(vision)
-    identity = _identity(name, opened, "squeezed", side, mean, std)
-    return FrameEncoder(identity, Normalised(tower, mean, std), side, settings)
+    identity = _identity(name, opened, "squeezed 2", side, mean, std)
+    return FrameEncoder(identity, lambda: Normalised(tower, mean, std), side, settings)
 
 
 def _square_of_patches(vision: Any) -> int:
@@ -92,7 +92,7 @@ def _text_encoder(name: Name, opened: Opened, settings: ModelSettings) -> TextEn
         return _shared_text_encoder(name, opened, settings)
     text = open_text(opened, settings)
     identity = _identity(name, opened, text.pooling, text.length)
-    return TextEncoder(identity, PooledText(text.model, text.pool), text.tokenize, settings)
+    return TextEncoder(identity, lambda: PooledText(text.model, text.pool), text.tokenize, settings)
 
 
 class Text(NamedTuple):
@@ -132,7 +132,9 @@ def _shared_text_encoder(name: Name, opened: Opened, settings: ModelSettings) ->
     other = "audio_model" if opened.kind == "clap" else "vision_model"
     module = SharedText(opened.model(without=(other,)), reads_padding)
     tokenize = _tokenize(tokenizer, length, "max_length" if reads_padding else True)
-    return TextEncoder(_identity(name, opened, "shared", length), module, tokenize, settings)
+    return TextEncoder(
+        _identity(name, opened, "shared", length), lambda: module, tokenize, settings
+    )
 
 
 def _max_tokens(tokenizer: Any, text: Any) -> int:
@@ -172,7 +174,7 @@ def _clip_encoder(name: Name, opened: Opened, settings: ModelSettings) -> ClipEn
     else:
         known = _TIME_STEPS | {"clap", "audio-spectrogram-transformer"}
         raise _unsuited(opened, Modality.AUDIO, known)
-    return ClipEncoder(_identity(name, opened), module, _listen(opened), settings)
+    return ClipEncoder(_identity(name, opened), lambda: module, _listen(opened), settings)
 
 
 def _listen(opened: Opened) -> Callable[[Waveform], tuple[Array, ...]]:

@@ -36,6 +36,10 @@ class Joining(Protocol):
         """The length of a vector."""
 
     @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of what was trained; empty where nothing was."""
+
+    @property
     def pairs(self) -> tuple[str, ...]:
         """The pairs whose agreement is measured."""
 
@@ -53,6 +57,7 @@ def mean_direction(vectors: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
 class Untrained:
     """The fixed fusion of `worker.models.fusion.untrained`, which says nothing of agreement."""
 
+    digest = ""
     pairs = ()
 
     def __init__(self, dims: Mapping[Modality, int], seed: int) -> None:

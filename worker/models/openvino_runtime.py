@@ -1,0 +1,69 @@
+"""Networks run by OpenVINO on a CPU."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.models.plan import Array, Plan, Run, writable
+
+# The import of openvino reports to its vendor, unless this package cannot be imported: then it
+# uses its own stub. A worker does not call anybody.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment] # how Python blocks an import
+import openvino  # noqa: E402 - after the line above
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Model: TypeAlias = openvino.Model
+
+_PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+
+
+def start_openvino(model: Model, plan: Plan) -> Run:
+    """Compile the model for a plan. The result is to be called by one thread at a time."""
+    options = {
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[plan.dtype],
+        "INFERENCE_NUM_THREADS": plan.threads,
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,  # several workers share a machine
+    }
+    compiled = openvino.Core().compile_model(model, "CPU", options)
+
+    def run(*arrays: Array) -> NDArray[np.float32]:
+        return np.array(compiled(arrays)[0], np.float32)
+
+    return run
+
+
+def read_model(description: bytes, weights: bytes) -> Model | None:
+    """Return the model of what `write_model` returned; None where that is of no use."""
+    try:
+        return openvino.Core().read_model(description, weights)
+    except RuntimeError:  # of another version's operations, or none of its own
+        return None
+
+
+def write_model(model: Model, directory: Path) -> tuple[bytes, bytes]:
+    """Return description (XML) and weights, in full precision, by way of files in `directory`.
+
+    Raises OSError and RuntimeError.
+    """
+    description = directory / "network.xml"
+    openvino.save_model(model, description, compress_to_fp16=False)
+    return description.read_bytes(), description.with_suffix(".bin").read_bytes()
+
+
+def convert(module: nn.Module, sample: tuple[Array, ...]) -> Model:
+    """Trace the module on two items; batch and sequence lengths stay free."""
+    import torch
+
+    example = tuple(torch.from_numpy(writable(array[:2])) for array in sample)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the tracer of torch calls itself deprecated
+        return openvino.convert_model(module, example_input=example)
