@@ -14,14 +14,19 @@ from worker.core.events import MODALITIES
 from worker.core.messages import (
     Alert,
     Assessment,
+    Cell,
     DecisionRecord,
     Evidence,
     ExpertScore,
+    Explanation,
     Feedback,
     Heeded,
     InputRef,
     Modalities,
+    NearestNormal,
     Observation,
+    Region,
+    Span,
     Warmup,
 )
 from worker.core.messages.feedback import EFFECTS, LABELS
@@ -117,6 +122,23 @@ features = st.dictionaries(
 raw_scores = st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False), max_size=3)
 
 
+explanations = st.builds(
+    Explanation,
+    experts=st.dictionaries(names, units, max_size=3),
+    nearest_normal=st.none() | st.builds(NearestNormal, ids, modalities_of_all),
+    region=st.none()
+    | st.builds(
+        Region,
+        rows=st.integers(1, 100),
+        columns=st.integers(1, 100),
+        cells=st.lists(
+            st.builds(Cell, st.integers(0, 99), st.integers(0, 99), units), max_size=3
+        ).map(tuple),
+    ),
+    sound=st.none() | st.builds(Span, times, times),
+)
+
+
 @st.composite
 def observations(draw: st.DrawFn) -> Observation:
     """Any Observation that may be written."""
@@ -143,6 +165,7 @@ def observations(draw: st.DrawFn) -> Observation:
         amends=draw(st.none() | ids),
         silent_after=draw(st.booleans()),
         heeded=tuple(draw(st.lists(heeded(source), max_size=2))),
+        explanation=draw(st.none() | explanations),
     )
 
 
@@ -172,6 +195,8 @@ def alerts(draw: st.DrawFn) -> Alert:
         degraded=draw(flags),
         traceparent=draw(traceparents),
         closed_for=draw(st.none() | st.sampled_from(CLOSED_FOR)),
+        explanation=draw(st.none() | explanations),
+        sentence=draw(st.none() | names),
     )
 
 

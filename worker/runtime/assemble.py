@@ -162,7 +162,7 @@ def worker_rules(
         topic_ids=topic_ids,
         feedback=shard.envelope.feedback_topic,
     )
-    composer = Composer(topics, pipeline.digest, config_hash(config))
+    composer = Composer(topics, pipeline.digest, config_hash(config), config.pairing.window_seconds)
     limits = config.limits
     return WorkerRules(
         shard=shard,

@@ -12,6 +12,7 @@ from worker.core.messages import DecisionRecord, Effect, Feedback, Heeded, Label
 from worker.core.policy import Budget
 from worker.core.verdicts import factor, with_verdict
 from worker.scoring.experts import Features
+from worker.scoring.explaining import Explained
 from worker.scoring.recent import Mark, Meant
 from worker.scoring.scored import Scored
 from worker.scoring.scorer import Scorer
@@ -46,6 +47,7 @@ class Judged:
     decision: Decision
     budget: Budget
     heeded: tuple[Heeded, ...] = ()
+    explained: Explained | None = None  # where it is unusual
 
 
 class Decider:
@@ -69,9 +71,17 @@ class Decider:
             return Judged(scored, NOTHING, budget)
         decision = self._decided(seen, scored)
         said = decision_record(source, decision).said_about
-        mark = None if said is None else Mark(said, seen.observation)
+        explained = self._explained(seen, scored, budget)
+        mark = Mark(seen.observation, said)
         self._scorer.learn(source, seen.features, time, scored, carried=carried, mark=mark)
-        return Judged(scored, decision, budget, heeded)
+        return Judged(scored, decision, budget, heeded, explained)
+
+    def _explained(self, seen: Seen, scored: Scored, budget: Budget) -> Explained | None:
+        """Say what made the Moment unusual, where it is."""
+        p = scored.assessment.p_value
+        if p is None or not budget.exceeds(p):
+            return None
+        return self._scorer.explain(seen.source, seen.features, scored)
 
     @property
     def fill(self) -> float:

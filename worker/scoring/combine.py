@@ -27,10 +27,7 @@ def cauchy(p_values: Mapping[str, float], weights: Mapping[str, float]) -> float
     each other, and the smallest one decides: one cause is usually in one modality.
     """
     total = sum(weights[name] for name in p_values)
-    statistic = sum(
-        weights[name] / total / math.tan(math.pi * min(max(p, SMALLEST), LARGEST))
-        for name, p in p_values.items()
-    )
+    statistic = sum(weights[name] / total / _tangent(p) for name, p in p_values.items())
     return math.atan2(1.0, statistic) / math.pi
 
 
@@ -64,6 +61,26 @@ def contributions(vote_p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: value / total if total else 0.0 for name, value in surprise.items()}
 
 
+def expert_shares(
+    expert_p_values: Mapping[str, float], modality_shares: Mapping[str, float]
+) -> dict[str, float]:
+    """Return per expert its share of its modality's contribution; they sum to what it is.
+
+    An expert's part in the Cauchy combination is w cot(pi p), where that is above zero.
+    """
+    shares: dict[str, float] = {}
+    for modality, vote in VOTE_OF_MODALITY.items():
+        heard = [name for name in voters(vote, expert_p_values) if name in expert_p_values]
+        parts = {
+            name: max(0.0, weight_of(name) / _tangent(expert_p_values[name])) for name in heard
+        }
+        total = sum(parts.values())
+        whole = modality_shares.get(modality, 0.0)
+        if total and whole:
+            shares |= {name: whole * part / total for name, part in parts.items() if part}
+    return shares
+
+
 def reasons(
     vote_p_values: Mapping[str, float], expert_p_values: Mapping[str, float]
 ) -> tuple[str, ...]:
@@ -87,6 +104,10 @@ def _detailed(vote: str, expert_p_values: Mapping[str, float]) -> str:
     if (watched := reason_of(strongest)) is not None:
         return watched
     return f"{vote}:{DETAILS[strongest]}" if strongest in DETAILS else vote
+
+
+def _tangent(p_value: float) -> float:
+    return math.tan(math.pi * min(max(p_value, SMALLEST), LARGEST))
 
 
 def _nats(p_value: float) -> float:

@@ -12,6 +12,7 @@ from worker.core.rfc3339 import seconds
 from worker.core.source_state import LearnedFrom
 from worker.scoring.conformal import CalibrationRing
 from worker.scoring.drift import DriftMartingale
+from worker.scoring.examples import NormalExamples
 from worker.scoring.experts import Features, build_experts
 from worker.scoring.recent import Alerted, RecentlyAlerted
 from worker.scoring.state import State, integers, nested, part
@@ -46,6 +47,7 @@ class SourceMemory:
         self.caption: tuple[float, float | None] | None = None  # raw score, p-value of the last one
         self.drift = DriftMartingale()
         self.alerted = RecentlyAlerted(tuple(self.experts))
+        self.examples = NormalExamples()
         self._first_time: int | None = None
 
     def pass_time(self, time: int) -> None:
@@ -119,6 +121,7 @@ class SourceMemory:
             **nested({f"expert.{name}": each.state() for name, each in self.experts.items()}),
             **nested({f"ring.{name}": each.state() for name, each in self.rings.items()}),
             **nested({"alerted": self.alerted.state(), "drift": self.drift.state()}),
+            **nested({"examples": self.examples.state()}),
         }
 
     def restore(self, state: State) -> None:
@@ -132,6 +135,7 @@ class SourceMemory:
             ring.restore(part(state, f"ring.{name}"))
         self.alerted.restore(part(state, "alerted"))
         self.drift.restore(part(state, "drift"))
+        self.examples.restore(part(state, "examples"))
 
 
 def _own(alerted: Alerted) -> Mapping[str, float]:

@@ -13,6 +13,7 @@ from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
 from worker.scoring.conformal import hashed_uniform, p_value
 from worker.scoring.experts import Features, finite, least_excess
+from worker.scoring.explaining import Explained, explained
 from worker.scoring.memory import CARRIED, SourceMemory
 from worker.scoring.pool import MAX_STALE, Pool
 from worker.scoring.recent import Alerted, Mark, Meant
@@ -79,6 +80,12 @@ class Scorer:
         judged = assessed(p_values, votes, warmup, drifting=memory.drift.is_raised)
         return Scored(judged, raw, votes, skipped)
 
+    def explain(self, source: str, features: Features, scored: Scored) -> Explained:
+        """Say what made a Moment unusual, before it is learned; nothing changes."""
+        memory = self._sources.get(source)
+        known = {name: value for name, value in features.items() if name not in scored.skipped}
+        return Explained() if memory is None else explained(memory, known, scored)
+
     def heed(self, source: str, label: Label, meant: Meant) -> tuple[str, ...]:
         """Change what is normal by what a person says; return the ids of the alerts that are meant.
 
@@ -99,7 +106,7 @@ class Scorer:
                 memory.keep_out(moments)
             case "unsure":
                 memory.take_back(moments)
-        return tuple(dict.fromkeys(each.mark.alert for each in moments))
+        return tuple(dict.fromkeys(each.alert for each in moments))
 
     def learn(
         self,
@@ -114,7 +121,7 @@ class Scorer:
         """Take the Moment in: its scores calibrate later ones, its finite features normality.
 
         An unusual Moment (p <= alpha) does neither; one with p < LEARN_ABOVE only calibrates.
-        With a `mark` something was said about an alert: it is remembered for people to speak of.
+        A `mark` names it: as an example of what is normal, or for people to speak of its alert.
         """
         self._moments += 1
         self._take_in(source, features, time, scored, carried=carried, mark=mark)
@@ -239,9 +246,22 @@ class Scorer:
             memory.calibrate(time, scored.raw, carried=carried)
         if is_learned:
             memory.learn(known, carried=carried)
-        if mark is not None:
+        if mark is None:
+            return
+        if p is None or p >= LEARN_ABOVE:
+            memory.examples.learn(mark.observation, known)
+        if mark.alert is not None:
             memory.alerted.add(
-                Alerted(mark, time, known, scored.raw, carried, calibrates, is_learned)
+                Alerted(
+                    mark.alert,
+                    mark.observation,
+                    time,
+                    known,
+                    scored.raw,
+                    carried,
+                    calibrates,
+                    is_learned,
+                )
             )
 
     def _known(self, source: str) -> SourceMemory:

@@ -10,6 +10,7 @@ from worker.core import rfc3339
 from worker.core.alerts import CLOSED_FOR, ClosedFor, Kind
 from worker.core.messages import vectors
 from worker.core.messages.assessment import Assessment, read_assessment
+from worker.core.messages.explanation import Explanation, read_explanation
 from worker.core.messages.feedback import Heeded, read_heeded
 from worker.core.messages.parts import (
     InputRef,
@@ -68,6 +69,7 @@ class Observation:
     were learned in the source's partition. One that `amends` an earlier Observation, by its id, is
     about an event that was set aside and sent again; such a one is not learned. `silent_after`: the
     source fell silent with it. `heeded` is what people had said, and changed, right before it.
+    `explanation` is there where the Moment is unusual.
     """
 
     observation_id: str
@@ -90,6 +92,7 @@ class Observation:
     amends: str | None = None
     silent_after: bool = False
     heeded: tuple[Heeded, ...] = ()
+    explanation: Explanation | None = None
 
     def __post_init__(self) -> None:
         check_window(self.window_start, self.window_end)
@@ -111,6 +114,7 @@ class Observation:
             "modalities": self.modalities.document(),
             "assessment": self.assessment.document(),
             "raw_scores": in_order(self.raw_scores),
+            "explanation": None if self.explanation is None else self.explanation.document(),
             "decision": self.decision.document(),
             "feedback": [each.document() for each in self.heeded] or None,
             "inputs": [each.document() for each in self.inputs],
@@ -120,7 +124,14 @@ class Observation:
             "embedding": {"dim": self.embedding.size, "data": vectors.encode(self.embedding)},
             "features": {name: _feature(self.features[name]) for name in sorted(self.features)},
         }
-        absent = ("correlation_id", "amends", "silent_after", "feedback", "traceparent")
+        absent = (
+            "correlation_id",
+            "amends",
+            "silent_after",
+            "explanation",
+            "feedback",
+            "traceparent",
+        )
         return without_none(document, *absent)
 
 
@@ -197,6 +208,7 @@ def read_observation(value: bytes) -> Observation:
         amends=fields.optional("amends", fields.text),
         silent_after=fields.optional("silent_after", fields.flag) or False,
         heeded=_read_heeded(fields, source),
+        explanation=read_explanation(fields),
     )
 
 
