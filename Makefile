@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-delivery bench-overload bench-quality bench-models soak chaos bounds faults k8s image sbom tables monitoring requirements clean
+.PHONY: demo test check bench bench-delivery bench-overload bench-quality bench-models bench-fusion soak chaos bounds faults k8s image sbom tables monitoring requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -41,6 +41,9 @@ bench-quality: $(READY) ## Anomalies against nuisances and a baseline; results i
 
 bench-models: $(READY) ## Ways to run the encoders: speed and cosine; ARGS="--frame transformers:DIR"
 	$(BIN)/python -m tests.benchmarks.models --output out/bench $(ARGS)
+
+bench-fusion: $(READY) ## Fusion operators, agreement and tuning on rendered cameras; ARGS="--part days"; in out/bench-fusion
+	$(BIN)/python -m tests.benchmarks.fusion.run --output out/bench-fusion $(ARGS)
 
 soak: $(READY) ## Simulated runs by seed, e.g. SEEDS=20000; one again with python -m tests.simulation SEED
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),20000)

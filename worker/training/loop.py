@@ -153,7 +153,9 @@ class Training:
     def _optimizer(self, stage: int) -> torch.optim.Optimizer:
         settings = self.settings
         rate = settings.learning_rate / stage  # gentler where all move together
-        return torch.optim.AdamW(self._learned(stage), lr=rate, weight_decay=settings.weight_decay)
+        return torch.optim.AdamW(
+            self._learned(stage), lr=rate, weight_decay=settings.weight_decay, fused=True
+        )
 
     def _learned(self, stage: int) -> Iterable[nn.Parameter]:
         """Return what a stage moves: in the first one nothing that joins the modalities."""
