@@ -179,5 +179,8 @@ def wrong_weights(place: Path, sound: Path) -> Done:
     weights.write_bytes(content)
     return mmworker(
         *("analyze", sound, "--output", place / "weights"),
-        environment={"PYTHONPATH": str(place / "packages")},
+        environment={
+            "PYTHONPATH": str(place / "packages"),
+            "XDG_CACHE_HOME": str(place / "cache"),  # without the network that was converted before
+        },
     )

@@ -12,12 +12,14 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
 from deploy.monitoring import runbook
 from deploy.monitoring.__main__ import FILES
+from tests.e2e.site import running
 from tests.services.prometheus import JOB
 from tests.services.require import require_program
 from tests.watching.load import TRACE, Load
@@ -50,7 +52,7 @@ def watched(
         yield watched
 
 
-def test_every_panel_and_annotation_has_data(watched: Watched) -> None:
+def test_every_panel_and_annotation_has_data(watched: Watched, tmp_path: Path) -> None:
     shown = json.loads((FILES / "dashboard.json").read_text())
     asked = {
         f"{panel['title']} {target['refId']}": target["expr"]
@@ -58,7 +60,8 @@ def test_every_panel_and_annotation_has_data(watched: Watched) -> None:
         for target in panel.get("targets", ())
     } | {one["name"]: one["expr"] for one in shown["annotations"]["list"]}
     assert len(asked) > 40
-    await_data(watched, {name: with_values(expr) for name, expr in asked.items()})
+    with running(watched.site.beside(tmp_path)):  # partitions go over to it
+        await_data(watched, {name: with_values(expr) for name, expr in asked.items()})
 
 
 def test_every_rule_is_healthy_and_all_that_it_looks_at_has_data(watched: Watched) -> None:
