@@ -138,7 +138,7 @@ def _fed(
             worker.step()
             while worker.is_full:
                 worker.step()
-            yield clock.now
+            yield event.time
         clock.now = max(clock.now, event.time)
         sink.append(to_output(event, topics))
     sink.flush()
