@@ -42,13 +42,24 @@ def _alive(pace: Pace) -> Iterator[Alert]:
         pace.span(10),
         "{{ $labels.instance }} is up and does not read: it cannot load models or reach Kafka",
     )
+    # In a crash loop a process is scraped for seconds, then not for minutes: ask for what was.
     starts = f"changes(process_start_time_seconds[{pace.span(30)}])"
+    seen = f"max_over_time({polled}[{pace.span(15)}])"
+    restarting = f"{starts} > 2 and on (job, instance) {seen}"
+    yield Alert(
+        "MmworkerCrashLoop",
+        "critical",
+        f"count by (job) ({restarting}) / count by (job) ({seen}) > 0.5",
+        pace.span(5),
+        "{{ $value | humanizePercentage }} of the workers of {{ $labels.job }} start again and"
+        " again",
+    )
     yield Alert(
         "MmworkerRestarting",
         "warning",
-        f"{starts} > 2 and on (job, instance) mmworker_build_info",
+        restarting,
         pace.span(1),
-        "{{ $labels.instance }} has started {{ $value }} times in half an hour",
+        "{{ $labels.instance }} has started again {{ $value }} times in half an hour",
     )
     yield Alert(
         "MmworkerRebalancing",
