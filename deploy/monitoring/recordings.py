@@ -1,7 +1,7 @@
 """Recording rules: what alerts and panels look at, computed once.
 
 The name of a rule says its labels, its metric, and what was done. `namespace` and `job` tell
-installations apart; where nothing sets a namespace, it is absent.
+installations apart; a Prometheus outside of Kubernetes sets no namespace.
 """
 
 from __future__ import annotations
