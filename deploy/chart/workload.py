@@ -62,11 +62,13 @@ class Resources(Values):
 
     requests: ResourceList = Field(
         default=ResourceList(cpu="2", memory="2Gi"),
-        description="what the scheduler keeps for a pod",
+        description="what the scheduler keeps for a pod; `cpu` is also how many threads the worker"
+        " uses, unless `models.threads` is set",
     )
     limits: ResourceList = Field(
         default=ResourceList(memory="4Gi"),
-        description="what a pod may use at most; no CPU limit: throttling shows as lag",
+        description="what a pod may use at most; no CPU limit: throttling shows as lag. At four"
+        " fifths of the memory the worker reads no more, unless `limits.max_resident_bytes` is set",
     )
 
 

@@ -109,6 +109,18 @@ BY_TEMPLATE: list[tuple[dict[str, Any], str]] = [
         {"config": {"redis": {"url": "redis://:hunter2@cache:6379/0"}}},
         "config.redis.url holds a password, which a ConfigMap would show",
     ),
+    (
+        {"config": {"redis": {"url": "redis://:p/hunter2@cache:6379/0"}}},
+        "config.redis.url holds a password, which a ConfigMap would show",
+    ),
+    (
+        {"config": {"redis": {"url": "redis://cache:6379/0?password=hunter2"}}},
+        "config.redis.url has an option other than ",
+    ),
+    (
+        {"config": {"redis": {"url": "redis://cache:6379/0?db=1&credential=hunter2"}}},
+        "config.redis.url has an option other than ",
+    ),
     ({"gpu": {"enabled": True}}, "gpu.enabled needs gpu.resourceName"),
     (
         {
@@ -118,6 +130,18 @@ BY_TEMPLATE: list[tuple[dict[str, Any], str]] = [
         "gpu.enabled and config.models.device cpu contradict each other",
     ),
     ({"config": {"models": {"device": "cuda"}}}, "config.models.device cuda needs gpu.enabled"),
+    (
+        {"config": {"limits": {"max_resident_bytes": 5 << 30}}},
+        "config.limits.max_resident_bytes (5368709120) exceeds resources.limits.memory (4Gi)",
+    ),
+    (
+        {"resources": {"limits": {"memory": "1Gi"}}},
+        "max_buffered_bytes (268435456) and 1 GiB for the models exceed the 858993459 bytes",
+    ),
+    (
+        {"config": {"pairing": {"max_buffered_bytes": 3 << 30}}},
+        "max_buffered_bytes (3221225472) and 1 GiB for the models exceed the 3435973836 bytes",
+    ),
     ({"bundle": {"source": "volumeClaim"}}, "bundle.source volumeClaim needs bundle.volumeClaim"),
     (
         {"bundle": {"source": "download", "url": "https://store/b.tar.gz"}},

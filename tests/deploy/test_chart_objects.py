@@ -47,6 +47,37 @@ def test_large_numbers_arrive_as_they_are() -> None:
     assert "max_buffered_bytes: 268435456\n" in text
 
 
+@pytest.mark.parametrize(
+    ("limit", "settings", "cap"),
+    [
+        ("4Gi", {}, 3_435_973_836),
+        ("12G", {}, 9_600_000_000),
+        (5_000_000_000, {}, 4_000_000_000),
+        ("4Gi", {"max_resident_bytes": 3 << 30}, 3 << 30),
+        ("4Gi", {"max_resident_bytes": 0}, 0),
+        (None, {}, None),
+    ],
+)
+def test_the_worker_stops_to_read_before_its_memory_limit(
+    limit: object, settings: dict[str, Any], cap: int | None
+) -> None:
+    values = with_config({"limits": settings}) | {"resources": {"limits": {"memory": limit}}}
+    limits = yaml.safe_load(config_text(objects(values)))["limits"]
+    assert limits.get("max_resident_bytes") == cap
+
+
+def test_the_threads_are_those_of_the_request_unless_they_are_set() -> None:
+    def source(values: dict[str, Any]) -> object:
+        variables = {each["name"]: each for each in worker(objects(values))["env"]}
+        return variables.get("MMWORKER_MODELS__THREADS", {}).get("valueFrom")
+
+    assert source(MINIMAL) == {
+        "resourceFieldRef": {"containerName": "worker", "resource": "requests.cpu"}
+    }
+    assert source(with_config({"models": {"threads": 3}})) is None
+    assert source(MINIMAL | {"resources": {"requests": {"cpu": None}}}) is None
+
+
 def test_keda_decides_on_the_replicas_where_it_is_switched_on() -> None:
     values = MINIMAL | {"keda": {"enabled": True}}
     assert "replicas" not in workload(objects(values))["spec"]
@@ -118,7 +149,12 @@ def test_the_strimzi_user_may_do_exactly_what_the_worker_does() -> None:
 
 @pytest.mark.parametrize(
     ("url", "ports"),
-    [("", [9092]), ("redis://cache", [9092, 6379]), ("rediss://cache:6390/2", [9092, 6390])],
+    [
+        ("", [9092]),
+        ("redis://cache", [9092, 6379]),
+        ("redis://cache?db=2", [9092, 6379]),
+        ("rediss://cache:6390/2", [9092, 6390]),
+    ],
 )
 def test_the_network_policy_lets_out_what_the_configuration_names(
     url: str, ports: list[int]

@@ -71,8 +71,11 @@
 {{- if and $v.secrets.redisCa.name (not (hasPrefix "rediss://" $redis.url)) }}
 {{- fail "secrets.redisCa needs a config.redis.url that begins with rediss://." }}
 {{- end }}
-{{- if regexMatch "://[^/]*:[^/]*@" ($redis.url | default "") }}
+{{- if regexMatch "://[^@]*:.*@" ($redis.url | default "") }}
 {{- fail "config.redis.url holds a password, which a ConfigMap would show: put it into a Secret and name that in secrets.redisPassword." }}
+{{- end }}
+{{- if and (contains "?" ($redis.url | default "")) (not (regexMatch "^[^?]*[?]((db|ssl_ca_certs|ssl_certfile|ssl_keyfile)=[^&]*(&|$))*$" $redis.url)) }}
+{{- fail "config.redis.url has an option other than db, ssl_ca_certs, ssl_certfile and ssl_keyfile: a ConfigMap would show it; a password belongs into secrets.redisPassword." }}
 {{- end }}
 
 {{- if $v.gpu.enabled }}
@@ -84,6 +87,18 @@
 {{- end }}
 {{- else if eq "cuda" (dig "models" "device" "auto" $v.config) }}
 {{- fail "config.models.device cuda needs gpu.enabled, which asks for a GPU." }}
+{{- end }}
+
+{{- /* What a worker with the models of the image takes before it has read anything. */}}
+{{- $models := 1073741824 }}
+{{- $limit := (($v.resources | default dict).limits | default dict).memory }}
+{{- $cap := include "worker.memoryCap" . | default (dig "limits" "max_resident_bytes" 2147483648 $v.config) | int64 }}
+{{- $buffers := dig "pairing" "max_buffered_bytes" 268435456 $v.config | int64 }}
+{{- if and $limit (gt $cap (include "worker.bytes" $limit | int64)) }}
+{{- fail (printf "config.limits.max_resident_bytes (%d) exceeds resources.limits.memory (%v): the pod would be killed before the worker stops to read; leave it out, it is then four fifths of the limit." $cap $limit) }}
+{{- end }}
+{{- if and $cap (lt $cap (add $models $buffers)) }}
+{{- fail (printf "config.pairing.max_buffered_bytes (%d) and 1 GiB for the models exceed the %d bytes at which a worker reads no more: raise resources.limits.memory, of which that is four fifths, or lower the buffer." $buffers $cap) }}
 {{- end }}
 
 {{- $needs := dict "volumeClaim" (list "volumeClaim") "image" (list "image") "download" (list "url" "sha256") "none" list }}

@@ -169,6 +169,14 @@ spec:
       env:
         - name: XDG_CACHE_HOME
           value: /var/cache/mmworker
+        {{- if and (.Values.resources.requests | default dict).cpu (not (hasKey (.Values.config.models | default dict) "threads")) }}
+        # what was asked for, not all cores of the node: without a CPU limit nothing else says it
+        - name: MMWORKER_MODELS__THREADS
+          valueFrom:
+            resourceFieldRef:
+              containerName: worker
+              resource: requests.cpu
+        {{- end }}
         {{- if eq .Values.kind "StatefulSet" }}
         # static membership: the pod keeps its partitions over a restart
         - name: MMWORKER_KAFKA__GROUP_INSTANCE_ID
