@@ -126,6 +126,24 @@ class Probes(Values):
     )
 
 
+class Weights(Values):
+    """Where weights are that `config.models` names as `FAMILY:/models/...`; mounted read-only."""
+
+    volume_claim: ObjectName = Field(
+        default="", description="name of a PersistentVolumeClaim, mounted at `/models`"
+    )
+    image: str = Field(
+        default="",
+        pattern=r"^([a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64})?$",
+        description="or an image volume (Kubernetes 1.33 or newer), by digest: `name@sha256:...`",
+    )
+    sub_path: str = Field(
+        default="",
+        pattern=r"^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$",
+        description="directory inside the volume that is mounted",
+    )
+
+
 class Bundle(Values):
     """A fitted bundle of models; without a source the weights in the image are used."""
 

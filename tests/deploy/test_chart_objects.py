@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -24,6 +25,7 @@ from tests.deploy.chart import (
 from tests.deploy.helm import rendered
 from worker.adapters.kafka.rights import worker_rights
 from worker.adapters.kafka.topic_checks import specs
+from worker.adapters.spans import SWITCHES
 from worker.config import LimitSettings, TopicSettings
 from worker.runtime.service import CLOSE_SECONDS, FINISH_SECONDS
 
@@ -76,6 +78,55 @@ def test_the_threads_are_those_of_the_request_unless_they_are_set() -> None:
     }
     assert source(with_config({"models": {"threads": 3}})) is None
     assert source(MINIMAL | {"resources": {"requests": {"cpu": None}}}) is None
+
+
+@pytest.mark.parametrize("name", ["strimzi", "small", "static"])
+def test_a_task_runs_alone_with_all_that_a_worker_has(name: str) -> None:
+    found = objects(example(name) | {"task": ["run", "--drain"]})
+    assert workload(found)["spec"]["replicas"] == 0
+    for scaled in of_kind(found, "ScaledObject"):
+        assert scaled["metadata"]["annotations"] == {"autoscaling.keda.sh/paused-replicas": "0"}
+    [job] = [each for each in of_kind(found, "Job") if "-task-" in each["metadata"]["name"]]
+    [container] = pod(job)["containers"]
+    assert container["args"] == ["run", "--drain", "--config=/etc/mmworker/config/config.yaml"]
+    assert not any(key.endswith("Probe") for key in container)
+    for key in ("env", "volumeMounts", "resources", "securityContext"):
+        assert container[key] == worker(found)[key]
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    selector = workload(found)["spec"]["selector"]["matchLabels"]
+    assert (
+        not selector.items() <= labels.items()
+    )  # else the workload would take the pod for its own
+    assert (
+        one(found, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    )
+    kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [("http://collector.tracing:4318", 4318), ("https://traces.example.org/otlp", 443)],
+)
+def test_traces_are_sent_and_let_out(endpoint: str, port: int) -> None:
+    found = objects(MINIMAL | {"tracing": {"endpoint": endpoint}})
+    variables = {each["name"]: each.get("value") for each in worker(found)["env"]}
+    assert variables[SWITCHES[0]] == endpoint
+    last = one(found, "NetworkPolicy")["spec"]["egress"][-1]
+    assert [each["port"] for each in last["ports"]] == [port]
+
+
+def test_weights_of_one_s_own_are_mounted_where_the_configuration_names_them() -> None:
+    values = with_config({"models": {"frame": "torchvision:/models/x"}})
+    found = objects(values | {"models": {"volumeClaim": "weights", "subPath": "v2"}})
+    [mount] = [each for each in worker(found)["volumeMounts"] if each["name"] == "models"]
+    assert mount == {
+        "name": "models",
+        "mountPath": "/models",
+        "readOnly": True,
+        "subPath": "v2",
+    }
+    [volume] = [each for each in pod(workload(found))["volumes"] if each["name"] == "models"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "weights", "readOnly": True}
 
 
 def test_keda_decides_on_the_replicas_where_it_is_switched_on() -> None:
