@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.core.events import MODALITIES, Event, Modality
+from worker.core.masks import Area, Masks
 from worker.core.moment import Effort, Moment, evenly
 from worker.core.rfc3339 import MICROSECONDS
 from worker.core.triggers import Trigger
@@ -28,6 +29,7 @@ from worker.media.audio import SAMPLE_RATE
 from worker.media.decode import check, decode
 from worker.media.images import resize_square, thumbnail
 from worker.media.limits import Limits
+from worker.media.masking import masked
 from worker.media.motion import motion
 from worker.media.sharpness import sharpness
 from worker.models.base import Encoder
@@ -85,7 +87,8 @@ class Pipeline:
     """Encoders, fusion and limits, put together once.
 
     `prepare` may be called from several threads, the others from one at a time. A bundle's fusion
-    stands for the untrained one. Where `stores_embeddings`, they are features of their own.
+    stands for the untrained one. Where `stores_embeddings`, they are features of their own, and
+    `masks` are where anything is masked.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Pipeline:
         seed: int,
         triggers: Sequence[Trigger] = (),
         trained: Joining | None = None,
+        masks: Masks | None = None,
         *,
         stores_embeddings: bool = False,
     ) -> None:
@@ -103,6 +107,7 @@ class Pipeline:
         self.watch = Watch(triggers, encoders)
         self._stores_embeddings = stores_embeddings
         self._limits = limits
+        self._masks = masks or Masks()
         self._frames_per_moment = frames_per_moment
         self._side = encoders[Modality.FRAME].input_size
         dims = {modality: encoder.dim for modality, encoder in encoders.items()}
@@ -120,16 +125,19 @@ class Pipeline:
     def prepare(self, moment: Moment) -> Prepared:
         """Decode what the encoders need of a Moment; only check the rest."""
         rejected: list[Rejected] = []
-        frames = self._frames(moment, rejected)
+        areas = self._masks.of(moment.source)
+        frames = [(event, masked(image, areas)) for event, image in self._frames(moment, rejected)]
         waveform = self._waveform(moment, rejected)
         caption = self._caption(moment, rejected)
         features: dict[str, Array] = {}
         items: dict[Modality, tuple[Item, ...]] = {}
         if frames:
             features |= _seen(image for _, image in frames)
+            if areas:
+                features["masked"] = np.array(areas)
         if frames and moment.effort is not Effort.NO_FRAME_ENCODER:
             items[Modality.FRAME] = tuple(
-                Item(self._key(Modality.FRAME, [event]), resize_square(image, self._side))
+                Item(self._key(Modality.FRAME, [event], areas), resize_square(image, self._side))
                 for event, image in frames
             )
         if waveform is not None:
@@ -275,9 +283,13 @@ class Pipeline:
         except InvalidEventError as error:
             rejected.append(Rejected(event, error.reason, error.message))
 
-    def _key(self, modality: Modality, events: Iterable[Event]) -> bytes:
-        """Name content and encoder: equal keys mean equal vectors."""
+    def _key(
+        self, modality: Modality, events: Iterable[Event], areas: Sequence[Area] = ()
+    ) -> bytes:
+        """Name content, what is masked of it, and encoder: equal keys mean equal vectors."""
         digest = hashlib.blake2b(self.encoders[modality].digest.encode(), digest_size=20)
+        for area in areas:
+            digest.update(np.array(area).tobytes())
         for event in events:
             digest.update(str(event.content_type).encode())
             digest.update(hashlib.blake2b(event.payload, digest_size=20).digest())

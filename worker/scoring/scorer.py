@@ -62,8 +62,9 @@ class Scorer:
 
         `time` is the Moment's start; `carried` says that its caption was judged earlier already.
         """
-        memory = self._sources.get(source) or self._memory()
+        known = self._sources.get(source)
         features, skipped = finite(features)
+        memory = known if known is not None and known.knows(features) else self._memory()
         scores = ((name, _single(each.score(features))) for name, each in memory.experts.items())
         raw = {name: value for name, value in scores if value is not None}
         p_values = {
@@ -230,6 +231,10 @@ class Scorer:
         carried: bool,
         mark: Mark | None,
     ) -> None:
+        known = {name: value for name, value in features.items() if name not in scored.skipped}
+        before = self._sources.get(source)
+        if before is not None and not before.knows(known):
+            self._restart(source)  # another part of the picture is masked
         memory = self._known(source)
         memory.pass_time(time)
         if not carried and CARRIED in features and CARRIED not in scored.skipped:
@@ -237,7 +242,6 @@ class Scorer:
         p = scored.assessment.p_value
         if p is not None:
             memory.drift.learn(p)
-        known = {name: value for name, value in features.items() if name not in scored.skipped}
         calibrates = p is None or p > self._rules.alpha
         is_learned = calibrates and (
             p is None or p >= LEARN_ABOVE or self._draw(source, time, "ungated") <= UNGATED
