@@ -18,6 +18,7 @@ from worker.models.minilm import MiniLMEncoder, as_directory
 from worker.models.settings import ModelSettings
 from worker.training.captions import Tuned, Tuner, Tuning
 from worker.training.dataset import Row, assemble
+from worker.training.settings import FitSettings
 
 SETTINGS = ModelSettings("cpu", "float32", "torch", batch_size=4, threads=1)
 WORDS = ("fire", "water", "earth", "air")
@@ -52,7 +53,9 @@ def spoken(found: list[Row]) -> list[str | None]:
 
 def tuned(directory: Path, tuning: Tuning, epochs: int = 4) -> Tuned:
     found = rows(40)
-    return Tuner(directory, assemble(found), spoken(found), SETTINGS).tune(tuning, epochs, seed=0)
+    return Tuner(directory, assemble(found), spoken(found), SETTINGS).tune(
+        tuning, epochs, FitSettings()
+    )
 
 
 def vectors(place: Path) -> np.ndarray:

@@ -24,6 +24,8 @@ from worker.models.names import parse
 from worker.runtime.assemble import model_settings, open_configured
 from worker.training.captions import Tuner, Tuning
 from worker.training.dataset import Row, assemble
+from worker.training.processes import Processes
+from worker.training.settings import FitSettings
 
 MAX_EPOCHS = 10
 BASE = "caption-base"
@@ -49,15 +51,16 @@ def tune_captions(
     opened: Opened | None,
     work: Path,
     tuning: Tuning,
-    epochs: int,
-    seed: int,
+    training: FitSettings,
     progress: Callable[[int], None],
+    processes: Processes,
 ) -> TunedCaptions:
     """Tune and encode. Raises OperatorError where there are no texts, or no model to tune."""
     texts = _texts(rows, opened)
     base, settings = _base(config, work), model_settings(config)
-    most = min(epochs, MAX_EPOCHS)
-    tuned = Tuner(base, assemble(rows), texts, settings).tune(tuning, most, seed, progress)
+    most = min(training.epochs, MAX_EPOCHS)
+    tuner = Tuner(base, assemble(rows), texts, settings)
+    tuned = tuner.tune(tuning, most, training, progress, processes)
     place = _written(work / "caption", tuned.files)
     encoder = registry.build(f"transformers:{place.resolve()}", Modality.CAPTION, settings)
     files = {f"{directory_of(Modality.CAPTION)}/{name}": data for name, data in tuned.files.items()}

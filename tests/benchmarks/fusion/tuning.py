@@ -75,7 +75,7 @@ def _tuned(site: Site, texts: Sequence[str], tuning: Tuning) -> Way:
         base, tuned = Path(place) / "base", Path(place) / "tuned"
         _write(base, as_directory())
         began = time.process_time()
-        done = Tuner(base, fold.train, learned, ENCODER).tune(tuning, EPOCHS, fold.seed)
+        done = Tuner(base, fold.train, learned, ENCODER).tune(tuning, EPOCHS, SETTINGS)
         spent = time.process_time() - began
         _write(tuned, done.files)
         vectors = _encoded(tuned, texts)
