@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from worker.cli.fit_data import Opened
+from worker.cli.fit_data import Events, Opened
 from worker.config import Config
 from worker.core.events import Modality
 from worker.errors import OperatorError
@@ -48,7 +48,7 @@ class TunedCaptions:
 def tune_captions(
     config: Config,
     rows: list[Row],
-    opened: Opened | None,
+    events: Events,
     work: Path,
     tuning: Tuning,
     training: FitSettings,
@@ -56,7 +56,7 @@ def tune_captions(
     processes: Processes,
 ) -> TunedCaptions:
     """Tune and encode. Raises OperatorError where there are no texts, or no model to tune."""
-    texts = _texts(rows, opened)
+    texts = _texts(rows, events)
     base, settings = _base(config, work), model_settings(config)
     most = min(training.epochs, MAX_EPOCHS)
     tuner = Tuner(base, assemble(rows), texts, settings)
@@ -81,16 +81,21 @@ def kept_captions(config: Config) -> Mapping[str, bytes]:
     }
 
 
-def _texts(rows: Sequence[Row], opened: Opened | None) -> list[str | None]:
-    """Return what was said in each Moment, from the media."""
+def texts_in(opened: Opened | None) -> Events:
+    """Return the events that have texts in them. Raises OperatorError for Observations."""
     if opened is None or opened.events is None:
         raise OperatorError(
             "--tuning needs the captions themselves, which Observations do not hold: give media or"
             " a manifest, or use --tuning head."
         )
+    return opened.events
+
+
+def _texts(rows: Sequence[Row], events: Events) -> list[str | None]:
+    """Return what was said in each Moment, from the media."""
     said = {
         (event.source, event.id): event.payload.decode("utf-8", "replace")
-        for event in opened.events()
+        for event in events()
         if event.modality is Modality.CAPTION
     }
     texts = [said.get((row.source, row.caption)) if row.caption else None for row in rows]

@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 
 from worker.cli.bundle import facts_of, print_bundle
-from worker.cli.fit_captions import TunedCaptions, kept_captions, tune_captions
-from worker.cli.fit_data import Opened, encode, media_key, open_data, stored
-from worker.cli.observed import from_topic, kafka_failures
+from worker.cli.fit_captions import TunedCaptions, kept_captions, texts_in, tune_captions
+from worker.cli.fit_data import Events, Opened, encode, media_key, open_data
+from worker.cli.observed import from_file, from_topic, kafka_failures
 from worker.cli.progress import bar
 from worker.config import Config
 from worker.core.events import Modality
@@ -82,12 +82,13 @@ def _run(config: Config, wishes: Wishes, settings: FitSettings, processes: Proce
     torch.set_num_threads(config.models.threads or 1)
     check_target(wishes.output)
     opened = None if wishes.data is None else open_data(wishes.data, wishes.seconds, wishes.fps)
+    events = None if wishes.tuning == "head" else texts_in(opened)
     stored_rows = _stored_rows(config, wishes, opened)  # mistakes are told before models load
     labels = None if wishes.labels is None else read_labels(wishes.labels)
     run = _begin(config, wishes, processes)
-    rows, model = stored_rows or read_rows(stored(_encoded(run, opened), None))
+    rows, model = stored_rows or read_rows(from_file(_encoded(run, opened)))
     _check_model(run, model)
-    tuned, run = _tuned(run, rows, opened, settings)
+    tuned, run = _tuned(run, rows, events, settings)
     rows = rows if tuned is None else tuned.rows
     data = assemble(rows, None if labels is None else labels_of(rows, labels))
     fitted = _fit(run, data, settings)
@@ -145,10 +146,10 @@ def _stored_rows(
         from worker.adapters.kafka.reading import TopicReader
 
         with kafka_failures(), TopicReader(config.kafka) as reader:
-            return read_rows(from_topic(reader, config))
+            return read_rows(from_topic(reader, config), wishes.seconds)
     if opened.observations is None:
         return None
-    return read_rows(stored(opened.observations, wishes.seconds))
+    return read_rows(from_file(opened.observations), wishes.seconds)
 
 
 def _check_model(run: Run, model: str) -> None:
@@ -189,15 +190,15 @@ def _encode(run: Run, opened: Opened | None) -> Path:
 
 
 def _tuned(
-    run: Run, rows: list[Row], opened: Opened | None, settings: FitSettings
+    run: Run, rows: list[Row], events: Events | None, settings: FitSettings
 ) -> tuple[TunedCaptions | None, Run]:
     """Tune the caption encoder where that was asked for; the run then has the tuned one."""
     tuning = run.wishes.tuning
-    if tuning == "head":
+    if events is None:
         return None, run
     with bar(run.console, "Tuning captions", None, "epochs") as advance:
         tuned = tune_captions(
-            run.config, rows, opened, run.work, tuning, settings, advance, run.processes
+            run.config, rows, events, run.work, tuning, settings, advance, run.processes
         )
     run.console.print(
         f"The caption encoder was tuned ({tuning}): {tuned.parameters} numbers moved in"
