@@ -46,6 +46,10 @@ def fit(
         Literal["head", "lora", "full"],
         typer.Option(help="What of the caption encoder is trained: nothing, updates, or all."),
     ] = "head",
+    pretrain: Annotated[
+        int,
+        typer.Option(min=0, max=1000, help="Epochs that the caption encoder reads captions first."),
+    ] = 0,
     accumulate: Annotated[
         int, typer.Option(min=1, max=1024, help="Parts of a step, one after the other.")
     ] = 1,
@@ -79,5 +83,7 @@ def fit(
         modulation=modulation,
     )
     run_fit(
-        effective, Wishes(data, output, labels, seconds, fps, tuning, resume, as_json), settings
+        effective,
+        Wishes(data, output, labels, seconds, fps, tuning, pretrain, resume, as_json),
+        settings,
     )

@@ -51,15 +51,21 @@ def tune_captions(
     events: Events,
     work: Path,
     tuning: Tuning,
+    pretraining: int,
     training: FitSettings,
     progress: Callable[[int], None],
     processes: Processes,
 ) -> TunedCaptions:
-    """Tune and encode. Raises OperatorError where there are no texts, or no model to tune."""
+    """Pretrain for so many epochs, tune, and encode.
+
+    Raises OperatorError where there are no texts, or no model to tune.
+    """
     texts = _texts(rows, events)
     base, settings = _base(config, work), model_settings(config)
     most = min(training.epochs, MAX_EPOCHS)
     tuner = Tuner(base, assemble(rows), texts, settings)
+    if pretraining:
+        tuner.pretrain(pretraining, training, processes)
     tuned = tuner.tune(tuning, most, training, progress, processes)
     place = _written(work / "caption", tuned.files)
     encoder = registry.build(f"transformers:{place.resolve()}", Modality.CAPTION, settings)
@@ -85,8 +91,8 @@ def texts_in(opened: Opened | None) -> Events:
     """Return the events that have texts in them. Raises OperatorError for Observations."""
     if opened is None or opened.events is None:
         raise OperatorError(
-            "--tuning needs the captions themselves, which Observations do not hold: give media or"
-            " a manifest, or use --tuning head."
+            "--tuning and --pretrain need the captions themselves, which Observations do not hold:"
+            " give media or a manifest, or leave them away."
         )
     return opened.events
 

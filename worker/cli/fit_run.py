@@ -51,6 +51,7 @@ class Wishes:
     seconds: float | None
     fps: float | None
     tuning: Tuning
+    pretraining: int
     resume: bool
     as_json: bool
 
@@ -82,7 +83,8 @@ def _run(config: Config, wishes: Wishes, settings: FitSettings, processes: Proce
     torch.set_num_threads(config.models.threads or 1)
     check_target(wishes.output)
     opened = None if wishes.data is None else open_data(wishes.data, wishes.seconds, wishes.fps)
-    events = None if wishes.tuning == "head" else texts_in(opened)
+    is_tuned = wishes.tuning != "head" or wishes.pretraining
+    events = texts_in(opened) if is_tuned else None
     stored_rows = _stored_rows(config, wishes, opened)  # mistakes are told before models load
     labels = None if wishes.labels is None else read_labels(wishes.labels)
     run = _begin(config, wishes, processes)
@@ -198,11 +200,19 @@ def _tuned(
         return None, run
     with bar(run.console, "Tuning captions", None, "epochs") as advance:
         tuned = tune_captions(
-            run.config, rows, events, run.work, tuning, settings, advance, run.processes
+            run.config,
+            rows,
+            events,
+            run.work,
+            tuning,
+            run.wishes.pretraining,
+            settings,
+            advance,
+            run.processes,
         )
     run.console.print(
         f"The caption encoder was tuned ({tuning}): {tuned.parameters} numbers moved in"
-        f" {tuned.epochs} epochs"
+        f" {tuned.epochs} epochs, after {run.wishes.pretraining} of reading"
     )
     return tuned, replace(run, encoders={**run.encoders, Modality.CAPTION: tuned.encoder})
 

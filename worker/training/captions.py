@@ -33,6 +33,7 @@ from worker.models.settings import ModelSettings
 from worker.training.batches import generator
 from worker.training.dataset import Dataset
 from worker.training.losses import Terms
+from worker.training.pretraining import Reader
 from worker.training.processes import ALONE, Processes
 from worker.training.settings import FitSettings
 from worker.training.steps import Stepper, are_numbers
@@ -75,6 +76,15 @@ class Tuner:
             if modality is not Modality.CAPTION
         }
 
+    def pretrain(
+        self, epochs: int, settings: FitSettings, processes: Processes = ALONE
+    ) -> tuple[float, ...]:
+        """Let the model read the distinct texts first; return the losses of `Reader.read`."""
+        held = {self._texts[place] for place in self._places(held_out=True).tolist()}
+        learned = {self._texts[place] for place in self._places(held_out=False).tolist()}
+        texts, unseen = (sorted(filter(None, each)) for each in (learned, held - learned))
+        return Reader(self._text, settings, processes).read(texts, unseen or texts, epochs)
+
     def tune(
         self,
         tuning: Tuning,
@@ -83,7 +93,12 @@ class Tuner:
         progress: Callable[[int], None] = lambda _: None,
         processes: Processes = ALONE,
     ) -> Tuned:
-        """Return the best of so many epochs on what is held out. Raises FailedRunError."""
+        """Return the best of so many epochs on what is held out; with `head` the model as it is.
+
+        Raises FailedRunError where the loss is no number any more.
+        """
+        if tuning == "head":
+            return Tuned(self._files(self._text.model), 0, ())
         torch.manual_seed(settings.seed)
         network = _prepared(self._text.model, tuning)
         module = PooledText(network, self._text.pool)

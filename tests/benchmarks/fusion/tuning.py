@@ -32,7 +32,7 @@ from worker.models.minilm import as_directory
 from worker.models.settings import ModelSettings
 from worker.training.captions import Tuner, Tuning
 
-EPOCHS = 3  # of the caption encoder
+EPOCHS = 2  # of the caption encoder
 ENCODER = ModelSettings("cpu", "float32", "torch", batch_size=32, threads=1)
 
 
