@@ -102,6 +102,7 @@ def build_pipeline(
         seed,
         triggers(config),
         None if bundle is None else _trained(bundle, encoders, seed),
+        reuses=config.models.reuse == "auto",
         stores_embeddings=config.models.store_embeddings,
     )
 
