@@ -1,7 +1,7 @@
 """The job without a framework: pair by source and second, encode, compare with what is usual.
 
-It does less than the worker: one window per second and source by the largest time seen, a distance
-to a running mean for a score, no p-values, no late events, no recovery.
+It does less than the worker: a window closes once frames and sound of its source are past it, the
+score is a distance to a running mean; there are no p-values, no late events, and no recovery.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 from tests.benchmarks.reference.models import Array, Models
 
+AWAITED = ("frame", "audio")
 GRACE = 2  # seconds
 FRAMES = 4  # of a window that are encoded
 RATE = 0.02  # at which the running mean follows
@@ -52,13 +53,16 @@ class Job:
     def __init__(self, models: Models) -> None:
         self._models = models
         self._windows: dict[str, dict[int, Window]] = defaultdict(dict)
+        self._fronts: dict[str, dict[str, int]] = defaultdict(dict)
         self._means: dict[tuple[str, str], Array] = {}
 
     def take(self, given: Input) -> Iterator[dict[str, Any]]:
         """Yield the results of the windows of the source that are over now."""
-        windows = self._windows[given.source]
+        windows, fronts = self._windows[given.source], self._fronts[given.source]
+        fronts[given.kind] = max(given.second, fronts.get(given.kind, given.second))
+        reached = min(fronts.get(kind, 0) for kind in AWAITED) - GRACE
         windows.setdefault(given.second, defaultdict(list))[given.kind].append(given.value)
-        for second in sorted(each for each in windows if each < given.second - GRACE):
+        for second in sorted(each for each in windows if each < reached):
             yield self._result(given.source, second, windows.pop(second))
 
     def _result(self, source: str, second: int, window: Window) -> dict[str, Any]:
