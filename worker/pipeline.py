@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from worker.core.events import MODALITIES, Event, Modality
 from worker.core.masks import Area, Masks
 from worker.core.moment import Effort, Moment, evenly
+from worker.core.reuse import Look, shown_before
 from worker.core.rfc3339 import MICROSECONDS
 from worker.core.triggers import Trigger
 from worker.errors import InvalidEventError, Reason
@@ -87,8 +88,9 @@ class Pipeline:
     """Encoders, fusion and limits, put together once.
 
     `prepare` may be called from several threads, the others from one at a time. A bundle's fusion
-    stands for the untrained one. Where `stores_embeddings`, they are features of their own, and
-    `masks` are where anything is masked.
+    stands for the untrained one. Where it `reuses`, a frame that shows nothing new in its Moment is
+    not encoded (`worker.core.reuse`). Where `stores_embeddings`, they are features of their own;
+    `masks` say where anything is masked.
     """
 
     def __init__(
@@ -101,10 +103,12 @@ class Pipeline:
         trained: Joining | None = None,
         masks: Masks | None = None,
         *,
+        reuses: bool = True,
         stores_embeddings: bool = False,
     ) -> None:
         self.encoders = encoders
         self.watch = Watch(triggers, encoders)
+        self._reuses = reuses
         self._stores_embeddings = stores_embeddings
         self._limits = limits
         self._masks = masks or Masks()
@@ -132,14 +136,14 @@ class Pipeline:
         features: dict[str, Array] = {}
         items: dict[Modality, tuple[Item, ...]] = {}
         if frames:
-            features |= _seen(image for _, image in frames)
+            pictures = [image for _, image in frames]
+            cells = [thumbnail(picture) for picture in pictures]
+            features |= _seen(pictures, cells)
             if areas:
                 features["masked"] = np.array(areas)
-        if frames and moment.effort is not Effort.NO_FRAME_ENCODER:
-            items[Modality.FRAME] = tuple(
-                Item(self._key(Modality.FRAME, [event], areas), resize_square(image, self._side))
-                for event, image in frames
-            )
+            if moment.effort is not Effort.NO_FRAME_ENCODER:
+                places = self._standing_for(pictures, cells)
+                items[Modality.FRAME] = self._frame_items(frames, places, areas)
         if waveform is not None:
             events, samples = waveform
             features["audio_windows"] = windows(samples)
@@ -220,6 +224,28 @@ class Pipeline:
         }
         return agreement | {"fused": (self._compact @ joined.vector).astype(np.float16)}
 
+    def _standing_for(self, pictures: Sequence[Array], cells: Sequence[Array]) -> list[int]:
+        """Return for each picture the place of the one that is encoded for it."""
+        if not self._reuses:
+            return list(range(len(pictures)))
+        looks = (picture[::2, ::2, 1] for picture in pictures)  # of green, which is most of luma
+        return shown_before([Look(*each) for each in zip(cells, looks, strict=True)])
+
+    def _frame_items(
+        self,
+        frames: Sequence[tuple[Event, Array]],
+        places: Sequence[int],
+        areas: Sequence[Area],
+    ) -> tuple[Item, ...]:
+        """Return an item for each frame: its own, or once more that of the one before."""
+        encoded: dict[int, Item] = {}
+        for place in places:
+            if place not in encoded:
+                event, image = frames[place]
+                key = self._key(Modality.FRAME, [event], areas)
+                encoded[place] = Item(key, resize_square(image, self._side))
+        return tuple(encoded[place] for place in places)
+
     def _frames(self, moment: Moment, rejected: list[Rejected]) -> list[tuple[Event, Array]]:
         """Decode an even choice of the frames; another one only where all of them are broken."""
         frames = moment.of(Modality.FRAME)
@@ -296,13 +322,11 @@ class Pipeline:
         return digest.digest()
 
 
-def _seen(images: Iterable[Array]) -> dict[str, Array]:
+def _seen(pictures: Sequence[Array], thumbnails: Sequence[Array]) -> dict[str, Array]:
     """Return what experts look at in the frames of a Moment, of which there is at least one.
 
     The luminance is the mean over the frames: noise, rain and recompression are less in it.
     """
-    pictures = list(images)
-    thumbnails = [thumbnail(picture) for picture in pictures]
     seen: dict[str, Array | None] = {
         "luminance": np.asarray(np.mean(thumbnails, axis=0, dtype=np.float32)),
         "sharpness": sharpness(pictures[len(pictures) // 2]),

@@ -52,7 +52,8 @@ def recordings(pace: Pace) -> Iterator[Recording]:
     opened = 'mmworker_alerts_total{type="open"}'
     yield Recording(ALERTS, f"sum by (namespace, job) (increase({opened}[{pace.span(1440)}]))")
     yield Recording(
-        BUDGET, "sum by (namespace, job) (mmworker_sources_active * mmworker_false_alarm_budget_per_day)"
+        BUDGET,
+        "sum by (namespace, job) (mmworker_sources_active * mmworker_false_alarm_budget_per_day)",
     )
 
 

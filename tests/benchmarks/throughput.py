@@ -17,10 +17,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tests.benchmarks import bare_loop, embedded, measure
+from tests.benchmarks import bare_loop, embedded, measure, references
 from tests.benchmarks.backlog import Backlog, build, moments_of
 from tests.benchmarks.bare_loop import BareLoop
 from tests.benchmarks.command import run
+from tests.benchmarks.measure import Run
 from tests.benchmarks.on_kafka import Stage, stage
 from tests.benchmarks.results import Results, Round
 from worker.cli.options import config_of
@@ -114,13 +115,22 @@ class Bench:
         self._console.print(f" {bare.moments_per_second:.1f} Moments/s, embedded", end="")
         run = embedded.run(self._config, self._pipeline, self._backlog, PARTITIONS, bare)
         self._console.print(f" {run.moments_per_second:.1f}", end="")
-        on_kafka = None
+        on_kafka, others = None, {}
         if self._on_kafka is not None:
             on_kafka = self._on_kafka.run(f"round-{number + 1}", bare, cold=True)
             rate = on_kafka.run.moments_per_second
             self._console.print(f", Kafka and Redis {rate:.1f}", end="")
+            others = self._references(self._on_kafka, number, bare)
         self._console.print()
-        return Round(bare, run, on_kafka)
+        return Round(bare, run, on_kafka, others)
+
+    def _references(self, on_kafka: Stage, number: int, bare: Run) -> dict[str, Run]:
+        runs = {}
+        for place, name in enumerate(references.installed()):
+            tag = f"reference-{place}-{number + 1}"
+            runs[name] = references.run_reference(on_kafka, name, tag, bare)
+            self._console.print(f", {name} {runs[name].moments_per_second:.1f}", end="")
+        return runs
 
     def _facts(self, rounds: int) -> dict[str, Any]:
         plans = {name: repr(getattr(each, "plan", None)) for name, each in self._encoders()}
@@ -138,6 +148,7 @@ class Bench:
             },
             "plans": plans,
             "bare_loop": repr(self._loop.shape),
+            "least_cosine_to_references": references.least_cosine(self._pipeline, [*self._moments]),
         }
 
     def _encoders(self) -> list[tuple[str, Any]]:

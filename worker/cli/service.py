@@ -22,10 +22,10 @@ from worker.adapters.process_memory import LinuxMemory
 from worker.adapters.prometheus import Metrics
 from worker.adapters.redis_cache import RedisCache
 from worker.adapters.spans import tracer_from_environment
+from worker.cli.measuring import measured_encoders
 from worker.config import Config
 from worker.models.device import resolve_device
 from worker.runtime.assemble import (
-    build_encoders,
     build_pipeline,
     decode_threads,
     open_configured,
@@ -52,7 +52,7 @@ def build_service(
     Raises OperatorError.
     """
     bundle = open_configured(config)
-    encoders = build_encoders(config, bundle)
+    encoders = measured_encoders(config, bundle)
     device = resolve_device(config.models.device)
     metrics.build(version("multimodal-worker"), _revision(), version("torch"), device)
     metrics.limits(config.scoring.false_alarms_per_day, config.pairing.max_buffered_bytes)

@@ -125,6 +125,11 @@ class ModelSettings(Section):
         le=64,
         description="frames of a Moment that are encoded at most, evenly spread",
     )
+    reuse: Literal["auto", "off"] = Field(
+        default="auto",
+        description="whether a frame that differs from the one before in its Moment by faint noise"
+        " at most is spared the encoder (`auto`) or every one is encoded (`off`)",
+    )
     overload: Literal["auto", "off"] = Field(
         default="auto",
         description="what to do where records come faster than they can be judged: `auto` (fewer"

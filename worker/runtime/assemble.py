@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,13 +35,15 @@ if TYPE_CHECKING:
     from worker.models.fusion.joining import Joining
 
 
-def build_encoders(config: Config, bundle: Bundle | None = None) -> dict[Modality, Encoder]:
+def build_encoders(
+    config: Config, bundle: Bundle | None = None, *, measures: bool = True
+) -> dict[Modality, Encoder]:
     """Load the encoders; the first time on a machine this measures for seconds.
 
     The configured `bundle` is opened where it is not given. Raises OperatorError for unknown names,
-    wrong weights and digests that are not those pinned.
+    wrong weights and digests that are not those pinned, and Unmeasured where it is not to measure.
     """
-    models, settings = config.models, model_settings(config)
+    models, settings = config.models, replace(model_settings(config), measures=measures)
     bundle = bundle or open_configured(config)
     names = {
         Modality.FRAME: (models.frame, models.frame_digest),
@@ -103,6 +106,7 @@ def build_pipeline(
         triggers(config),
         None if bundle is None else _trained(bundle, encoders, seed),
         masks(config),
+        reuses=config.models.reuse == "auto",
         stores_embeddings=config.models.store_embeddings,
     )
 
