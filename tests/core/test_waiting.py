@@ -7,6 +7,7 @@ import pytest
 from tests.core.builders import event, rules
 from worker.core import waiting as waiting_module
 from worker.core.events import Event
+from worker.core.message_sizes import listed_bytes
 from worker.core.moment import Closed, Excess
 from worker.core.pairing import Pairing
 from worker.core.rfc3339 import seconds
@@ -15,7 +16,8 @@ from worker.core.waiting import Waiting
 
 @pytest.fixture(autouse=True)
 def _three_events_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting_module, "MAX_NAMES_BYTES", 3 * (len("frame-0.0") + 32))
+    largest = max(listed_bytes(one) for one in crowd("frame") + crowd("caption"))
+    monkeypatch.setattr(waiting_module, "MAX_LISTED_BYTES", 3 * largest)
 
 
 def crowd(modality: str, correlation: str | None = None) -> list[Event]:

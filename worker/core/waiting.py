@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from worker.core.events import Event, Modality
+from worker.core.message_sizes import MAX_LISTED_BYTES, listed_bytes
 from worker.core.pairing_rules import PairingRules
 
-# Of what names the events of one Moment: its messages list them, and brokers limit messages.
-MAX_NAMES_BYTES = 1024 * 1024
-_NAME_BYTES = 32  # beside the id itself
 _CAPTIONS = ""  # no correlation is called so
 
 
@@ -23,7 +21,7 @@ class Waiting:
         self._windows: dict[int, list[Event]] = {}
         self._correlated: dict[str, list[Event]] = {}
         self._identities: set[tuple[Modality, str]] = set()
-        self._names = Counter[int | str]()  # bytes, by group
+        self._listed = Counter[int | str]()  # bytes in messages, by group
 
     def __contains__(self, event: Event) -> bool:
         """Tell whether an event of this identity waits."""
@@ -36,12 +34,12 @@ class Waiting:
 
     def has_room_for(self, event: Event) -> bool:
         """Tell whether the event's group may have it as well."""
-        return self._names[self._group(event)] + _name_bytes(event) <= MAX_NAMES_BYTES
+        return self._listed[self._group(event)] + listed_bytes(event) <= MAX_LISTED_BYTES
 
     def keep(self, event: Event) -> None:
         """Let an event wait for its Moment."""
         self._identities.add(event.identity)
-        self._names[self._group(event)] += _name_bytes(event)
+        self._listed[self._group(event)] += listed_bytes(event)
         if event.correlation_id is not None:
             self._correlated.setdefault(event.correlation_id, []).append(event)
         elif self._rules.is_as_of(event):
@@ -87,9 +85,5 @@ class Waiting:
 
     def _taken(self, group: int | str, events: list[Event]) -> list[Event]:
         self._identities.difference_update(event.identity for event in events)
-        del self._names[group]
+        del self._listed[group]
         return events
-
-
-def _name_bytes(event: Event) -> int:
-    return len(event.id.encode()) + _NAME_BYTES
