@@ -49,6 +49,25 @@ def test_a_group_that_was_taken_has_room_again() -> None:
     assert list(waiting) == []
 
 
+def test_deadlines_come_in_order_whatever_was_kept_and_taken_in_between() -> None:
+    waiting = Waiting(rules())
+    for one in (
+        event("frame", 7),
+        event("frame", 5, name="a", correlation="visit"),
+        event("frame", 3),
+        event("audio", 2.5, name="b", correlation="visit"),  # it began earlier than was known
+    ):
+        waiting.keep(one)
+    assert waiting.first_due() == (seconds(3.5), "visit")
+    assert waiting.modalities("visit") == {"frame", "audio"}
+    assert len(waiting.take_correlated("visit")) == 2
+    assert waiting.first_due() == (seconds(4), "")
+    waiting.take_window(seconds(3))
+    assert waiting.first_due() == (seconds(8), "")
+    waiting.take_window(seconds(7))
+    assert waiting.first_due() is None
+
+
 def test_captions_are_taken_up_to_a_time_and_the_others_keep_their_place() -> None:
     waiting = Waiting(rules())
     first, second = event("caption", 1, name="1"), event("caption", 2, name="2")
