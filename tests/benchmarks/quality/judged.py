@@ -24,6 +24,7 @@ from worker.scoring.scorer import Scorer
 BASELINE, NOW = "Fisher, exponential tail", "this worker"
 EXPERTS = tuple(name for experts in VOTES.values() for name in experts if name not in PAIRS)
 ALPHA = Budget.of(2, 1).alpha
+SUSPICIOUS = 0.1  # from which p-value on it is noted where in the picture something is
 LOOSE_ALPHA = Budget.of(24, 1).alpha  # of a looser budget, one false alarm per hour
 
 
@@ -33,7 +34,7 @@ class Judged:
 
     `kinds` are those of their incidents, empty where nothing goes on; `p_values` by method (1 where
     nothing could be said yet); `experts` theirs by expert, 1 where it said nothing; `cells` the
-    hottest cell of each picture that is a reason at LOOSE_ALPHA, row and column.
+    hottest cell, row and column, of each picture that is a reason and SUSPICIOUS.
     """
 
     encoded: Encoded
@@ -126,7 +127,7 @@ def _scored(scorer: Scorer, moment: _Moment) -> tuple[Scored, tuple[int, int] | 
     source, features, at = moment.source, moment.features, moment.at
     scored = scorer.score(source, features, at, carried=moment.carried)
     cell, p = None, scored.assessment.p_value
-    if p is not None and p <= LOOSE_ALPHA:
+    if p is not None and p <= SUSPICIOUS:
         region = scorer.explain(source, features, scored).region
         if region is not None and region.cells:
             cell = region.cells[0].row, region.cells[0].column
