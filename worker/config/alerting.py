@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from worker.config.base import DAY, Section
 
@@ -146,6 +153,10 @@ class ShadowSettings(Section):
         max_length=1000,
         description="rules for some sources, instead of the real ones",
     )
+
+    @model_serializer(mode="wrap")
+    def _without_the_rest(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if value is not None}
 
     @property
     def changes(self) -> dict[str, object]:

@@ -11,7 +11,7 @@ import numpy as np
 from worker.core.messages import Label, Warmup
 from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
-from worker.scoring.conformal import hashed_uniform, p_value
+from worker.scoring.conformal import hashed_uniform
 from worker.scoring.experts import Features, finite, least_excess
 from worker.scoring.explaining import Explained, explained
 from worker.scoring.memory import CARRIED, SourceMemory
@@ -307,11 +307,12 @@ class Scorer:
         least = least_excess(name)
         if len(ring) >= max(OWN_RING, self._rules.needed):
             return ring.p_value(value, tie, least)
-        standard, pooled = ring.standard(), self._pool.scores(name)
-        if standard is None or len(pooled) < self._rules.needed:
+        standard = ring.standard()
+        pooled = self._pool.calibration(name, self._rules.needed)
+        if standard is None or pooled is None:
             return None
         median, spread = standard
-        return p_value((value - median) / spread, pooled, tie, least / spread)
+        return pooled.p_value((value - median) / spread, tie, least / spread)
 
     def _draw(self, *parts: str | int) -> float:
         return hashed_uniform(self._rules.seed, *parts)
