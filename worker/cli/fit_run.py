@@ -210,10 +210,13 @@ def _tuned(
             advance,
             run.processes,
         )
-    run.console.print(
-        f"The caption encoder was tuned ({tuning}): {tuned.parameters} numbers moved in"
-        f" {tuned.epochs} epochs, after {run.wishes.pretraining} of reading"
-    )
+    if run.wishes.pretraining:
+        run.console.print(f"The caption encoder read for {run.wishes.pretraining} epochs")
+    if tuning != "head":
+        run.console.print(
+            f"The caption encoder was tuned ({tuning}): {tuned.parameters} numbers moved in"
+            f" {tuned.epochs} epochs"
+        )
     return tuned, replace(run, encoders={**run.encoders, Modality.CAPTION: tuned.encoder})
 
 
