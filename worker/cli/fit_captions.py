@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from worker.cli.fit_data import Events, Opened
+from worker.cli.fit_data import Events, Opened, keep
 from worker.config import Config
 from worker.core.events import Modality
 from worker.errors import OperatorError
 from worker.models import registry
 from worker.models.base import Encoder
 from worker.models.bundles.bundle import directory_of
-from worker.models.bundles.storing import write_file
 from worker.models.families.hub import local_directory
 from worker.models.minilm import as_directory
 from worker.models.names import parse
@@ -131,7 +130,7 @@ def _written(place: Path, files: Mapping[str, bytes]) -> Path:
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     for name, data in files.items():
-        write_file(place / name, data)
+        keep(place / name, data)
     return place
 
 

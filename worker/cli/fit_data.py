@@ -73,10 +73,15 @@ def encode(
         return
     played = embedded.play(config, encoders, opened.events(), progress=progress)
     lines = [record.value or b"" for record in played.records[config.topics.observations]]
+    keep(kept, b"".join(line + b"\n" for line in lines))
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Write a file of a run under way. Raises FailedRunError where that cannot be done."""
     try:
-        write_file(kept, b"".join(line + b"\n" for line in lines))
+        write_file(path, data)
     except OSError as error:
-        raise FailedRunError(f"{kept} cannot be written ({error.strerror}).") from None
+        raise FailedRunError(f"{path} cannot be written ({error.strerror}).") from None
 
 
 def media_key(path: Path, model: str, seconds: float | None, fps: float | None) -> str:

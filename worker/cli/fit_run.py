@@ -14,7 +14,7 @@ from rich.console import Console
 
 from worker.cli.bundle import facts_of, print_bundle
 from worker.cli.fit_captions import TunedCaptions, kept_captions, texts_in, tune_captions
-from worker.cli.fit_data import Events, Opened, encode, media_key, open_data
+from worker.cli.fit_data import Events, Opened, encode, keep, media_key, open_data
 from worker.cli.observed import from_file, from_topic, kafka_failures
 from worker.cli.progress import bar
 from worker.config import Config
@@ -26,7 +26,7 @@ from worker.models.base import Encoder
 from worker.models.bundles.bundle import open_bundle
 from worker.models.bundles.serving import made_by
 from worker.models.bundles.settings import Input
-from worker.models.bundles.storing import check_target, write_bundle, write_file
+from worker.models.bundles.storing import check_target, write_bundle
 from worker.runtime.assemble import build_encoders, build_pipeline
 from worker.training.captions import Tuning
 from worker.training.checkpoint import Checkpoint
@@ -187,7 +187,7 @@ def _encode(run: Run, opened: Opened | None) -> Path:
                 advance((reached - first[0]) / MICROSECONDS)
 
         encode(opened, run.config, run.encoders, kept, progress)
-    write_file(noted, key.encode())
+    keep(noted, key.encode())
     return kept
 
 
@@ -210,10 +210,13 @@ def _tuned(
             advance,
             run.processes,
         )
-    run.console.print(
-        f"The caption encoder was tuned ({tuning}): {tuned.parameters} numbers moved in"
-        f" {tuned.epochs} epochs, after {run.wishes.pretraining} of reading"
-    )
+    if run.wishes.pretraining:
+        run.console.print(f"The caption encoder read for {run.wishes.pretraining} epochs")
+    if tuning != "head":
+        run.console.print(
+            f"The caption encoder was tuned ({tuning}): {tuned.parameters} numbers moved in"
+            f" {tuned.epochs} epochs"
+        )
     return tuned, replace(run, encoders={**run.encoders, Modality.CAPTION: tuned.encoder})
 
 
