@@ -6,7 +6,7 @@ import importlib.util
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +53,7 @@ def run_reference(stage: Stage, name: str, tag: str, bare: Run) -> Run:
     return replace(bare, wall_seconds=wall - ready_at, cpu_seconds=cpu - ready_cpu)
 
 
-def least_cosine(pipeline: Pipeline, moments: list[Moment]) -> float:
+def least_cosine(pipeline: Pipeline, moments: Sequence[Moment]) -> float:
     """Return the smallest cosine of the worker's vectors of frames to those of the references."""
     from tests.benchmarks.reference.models import Models
 

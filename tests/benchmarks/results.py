@@ -77,7 +77,8 @@ class Results:
             console.print(self._footprint())
 
     def _rates(self) -> Table:
-        table = Table(title="Throughput: median (range) of the rounds")
+        plays = self.facts["scenario"]["name"]
+        table = Table(title=f"Throughput, scenario {plays}: median (range) of the rounds")
         for name in ("", "moments/s", "frames/s", "of the bare loop", "target", "CPU ms/moment"):
             table.add_column(name, justify="right" if name else "left")
         bare = [each.bare for each in self.rounds]
