@@ -27,7 +27,7 @@ def main() -> None:
         return decode(event, limits, side)
 
     with (
-        patch("worker.pipeline.decode", abort_over),
+        patch("worker.media.gathering.decode", abort_over),
         patch.object(service, "build_encoders", lambda *_: encoders()),
     ):
         run.run(Path(sys.argv[sys.argv.index("--config") + 1]))
