@@ -64,7 +64,7 @@ def main() -> int:
         ):
             patches.enter_context(patch.object(target, name, value))
         if options.small:
-            patches.enter_context(patch.object(service, "build_encoders", lambda *_: encoders()))
+            patches.enter_context(patch.object(service, "measured_encoders", lambda *_: encoders()))
         try:
             run.run(options.config)
         except (OperatorError, FailedRunError) as error:

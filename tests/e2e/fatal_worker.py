@@ -28,7 +28,7 @@ def main() -> None:
 
     with (
         patch("worker.media.gathering.decode", abort_over),
-        patch.object(service, "build_encoders", lambda *_: encoders()),
+        patch.object(service, "measured_encoders", lambda *_: encoders()),
     ):
         run.run(Path(sys.argv[sys.argv.index("--config") + 1]))
 
