@@ -50,6 +50,20 @@ def test_only_the_chosen_frames_are_encoded_and_evenly_spread() -> None:
     assert len(prepared.moment.events) == 8
 
 
+@pytest.mark.parametrize(("reuse", "encoded"), [("auto", 2), ("off", 6)])
+def test_frames_that_show_nothing_new_share_an_item_and_count_as_often(
+    reuse: str, encoded: int
+) -> None:
+    payloads = [picture(shade) + bytes([take]) for shade in (50, 90) for take in range(3)]
+    events = [event("frame", place / 20, payload=each) for place, each in enumerate(payloads)]
+    one = pipeline(models__reuse=reuse, models__frames_per_moment=6)
+    prepared = one.prepare(moment_of(*events))
+    assert len(prepared.items[Modality.FRAME]) == 6
+    assert len(one.wanted([prepared])[Modality.FRAME]) == encoded
+    shades = [int(item.content[0, 0, 0]) for item in prepared.items[Modality.FRAME]]
+    assert shades == [50, 50, 50, 90, 90, 90]
+
+
 @pytest.mark.parametrize(
     ("effort", "decoded", "encoded"),
     [("full", 5, 5), ("fewer_frames", 3, 3), ("one_frame", 1, 1), ("no_frame_encoder", 1, 0)],

@@ -12,7 +12,7 @@ it, and put a cache between them:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.core.events import MODALITIES, Event, Modality
-from worker.core.moment import Effort, Moment, evenly
-from worker.core.rfc3339 import MICROSECONDS
+from worker.core.masks import Area, Masks
+from worker.core.moment import Effort, Moment
+from worker.core.reuse import Look, shown_before
 from worker.core.triggers import Trigger
-from worker.errors import InvalidEventError, Reason
-from worker.media.audio import SAMPLE_RATE
-from worker.media.decode import check, decode
+from worker.media.gathering import Gatherer, Rejected
 from worker.media.images import resize_square, thumbnail
 from worker.media.limits import Limits
+from worker.media.masking import masked
 from worker.media.motion import motion
 from worker.media.sharpness import sharpness
 from worker.models.base import Encoder
@@ -41,15 +41,6 @@ from worker.scoring.experts import FUSED_DIM, VISUAL_DIM, agreement_feature
 
 Array = NDArray[Any]
 Vectors = Mapping[bytes, Array]
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """An event whose media cannot be decoded."""
-
-    event: Event
-    reason: Reason
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +76,9 @@ class Pipeline:
     """Encoders, fusion and limits, put together once.
 
     `prepare` may be called from several threads, the others from one at a time. A bundle's fusion
-    stands for the untrained one. Where `stores_embeddings`, they are features of their own.
+    stands for the untrained one. Where it `reuses`, a frame that shows nothing new in its Moment is
+    not encoded (`worker.core.reuse`). Where `stores_embeddings`, they are features of their own;
+    `masks` say where anything is masked.
     """
 
     def __init__(
@@ -96,15 +89,18 @@ class Pipeline:
         seed: int,
         triggers: Sequence[Trigger] = (),
         trained: Joining | None = None,
+        masks: Masks | None = None,
         *,
+        reuses: bool = True,
         stores_embeddings: bool = False,
     ) -> None:
         self.encoders = encoders
         self.watch = Watch(triggers, encoders)
+        self._reuses = reuses
         self._stores_embeddings = stores_embeddings
-        self._limits = limits
-        self._frames_per_moment = frames_per_moment
+        self._masks = masks or Masks()
         self._side = encoders[Modality.FRAME].input_size
+        self._gather = Gatherer(limits, frames_per_moment, self._side)
         dims = {modality: encoder.dim for modality, encoder in encoders.items()}
         self._joining: Joining = trained or Untrained(dims, seed)
         self.digest = _joint_digest(encoders, self._joining, self.watch)
@@ -119,33 +115,34 @@ class Pipeline:
 
     def prepare(self, moment: Moment) -> Prepared:
         """Decode what the encoders need of a Moment; only check the rest."""
-        rejected: list[Rejected] = []
-        frames = self._frames(moment, rejected)
-        waveform = self._waveform(moment, rejected)
-        caption = self._caption(moment, rejected)
+        media = self._gather(moment)
+        areas = self._masks.of(moment.source)
+        frames = [(event, masked(image, areas)) for event, image in media.frames]
         features: dict[str, Array] = {}
         items: dict[Modality, tuple[Item, ...]] = {}
         if frames:
-            features |= _seen(image for _, image in frames)
-        if frames and moment.effort is not Effort.NO_FRAME_ENCODER:
-            items[Modality.FRAME] = tuple(
-                Item(self._key(Modality.FRAME, [event]), resize_square(image, self._side))
-                for event, image in frames
-            )
-        if waveform is not None:
-            events, samples = waveform
+            pictures = [image for _, image in frames]
+            cells = [thumbnail(picture) for picture in pictures]
+            features |= _seen(pictures, cells)
+            if areas:
+                features["masked"] = np.array(areas)
+            if moment.effort is not Effort.NO_FRAME_ENCODER:
+                places = self._standing_for(pictures, cells)
+                items[Modality.FRAME] = self._frame_items(frames, places, areas)
+        if media.waveform is not None:
+            events, samples = media.waveform
             features["audio_windows"] = windows(samples)
             items[Modality.AUDIO] = (Item(self._key(Modality.AUDIO, events), samples),)
-        if caption is not None:
-            event, text = caption
+        if media.caption is not None:
+            event, text = media.caption
             items[Modality.CAPTION] = (Item(self._key(Modality.CAPTION, [event]), text),)
-        undecodable = frozenset(one.event.identity for one in rejected)
+        undecodable = frozenset(one.event.identity for one in media.rejected)
         own = frozenset(event.identity for event in moment.events)
         return Prepared(
             moment=moment.without(undecodable),
             items=items,
             features=features,
-            rejected=tuple(one for one in rejected if one.event.identity in own),
+            rejected=tuple(one for one in media.rejected if one.event.identity in own),
         )
 
     def wanted(self, batch: Iterable[Prepared]) -> dict[Modality, dict[bytes, Any]]:
@@ -212,85 +209,46 @@ class Pipeline:
         }
         return agreement | {"fused": (self._compact @ joined.vector).astype(np.float16)}
 
-    def _frames(self, moment: Moment, rejected: list[Rejected]) -> list[tuple[Event, Array]]:
-        """Decode an even choice of the frames; another one only where all of them are broken."""
-        frames = moment.of(Modality.FRAME)
-        chosen = evenly(frames, self._frame_count(moment.effort))
-        decoded = list(self._decoded(chosen, rejected))
-        for event in frames:
-            if event in chosen:
-                continue
-            if decoded:
-                self._check(event, rejected)
-            else:
-                decoded.extend(self._decoded([event], rejected))
-        return decoded
+    def _standing_for(self, pictures: Sequence[Array], cells: Sequence[Array]) -> list[int]:
+        """Return for each picture the place of the one that is encoded for it."""
+        if not self._reuses:
+            return list(range(len(pictures)))
+        looks = (picture[::2, ::2, 1] for picture in pictures)  # of green, which is most of luma
+        return shown_before([Look(*each) for each in zip(cells, looks, strict=True)])
 
-    def _frame_count(self, effort: Effort) -> int:
-        match effort:
-            case Effort.FULL:
-                return self._frames_per_moment
-            case Effort.FEWER_FRAMES:
-                return (self._frames_per_moment + 1) // 2
-            case _:
-                return 1
+    def _frame_items(
+        self,
+        frames: Sequence[tuple[Event, Array]],
+        places: Sequence[int],
+        areas: Sequence[Area],
+    ) -> tuple[Item, ...]:
+        """Return an item for each frame: its own, or once more that of the one before."""
+        encoded: dict[int, Item] = {}
+        for place in places:
+            if place not in encoded:
+                event, image = frames[place]
+                key = self._key(Modality.FRAME, [event], areas)
+                encoded[place] = Item(key, resize_square(image, self._side))
+        return tuple(encoded[place] for place in places)
 
-    def _waveform(
-        self, moment: Moment, rejected: list[Rejected]
-    ) -> tuple[list[Event], Array] | None:
-        """Decode clips until the longest one allowed, or the window, is filled; check the rest."""
-        longest = max(self._limits.max_audio_seconds, (moment.end - moment.start) / MICROSECONDS)
-        left = int(longest * SAMPLE_RATE)
-        clips: list[tuple[Event, Array]] = []
-        for event in moment.of(Modality.AUDIO):
-            if left <= 0:
-                self._check(event, rejected)
-                continue
-            for _, samples in self._decoded([event], rejected):
-                clips.append((event, samples))
-                left -= len(samples)
-        if not clips:
-            return None
-        return [event for event, _ in clips], np.concatenate([samples for _, samples in clips])
-
-    def _caption(self, moment: Moment, rejected: list[Rejected]) -> tuple[Event, str] | None:
-        own = list(self._decoded(moment.of(Modality.CAPTION), rejected))
-        if not own and moment.carried is not None:
-            own = list(self._decoded([moment.carried], rejected))
-        return own[-1] if own else None
-
-    def _decoded(
-        self, events: Iterable[Event], rejected: list[Rejected]
-    ) -> Iterator[tuple[Event, Any]]:
-        """Yield each event with its media; note those that are rejected."""
-        for event in events:
-            try:
-                yield event, decode(event, self._limits, self._side)
-            except InvalidEventError as error:
-                rejected.append(Rejected(event, error.reason, error.message))
-
-    def _check(self, event: Event, rejected: list[Rejected]) -> None:
-        try:
-            check(event, self._limits)
-        except InvalidEventError as error:
-            rejected.append(Rejected(event, error.reason, error.message))
-
-    def _key(self, modality: Modality, events: Iterable[Event]) -> bytes:
-        """Name content and encoder: equal keys mean equal vectors."""
+    def _key(
+        self, modality: Modality, events: Iterable[Event], areas: Sequence[Area] = ()
+    ) -> bytes:
+        """Name content, what is masked of it, and encoder: equal keys mean equal vectors."""
         digest = hashlib.blake2b(self.encoders[modality].digest.encode(), digest_size=20)
+        for area in areas:
+            digest.update(np.array(area).tobytes())
         for event in events:
             digest.update(str(event.content_type).encode())
             digest.update(hashlib.blake2b(event.payload, digest_size=20).digest())
         return digest.digest()
 
 
-def _seen(images: Iterable[Array]) -> dict[str, Array]:
+def _seen(pictures: Sequence[Array], thumbnails: Sequence[Array]) -> dict[str, Array]:
     """Return what experts look at in the frames of a Moment, of which there is at least one.
 
     The luminance is the mean over the frames: noise, rain and recompression are less in it.
     """
-    pictures = list(images)
-    thumbnails = [thumbnail(picture) for picture in pictures]
     seen: dict[str, Array | None] = {
         "luminance": np.asarray(np.mean(thumbnails, axis=0, dtype=np.float32)),
         "sharpness": sharpness(pictures[len(pictures) // 2]),

@@ -212,6 +212,12 @@ def _quality() -> Iterator[Panel]:
     yield rates(
         "Alert messages", "mmworker_alerts_total", "severity, type", "MmworkerAlertsAboveBudget"
     )
+    yield rates(
+        "Alert messages that scoring.shadow would give",
+        "mmworker_shadow_alerts_total",
+        "severity, type",
+        "MmworkerAlertsAboveBudget",
+    )
     yield lines(
         "Modalities missing",
         "percentunit",

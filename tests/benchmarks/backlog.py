@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from tests.benchmarks.scenario import Scenario
 from worker.adapters.memory_log import MemoryLog
 from worker.adapters.memory_ports import MemoryInputLog, MemorySink
 from worker.config import Config
@@ -37,8 +38,15 @@ class Backlog:
 
 def build(config: Config, seconds_played: float, takes: int) -> Backlog:
     """Return the first seconds of the scene, played `takes` times, one after the other."""
-    first = list(scene.events(scene.load(), START, until_s=seconds_played))
-    events = [event for take in range(takes) for event in _take(first, take, seconds_played)]
+    return played(config, Scenario("plaza", seconds_played, takes))
+
+
+def played(config: Config, scenario: Scenario) -> Backlog:
+    """Return what a scenario plays."""
+    shown = scene.events(scene.load(), START, until_s=scenario.seconds)
+    first = list(scenario.events(shown))
+    takes = range(scenario.takes)
+    events = [event for take in takes for event in _take(first, take, scenario.seconds)]
     topics = topic_of_modality(config)
     return Backlog(
         outputs=tuple(to_output(event, topics) for event in events),
@@ -81,12 +89,12 @@ def moments_of(config: Config, backlog: Backlog, shard: Shard) -> Iterator[Momen
 
 def _take(events: Sequence[FeedEvent], take: int, length: float) -> Iterator[FeedEvent]:
     """Play the events again, later and with other bytes, so that no cache knows them yet."""
-    for event in events:
+    for number, event in enumerate(events, start=take * len(events)):
         yield replace(
             event,
             id=f"{event.id}-{take}",
             time=event.time + take * seconds(length),
-            payload=marked(event, take),
+            payload=marked(event, number),
         )
 
 

@@ -25,7 +25,7 @@ from worker.demo.processes import free_ports
 from worker.demo.services import LocalKafka, LocalRedis, local_kafka, local_redis
 from worker.errors import FailedRunError
 
-_DRAIN_SECONDS = 90.0
+_DRAIN_SECONDS = 900.0
 _REPORTED_SECONDS = 1.5  # within which a worker's metrics show what it has done
 _SETTLE_SECONDS = 3.0  # after which a worker that is ready counts as idle
 
@@ -57,10 +57,10 @@ class Stage:
             redis.Redis.from_url(self.redis.url).flushall()
         config = apart(self.config, name)
         create(config, self.partitions)
-        with _observations(config) as reader, self._worker(config, name) as worker:
+        with observations(config) as reader, self._worker(config, name) as worker:
             watch = Stopwatch(lambda: cpu_seconds_of(worker.pid))
             broker = Stopwatch(lambda: cpu_seconds_of(self.kafka.pid))
-            _await(reader, bare.moments)
+            await_moments(reader, bare.moments)
             (wall, cpu), (_, broker_cpu) = watch.read(), broker.read()
             time.sleep(_REPORTED_SECONDS)
             run = counted(worker.metrics(), bare, wall + worker.unseen_seconds, cpu)
@@ -148,7 +148,7 @@ def _fill(config: Config, backlog: Backlog) -> None:
 
 
 @contextmanager
-def _observations(config: Config) -> Iterator[KafkaConsumer]:
+def observations(config: Config) -> Iterator[KafkaConsumer]:
     """Yield a reader of what is committed to the topic of observations from now on."""
     topic = config.topics.observations
     consumer = connect(
@@ -170,7 +170,7 @@ def _observations(config: Config) -> Iterator[KafkaConsumer]:
         consumer.close(autocommit=False)
 
 
-def _await(reader: KafkaConsumer, moments: int) -> None:
+def await_moments(reader: KafkaConsumer, moments: int) -> None:
     """Return when so many observations can be read. Raises FailedRunError."""
     deadline, seen = time.monotonic() + _DRAIN_SECONDS, 0
     while seen < moments:

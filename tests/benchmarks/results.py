@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -21,11 +22,15 @@ IDLE_TARGET = 0.05  # of a core
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The three contenders, one right after the other. `kafka` is None where it was skipped."""
+    """The contenders, one right after the other. `kafka` is None where it was skipped.
+
+    `references` did the same job on the same Kafka without this project, by name.
+    """
 
     bare: Run
     embedded: Run
     kafka: WorkerRun | None
+    references: Mapping[str, Run] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,13 @@ class Results:
                 "embedded_ratio": self._spread(_embedded_ratio),
                 "embedded_cpu_ratio": self._spread(_cpu_ratio),
                 "kafka_ratio": self._spread(_kafka_ratio),
+                "times_reference": {
+                    name: self._spread(partial(_times, name)) for name in self.rounds[0].references
+                },
+                "times_reference_in_cpu": {
+                    name: self._spread(partial(_times_in_cpu, name))
+                    for name in self.rounds[0].references
+                },
                 "ready_seconds": self._spread(_ready),
                 "ready_cpu_seconds": self._spread(_ready_cpu),
                 "peak_bytes": self._spread(_peak),
@@ -58,12 +70,15 @@ class Results:
     def show(self, console: Console) -> None:
         """Print the tables."""
         console.print(self._rates())
+        if self.rounds[0].references:
+            console.print(self._references())
         console.print(self._stages())
         if self.rounds[0].kafka is not None:
             console.print(self._footprint())
 
     def _rates(self) -> Table:
-        table = Table(title="Throughput: median (range) of the rounds")
+        plays = self.facts["scenario"]["name"]
+        table = Table(title=f"Throughput, scenario {plays}: median (range) of the rounds")
         for name in ("", "moments/s", "frames/s", "of the bare loop", "target", "CPU ms/moment"):
             table.add_column(name, justify="right" if name else "left")
         bare = [each.bare for each in self.rounds]
@@ -78,6 +93,18 @@ class Results:
         if self.warm is not None:
             cells = (*_rate_cells([self.warm.run]), "", "", _cpu_cell([self.warm.run]))
             table.add_row("  all in the cache", *cells)
+        return table
+
+    def _references(self) -> Table:
+        cosine = self.facts["least_cosine_to_references"]
+        table = Table(title=f"The same job by others (least cosine of frames {cosine:.4f})")
+        for name in ("", "moments/s", "frames/s", "CPU ms/moment", "worker is faster", "by CPU"):
+            table.add_column(name, justify="right" if name else "left")
+        for name in self.rounds[0].references:
+            runs = [each.references[name] for each in self.rounds]
+            faster = _factor(self._spread(partial(_times, name)))
+            by_cpu = _factor(self._spread(partial(_times_in_cpu, name)))
+            table.add_row(name, *_rate_cells(runs), _cpu_cell(runs), faster, by_cpu)
         return table
 
     def _stages(self) -> Table:
@@ -129,6 +156,20 @@ def _kafka_ratio(each: Round) -> float | None:
     return each.kafka.run.moments_per_second / each.bare.moments_per_second
 
 
+def _times(reference: str, each: Round) -> float | None:
+    """Return how many times as fast the worker is on Kafka and Redis."""
+    if each.kafka is None:
+        return None
+    return each.kafka.run.moments_per_second / each.references[reference].moments_per_second
+
+
+def _times_in_cpu(reference: str, each: Round) -> float | None:
+    """Return how many times its CPU time a Moment takes there."""
+    if each.kafka is None:
+        return None
+    return each.references[reference].cpu_ms_per_moment / each.kafka.run.cpu_ms_per_moment
+
+
 def _ready(each: Round) -> float | None:
     return None if each.kafka is None else each.kafka.ready_seconds
 
@@ -161,3 +202,9 @@ def _percent(spread: Mapping[str, float] | None) -> tuple[str]:
     if spread is None:
         return ("",)
     return (f"{spread['median']:.0%} ({spread['min']:.0%}..{spread['max']:.0%})",)
+
+
+def _factor(spread: Mapping[str, float] | None) -> str:
+    if spread is None:
+        return ""
+    return f"{spread['median']:.1f} x ({spread['min']:.1f}..{spread['max']:.1f})"

@@ -11,21 +11,25 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from tests.benchmarks import bare_loop, embedded, measure
-from tests.benchmarks.backlog import Backlog, build, moments_of
+from tests.benchmarks import bare_loop, embedded, measure, references
+from tests.benchmarks.backlog import Backlog, moments_of, played
 from tests.benchmarks.bare_loop import BareLoop
 from tests.benchmarks.command import run
+from tests.benchmarks.measure import Run
 from tests.benchmarks.on_kafka import Stage, stage
 from tests.benchmarks.results import Results, Round
+from tests.benchmarks.scenario import Scenario, read_scenario
 from worker.cli.options import config_of
 from worker.config import Config
 from worker.core.caution import Care
+from worker.core.events import MODALITIES, Modality
 from worker.core.moment import Moment
 from worker.core.ports import TopicPartition
 from worker.demo.services import kafka_available, redis_available
@@ -44,10 +48,9 @@ IDLE_SECONDS = 20.0
 def main(
     output: Annotated[Path, typer.Option(help="Directory for results.json.")] = Path("out/bench"),
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 3,
-    seconds: Annotated[
-        float, typer.Option(min=5, max=79, help="Seconds of the scene that are played.")
-    ] = 40,
-    takes: Annotated[int, typer.Option(min=1, help="How often they are played.")] = 3,
+    scenario: Annotated[
+        str, typer.Option(help="A name in tests/benchmarks/scenarios, or a TOML file.")
+    ] = "busy",
     kafka: Annotated[bool, typer.Option(help="Also on real Kafka and Redis.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json.")] = False,
 ) -> None:
@@ -55,9 +58,10 @@ def main(
     logs.configure("warning", "console")
     console = Console(stderr=True)
     output.mkdir(parents=True, exist_ok=True)
-    config = config_of(None, {"models.overload": "off"})
+    plays = read_scenario(scenario)
+    config = config_of(None, {"models.overload": "off", **plays.settings})
     console.print("Preparing: encoders, records, the best bare loop")
-    backlog = build(config, seconds, takes)
+    backlog = played(config, plays)
     pipelines = _pipelines(config)
     moments = list(moments_of(config, backlog, bare_shard(config, pipelines["auto"])))
     loop = bare_loop.best(pipelines, moments)
@@ -66,7 +70,8 @@ def main(
         on_kafka = None
         if _kafka_wanted(kafka, console):
             on_kafka = stack.enter_context(stage(config, backlog, PARTITIONS, output))
-        bench = Bench(config, backlog, moments, loop, pipelines["auto"], on_kafka, console)
+        contenders = Contenders(backlog, moments, loop, pipelines["auto"], on_kafka)
+        bench = Bench(config, plays, contenders, console)
         results = bench.results(rounds)
     document = json.dumps(results.document(), indent=2)
     (output / "results.json").write_text(document + "\n", encoding="utf-8")
@@ -76,30 +81,38 @@ def main(
         results.show(Console())
 
 
+@dataclass(frozen=True, slots=True)
+class Contenders:
+    """All that takes part; `on_kafka` is None where there is none."""
+
+    backlog: Backlog
+    moments: Sequence[Moment]
+    loop: BareLoop
+    pipeline: Pipeline
+    on_kafka: Stage | None
+
+
 class Bench:
-    """All that takes part, ready to run."""
+    """Runs the contenders in turn."""
 
     def __init__(
-        self,
-        config: Config,
-        backlog: Backlog,
-        moments: Sequence[Moment],
-        loop: BareLoop,
-        pipeline: Pipeline,
-        on_kafka: Stage | None,
-        console: Console,
+        self, config: Config, plays: Scenario, contenders: Contenders, console: Console
     ) -> None:
         self._config = config
-        self._backlog = backlog
-        self._moments = moments
-        self._loop = loop
-        self._pipeline = pipeline
-        self._on_kafka = on_kafka
+        self._plays = plays
+        self._backlog = contenders.backlog
+        self._moments = contenders.moments
+        self._loop = contenders.loop
+        self._pipeline = contenders.pipeline
+        self._on_kafka = contenders.on_kafka
         self._console = console
 
     def results(self, rounds: int) -> Results:
         """Run all rounds, then the single measurements."""
         facts = self._facts(rounds)
+        if self._on_kafka is not None and Modality.FRAME in self._plays.modalities:
+            cosine = references.least_cosine(self._pipeline, self._moments)
+            facts["least_cosine_to_references"] = cosine
         done = [self._round(number) for number in range(rounds)]
         warm = idle = None
         if self._on_kafka is not None:
@@ -114,13 +127,23 @@ class Bench:
         self._console.print(f" {bare.moments_per_second:.1f} Moments/s, embedded", end="")
         run = embedded.run(self._config, self._pipeline, self._backlog, PARTITIONS, bare)
         self._console.print(f" {run.moments_per_second:.1f}", end="")
-        on_kafka = None
+        on_kafka, others = None, {}
         if self._on_kafka is not None:
             on_kafka = self._on_kafka.run(f"round-{number + 1}", bare, cold=True)
             rate = on_kafka.run.moments_per_second
             self._console.print(f", Kafka and Redis {rate:.1f}", end="")
+            if self._plays.modalities == MODALITIES:  # which they wait for
+                others = self._references(self._on_kafka, number, bare)
         self._console.print()
-        return Round(bare, run, on_kafka)
+        return Round(bare, run, on_kafka, others)
+
+    def _references(self, on_kafka: Stage, number: int, bare: Run) -> dict[str, Run]:
+        runs = {}
+        for place, name in enumerate(references.installed()):
+            tag = f"reference-{place}-{number + 1}"
+            runs[name] = references.run_reference(on_kafka, name, tag, bare)
+            self._console.print(f", {name} {runs[name].moments_per_second:.1f}", end="")
+        return runs
 
     def _facts(self, rounds: int) -> dict[str, Any]:
         plans = {name: repr(getattr(each, "plan", None)) for name, each in self._encoders()}
@@ -129,6 +152,7 @@ class Bench:
             "versions": measure.versions(),
             "commit": measure.commit(),
             "seed": self._config.scoring.seed,
+            "scenario": asdict(self._plays),
             "rounds_asked": rounds,
             "partitions": PARTITIONS,
             "backlog": {

@@ -19,11 +19,11 @@ from unittest.mock import patch
 from kafka import KafkaProducer
 
 from tests.runtime.builders import encoders
-from worker import pipeline
 from worker.adapters.kafka import transactions
 from worker.cli import run, service
 from worker.core.events import Event, Modality
 from worker.errors import FailedRunError, OperatorError
+from worker.media import gathering
 from worker.media.decode import decode
 from worker.media.limits import Limits
 
@@ -60,11 +60,11 @@ def main() -> int:
     with ExitStack() as patches:
         for target, name, value in (
             (transactions, "KafkaProducer", behind(options.proxy)),
-            (pipeline, "decode", slow_while(options.slow_while)),
+            (gathering, "decode", slow_while(options.slow_while)),
         ):
             patches.enter_context(patch.object(target, name, value))
         if options.small:
-            patches.enter_context(patch.object(service, "build_encoders", lambda *_: encoders()))
+            patches.enter_context(patch.object(service, "measured_encoders", lambda *_: encoders()))
         try:
             run.run(options.config)
         except (OperatorError, FailedRunError) as error:

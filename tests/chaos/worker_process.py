@@ -118,7 +118,7 @@ def work(config: Path, plan: KillPlan, transaction_timeout: float) -> int:
     MortalProducer.transaction_timeout_ms = int(transaction_timeout * 1000)
     with (
         patch.object(transactions, "KafkaProducer", MortalProducer),
-        patch.object(service, "build_encoders", lambda *_: encoders()),
+        patch.object(service, "measured_encoders", lambda *_: encoders()),
     ):
         try:
             run.run(config)

@@ -7,6 +7,7 @@ import pytest
 from tests.core.builders import event, rules
 from worker.core import waiting as waiting_module
 from worker.core.events import Event
+from worker.core.message_sizes import listed_bytes
 from worker.core.moment import Closed, Excess
 from worker.core.pairing import Pairing
 from worker.core.rfc3339 import seconds
@@ -15,7 +16,8 @@ from worker.core.waiting import Waiting
 
 @pytest.fixture(autouse=True)
 def _three_events_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting_module, "MAX_NAMES_BYTES", 3 * (len("frame-0.0") + 32))
+    largest = max(listed_bytes(one) for one in crowd("frame") + crowd("caption"))
+    monkeypatch.setattr(waiting_module, "MAX_LISTED_BYTES", 3 * largest)
 
 
 def crowd(modality: str, correlation: str | None = None) -> list[Event]:
@@ -45,6 +47,25 @@ def test_a_group_that_was_taken_has_room_again() -> None:
     assert [one.id for one in waiting.take_window(0)] == ["frame-0", "frame-1", "frame-2"]
     assert waiting.has_room_for(event("frame", 0.2))
     assert list(waiting) == []
+
+
+def test_deadlines_come_in_order_whatever_was_kept_and_taken_in_between() -> None:
+    waiting = Waiting(rules())
+    for one in (
+        event("frame", 7),
+        event("frame", 5, name="a", correlation="visit"),
+        event("frame", 3),
+        event("audio", 2.5, name="b", correlation="visit"),  # it began earlier than was known
+    ):
+        waiting.keep(one)
+    assert waiting.first_due() == (seconds(3.5), "visit")
+    assert waiting.modalities("visit") == {"frame", "audio"}
+    assert len(waiting.take_correlated("visit")) == 2
+    assert waiting.first_due() == (seconds(4), "")
+    waiting.take_window(seconds(3))
+    assert waiting.first_due() == (seconds(8), "")
+    waiting.take_window(seconds(7))
+    assert waiting.first_due() is None
 
 
 def test_captions_are_taken_up_to_a_time_and_the_others_keep_their_place() -> None:

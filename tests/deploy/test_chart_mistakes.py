@@ -140,11 +140,11 @@ BY_TEMPLATE: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1Gi"}}},
-        "max_buffered_bytes (268435456) and 1 GiB for the models exceed the 858993459 bytes",
+        "max_buffered_bytes (268435456) and 600 MiB for the worker itself",
     ),
     (
         {"config": {"pairing": {"max_buffered_bytes": 3 << 30}}},
-        "max_buffered_bytes (3221225472) and 1 GiB for the models exceed the 3435973836 bytes",
+        "max_buffered_bytes (3221225472) and 600 MiB for the worker itself",
     ),
     (
         {"podLabels": {"app.kubernetes.io/instance": "other"}},

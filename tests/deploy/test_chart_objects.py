@@ -143,6 +143,12 @@ def test_a_gpu_is_asked_for_by_its_name_and_used() -> None:
     assert workload(found)["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0
 
 
+def test_a_gpu_is_asked_for_without_other_limits_too() -> None:
+    gpu = {"enabled": True, "resourceName": "nvidia.com/gpu"}
+    found = objects(MINIMAL | {"gpu": gpu, "resources": {"limits": None}})
+    assert worker(found)["resources"]["limits"] == {"nvidia.com/gpu": "1"}
+
+
 def test_a_digest_wins_over_a_tag() -> None:
     digest = "sha256:" + "a" * 64
     found = objects(MINIMAL | {"image": {"tag": "1", "digest": digest}})
@@ -226,6 +232,13 @@ def test_the_notes_say_how_to_go_on_and_name_the_secrets_to_make() -> None:
     assert "rollout status deployment/mm-multimodal-worker" in notes
     assert "these Secrets are there: kafka-login, redis-ca, redis-login." in notes
     assert "{{" not in notes
+
+
+def test_the_notes_of_a_task_say_how_to_wait_for_it() -> None:
+    texts = rendered(CHART, MINIMAL | {"task": ["topics", "check"]})
+    [notes] = [text for path, text in texts.items() if path.endswith("NOTES.txt")]
+    assert "runs instead: mmworker topics check\n" in notes
+    assert "wait job/mm-multimodal-worker-task-1 --for=condition=complete" in notes
 
 
 def test_two_releases_in_one_namespace_do_not_share_a_pod() -> None:

@@ -27,8 +27,8 @@ def main() -> None:
         return decode(event, limits, side)
 
     with (
-        patch("worker.pipeline.decode", abort_over),
-        patch.object(service, "build_encoders", lambda *_: encoders()),
+        patch("worker.media.gathering.decode", abort_over),
+        patch.object(service, "measured_encoders", lambda *_: encoders()),
     ):
         run.run(Path(sys.argv[sys.argv.index("--config") + 1]))
 

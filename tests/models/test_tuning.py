@@ -16,7 +16,7 @@ from worker.models.plan import Plan, in_chunks
 from worker.models.plan_cache import PlanCache
 from worker.models.processor import Processor, this_processor
 from worker.models.runtimes import Network
-from worker.models.settings import ModelSettings
+from worker.models.settings import ModelSettings, Unmeasured
 from worker.models.torch_runtime import compile_now
 from worker.models.tuning import Bench, Measurement, choose, min_cosine, open_network
 
@@ -234,6 +234,14 @@ def test_the_second_start_takes_the_plan_of_the_first(tmp_path: Path) -> None:
     plan, run = open_network(small_network(), settings, "digest")
     assert plan == kept
     assert run(*small_network().sample).shape == (32, 4)
+
+
+def test_a_start_that_must_not_measure_says_so_until_it_was_done(tmp_path: Path) -> None:
+    settings = replace(AUTO, cache_directory=tmp_path, measures=False)
+    with pytest.raises(Unmeasured):
+        open_network(small_network(), settings, "digest")
+    PlanCache.of(settings, this_processor(), "digest").write(PLAN)
+    assert open_network(small_network(), settings, "digest")[0] == PLAN
 
 
 @pytest.mark.parametrize(

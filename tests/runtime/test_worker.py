@@ -515,9 +515,9 @@ def test_finish_gives_up_in_time_where_an_encoder_hangs(world: MakeWorld) -> Non
 def test_events_that_no_message_could_list_are_dead_letters_and_their_moment_is_judged(
     world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "MAX_NAMES_BYTES", 200)
-    here = world()
-    here.append(event("frame", t / 100, name=f"{t:032}") for t in range(8))
+    here, names = world(), [f"{number:032}" for number in range(8)]
+    monkeypatch.setattr(waiting, "MAX_LISTED_BYTES", 3 * (160 + len("frames") + 2 * 34))
+    here.append(event("frame", t / 100, name=name) for t, name in enumerate(names))
     member = here.join()
     through(here, member)
     assert endings_of(here) == Counter(observed=3, error=5)

@@ -104,6 +104,7 @@ decisions = st.builds(
     severity=st.sampled_from(list(Severity)),
     alert_id=ids,
     closed_for=st.none() | st.sampled_from(CLOSED_FOR),
+    incident_id=st.none() | ids,
 ) | st.just(DecisionRecord("none", (), None, None))
 
 finite_halves = st.floats(width=16, allow_nan=False, allow_infinity=False)
@@ -166,6 +167,7 @@ def observations(draw: st.DrawFn) -> Observation:
         silent_after=draw(st.booleans()),
         heeded=tuple(draw(st.lists(heeded(source), max_size=2))),
         explanation=draw(st.none() | explanations),
+        shadow=draw(st.none() | decisions),
     )
 
 
@@ -197,6 +199,7 @@ def alerts(draw: st.DrawFn) -> Alert:
         closed_for=draw(st.none() | st.sampled_from(CLOSED_FOR)),
         explanation=draw(st.none() | explanations),
         sentence=draw(st.none() | names),
+        incident_id=draw(st.none() | ids),
     )
 
 

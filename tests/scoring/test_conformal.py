@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from worker.core.rfc3339 import seconds
 from worker.scoring.bank import VectorBank
-from worker.scoring.combine import cauchy, combined, contributions, reasons, votes
-from worker.scoring.conformal import CalibrationRing, hashed_uniform, p_value
+from worker.scoring.combine import combined, contributions, half_cauchy, reasons, votes
+from worker.scoring.conformal import Calibration, CalibrationRing, hashed_uniform
 from worker.scoring.gaussian import OnlineGaussian, oas_covariance
 
 
@@ -24,22 +24,28 @@ def test_p_values_of_exponential_scores_are_honest_at_any_sample_size(
     below = 0
     for _ in range(trials):
         scores = random.exponential(size=samples + 1)
-        below += p_value(scores[0], scores[1:], tie=random.uniform(1e-9, 1)) <= level
+        below += Calibration(scores[1:]).p_value(scores[0], tie=random.uniform(1e-9, 1)) <= level
     # Within four standard errors, and a fifth for the quantile that the tail begins at.
     assert below / trials <= 1.2 * level + 4 * (level / trials) ** 0.5
 
 
 def test_constant_scores_are_ordinary() -> None:
-    assert p_value(1.0, np.ones(100), tie=1.0) == 1.0
-    assert p_value(2.0, np.ones(100), tie=1.0) == pytest.approx(1 / 101)
+    assert Calibration(np.ones(100)).p_value(1.0, tie=1.0) == 1.0
+    assert Calibration(np.ones(100)).p_value(2.0, tie=1.0) == pytest.approx(1 / 101)
 
 
 def test_what_harmless_changes_may_do_bounds_the_tail_from_below() -> None:
     steady = np.linspace(0, 0.01, 100)
-    assert p_value(1.0, steady, 0.5, least_excess=0.5) > 1e-3 > p_value(1.0, steady, 0.5)
-    assert p_value(1.0, np.ones(100), 1.0, least_excess=0.5) == 1.0
+    assert (
+        Calibration(steady).p_value(1.0, 0.5, least_excess=0.5)
+        > 1e-3
+        > Calibration(steady).p_value(1.0, 0.5)
+    )
+    assert Calibration(np.ones(100)).p_value(1.0, 1.0, least_excess=0.5) == 1.0
     wide = np.linspace(0, 100, 100)
-    assert p_value(99.0, wide, 0.5, least_excess=0.5) == p_value(99.0, wide, 0.5)
+    assert Calibration(wide).p_value(99.0, 0.5, least_excess=0.5) == Calibration(wide).p_value(
+        99.0, 0.5
+    )
 
 
 @given(
@@ -52,7 +58,7 @@ def test_a_p_value_is_in_the_unit_interval_and_falls_with_the_score(
     calibration: list[float], score: float, more: float, tie: float
 ) -> None:
     known = np.array(calibration)
-    p, q = p_value(score, known, tie), p_value(score + more, known, tie)
+    p, q = Calibration(known).p_value(score, tie), Calibration(known).p_value(score + more, tie)
     assert 0 < q <= 1
     # The empirical part and the tail meet within a tie of the 90th percentile.
     assert q <= p + 2 / (len(known) + 1) + 0.1
@@ -95,7 +101,7 @@ def test_a_ring_knows_median_spread_and_p_values_of_its_last_scores_to_the_bit(
         assert newest is not None
         assert newest.tolist() == ((kept[-7:] - median) / spread).tolist()
         for score in (*scores, -4.0, 4.0):
-            assert each.p_value(score, 0.3, 0.1) == p_value(score, kept, 0.3, 0.1)
+            assert each.p_value(score, 0.3, 0.1) == Calibration(kept).p_value(score, 0.3, 0.1)
 
 
 def test_scores_that_are_all_equal_have_a_spread_above_zero() -> None:
@@ -118,10 +124,12 @@ class TestCombination:
         weights = dict.fromkeys("abc", 1.0)
         for level in (0.05, 0.005):
             alone = [
-                cauchy(dict(zip("abc", p, strict=True)), weights)
+                half_cauchy(dict(zip("abc", p, strict=True)), weights)
                 for p in random.uniform(size=(40_000, 3))
             ]
-            same = [cauchy(dict.fromkeys("abc", p), weights) for p in random.uniform(size=40_000)]
+            same = [
+                half_cauchy(dict.fromkeys("abc", p), weights) for p in random.uniform(size=40_000)
+            ]
             assert np.mean(np.array(alone) <= level) == pytest.approx(level, rel=0.15)
             assert np.mean(np.array(same) <= level) == pytest.approx(level, rel=0.15)
 
@@ -129,10 +137,15 @@ class TestCombination:
         p = combined({"visual": 1e-9, "audio": 0.9, "text": 0.5})
         assert 1e-9 < p < 4e-9
 
+    def test_one_that_is_near_1_takes_nothing_away(self) -> None:
+        weights = dict.fromkeys("ab", 1.0)
+        beside = [half_cauchy({"a": 0.01, "b": p}, weights) for p in (0.5, 0.999, 1.0)]
+        assert beside == pytest.approx([0.02] * 3, rel=0.02)
+
     def test_experts_of_one_modality_share_one_vote(self) -> None:
-        merged = votes({"visual_embedding": 0.01, "visual_grid": 0.5, "audio": 0.3})
-        assert set(merged) == {"visual", "audio"}
-        assert merged["visual"] == pytest.approx(0.02, rel=0.1)
+        merged = votes({"audio_spectrum": 0.01, "audio": 0.5, "text": 0.3})
+        assert set(merged) == {"audio", "text"}
+        assert merged["audio"] == pytest.approx(0.02, rel=0.1)
 
     def test_contributions_name_the_modality_and_add_up(self) -> None:
         shares = contributions({"visual": 0.5, "audio": 1e-6, "fused": 1e-9})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tests.scoring.moments import TEXT_DIM, normal, unusual
 from worker.core.rfc3339 import seconds
 from worker.scoring import scorer as scorer_module
-from worker.scoring.conformal import CAPACITY, CalibrationRing, p_value
+from worker.scoring.conformal import CAPACITY, Calibration, CalibrationRing
 from worker.scoring.scored import Scored, ScoringRules
 from worker.scoring.scorer import Scorer
 
@@ -169,7 +169,7 @@ def test_scores_that_wait_for_their_lag_are_bounded() -> None:
 def test_a_p_value_is_never_zero_however_far_the_score() -> None:
     known = np.linspace(0, 1, 2000)
     for score in (1e3, 1e30, 1e300, float("inf")):
-        assert 0 < p_value(score, known, tie=0.5) < 1e-100
+        assert 0 < Calibration(known).p_value(score, tie=0.5) < 1e-100
 
 
 @given(st.lists(st.integers(0, 400), max_size=12))

@@ -35,9 +35,10 @@ def check(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Checked:
     planned = plan(seed, kinds)
     try:
         run = play(planned)
-    except Exception:  # an error that ends a worker for good is a finding like any other
+    except Exception as error:  # one that ends a worker for good is a finding like any other
         story = f"seed {seed}: {planned}\n{traceback.format_exc()}"
-        return Checked(seed, (Finding("worker", "it ended"),), Counter(), "", story)
+        finding = Finding(type(error).__name__, f"a worker ended: {error}")
+        return Checked(seed, (finding,), Counter(), "", story)
     reference = replay(planned, run)
     findings = tuple(audit(planned, run, reference))
     lines = [

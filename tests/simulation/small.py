@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Sequence
+from types import ModuleType
 from typing import Any
 
 import structlog
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from worker import pipeline
 from worker.core.events import Event
 from worker.errors import InvalidEventError
+from worker.media import gathering
 from worker.scoring import conformal, memory
 from worker.scoring.experts import Expert, base, grid, moved, nearest, panel, reading, vector
 
@@ -48,10 +50,10 @@ def shrink() -> None:
         for name in SMALL.keys() & vars(module).keys():
             setattr(module, name, SMALL[name])
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    for name, key in REMEMBERED.items():
-        function = getattr(pipeline, name)
+    for module, name, key in REMEMBERED:
+        function = getattr(module, name)
         if not isinstance(function, _Remembered):
-            setattr(pipeline, name, _Remembered(function, key))
+            setattr(module, name, _Remembered(function, key))
 
 
 class _Remembered:
@@ -84,10 +86,10 @@ def _array_key(content: Array, *rest: object) -> Hashable:
     return (content.tobytes(), content.shape, *rest)
 
 
-REMEMBERED: dict[str, Callable[..., Hashable]] = {
-    "decode": _event_key,
-    "windows": _array_key,
-    "resize_square": _array_key,
-    "thumbnail": _array_key,
-    "sharpness": _array_key,
-}
+REMEMBERED: tuple[tuple[ModuleType, str, Callable[..., Hashable]], ...] = (
+    (gathering, "decode", _event_key),
+    (pipeline, "windows", _array_key),
+    (pipeline, "resize_square", _array_key),
+    (pipeline, "thumbnail", _array_key),
+    (pipeline, "sharpness", _array_key),
+)

@@ -55,7 +55,7 @@ def run(
 def serve_until(config: Config, stop: threading.Event, *, drains: bool = False) -> Drained | None:
     """Run the worker until `stop` is set or all is drained. Raises OperatorError, FailedRunError.
 
-    Probes are answered from the start on; PyTorch is loaded once Kafka is known to be fine.
+    Probes are answered from the start on; encoders are loaded once Kafka is known to be fine.
     """
     metrics = Metrics((*inputs(config.topics), config.topics.feedback))
     health = Health(time.monotonic, config.kafka.max_poll_interval_seconds)

@@ -22,10 +22,10 @@ from worker.adapters.process_memory import LinuxMemory
 from worker.adapters.prometheus import Metrics
 from worker.adapters.redis_cache import RedisCache
 from worker.adapters.spans import tracer_from_environment
+from worker.cli.measuring import measured_encoders
 from worker.config import Config
 from worker.models.device import resolve_device
 from worker.runtime.assemble import (
-    build_encoders,
     build_pipeline,
     decode_threads,
     open_configured,
@@ -52,7 +52,7 @@ def build_service(
     Raises OperatorError.
     """
     bundle = open_configured(config)
-    encoders = build_encoders(config, bundle)
+    encoders = measured_encoders(config, bundle)
     device = resolve_device(config.models.device)
     metrics.build(version("multimodal-worker"), _revision(), version("torch"), device)
     metrics.limits(config.scoring.false_alarms_per_day, config.pairing.max_buffered_bytes)
@@ -64,7 +64,7 @@ def build_service(
     tracer = tracer_from_environment()
     health.started()
     return Service(
-        open_ports=lambda: open_ports(config, metrics, read_topics(config.topics, topics)),
+        open_ports=lambda: open_ports(config, metrics, read_topics(config.topics, topics), topics),
         open_inference=lambda: Inference(
             pipeline, cache, metrics, decode_threads(config), device, tracer
         ),
@@ -80,8 +80,16 @@ def build_service(
     )
 
 
-def open_ports(config: Config, metrics: Metrics, topics: Sequence[str]) -> Ports:
-    """Connect to Kafka as a worker does that reads these topics. Raises OperatorError."""
+def open_ports(
+    config: Config,
+    metrics: Metrics,
+    topics: Sequence[str],
+    known: Mapping[str, TopicInfo] | None = None,
+) -> Ports:
+    """Connect to Kafka as a worker does that reads these topics. Raises OperatorError.
+
+    `known` are the topics as they were when the process started.
+    """
     largest = config.limits.max_record_bytes
     transactional_id = f"{transactional_prefix(config.kafka.group_id)}{uuid.uuid4()}"
     with ExitStack() as opened:
@@ -94,7 +102,7 @@ def open_ports(config: Config, metrics: Metrics, topics: Sequence[str]) -> Ports
         opened.callback(outbox.close, timeout=0)
         state = KafkaStateLog(config.kafka)
         opened.callback(state.close)
-        log = KafkaInputLog(config.kafka, topics)
+        log = KafkaInputLog(config.kafka, topics, known=known)
         opened.pop_all()
     return Ports(
         log=log,

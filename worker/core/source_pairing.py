@@ -174,7 +174,8 @@ class SourcePairing:
     ) -> Iterator[Outcome]:
         """Close in order of deadline what is due at `watermark`; everything where it is None."""
         while True:
-            due = self._waiting.deadlines()
+            first = self._waiting.first_due()
+            due: list[tuple[int, str]] = [] if first is None else [first]
             if caption_windows:
                 due += [(start + self._rules.window, "") for start in self._caption_windows()]
             deadline, correlation_id = min(due, default=(0, None))

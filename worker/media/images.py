@@ -114,12 +114,13 @@ _SIZES = {"image/jpeg": _jpeg_size, "image/png": _png_size, "image/webp": _webp_
 def _decode_jpeg(payload: bytes, size: tuple[int, int], side: int) -> Pixels:
     """Let the inverse DCT do the reducing; `strict` refuses truncated data.
 
-    Of its scales only the powers of two are fast: 7/8 takes two and a half times as long as 1.
+    Of its scales only the powers of two are fast: 7/8 takes two and a half times as long as 1. The
+    exact DCT is as fast as the one that is called so, and gives what other decoders give.
     """
     halvings = next((n for n in (8, 4, 2) if min(size) >= n * side), 1)
     width, height = (math.ceil(each / halvings) for each in size)
     pixels: Pixels = simplejpeg.decode_jpeg(
-        payload, colorspace="RGB", fastdct=True, min_height=height, min_width=width, strict=True
+        payload, colorspace="RGB", fastdct=False, min_height=height, min_width=width, strict=True
     )
     return pixels
 

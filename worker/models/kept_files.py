@@ -20,6 +20,13 @@ def kept_directory(configured: Path | None) -> Path:
     return configured or platformdirs.user_cache_path("multimodal-worker")
 
 
+def can_keep(directory: Path) -> bool:
+    """Tell whether files can be kept there."""
+    with contextlib.suppress(OSError):
+        directory.mkdir(parents=True, exist_ok=True)
+    return os.access(directory, os.W_OK)
+
+
 def key_name(key: Mapping[str, object]) -> str:
     """Return a file name's part for what a file depends on."""
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]

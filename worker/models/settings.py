@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Literal
 
 
+class Unmeasured(Exception):  # noqa: N818 - a state, which its catcher changes
+    """How a network runs best here is not known yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
     """`auto` and None mean: measured at start (see `worker.models.tuning`).
 
     `runtime` is one of `worker.models.runtimes.Plan`. `pooling` is for text models without a space
     that they share with another modality; there `auto` is the mean. `cache_directory` is where
-    measured choices are kept; None is the user's cache directory.
+    measured choices are kept; None is the user's cache directory. Where it `measures` not, a choice
+    that was not made yet is an Unmeasured error instead of seconds of work.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -24,3 +29,4 @@ class ModelSettings:
     pooling: Literal["auto", "mean", "last", "first"] = "auto"
     allow_hub: bool = False
     cache_directory: Path | None = None
+    measures: bool = True

@@ -34,7 +34,7 @@ from worker.models.plan import Dtype, Plan, Run, Runtime, in_chunks
 from worker.models.plan_cache import PlanCache
 from worker.models.processor import Processor, this_processor
 from worker.models.runtimes import Network
-from worker.models.settings import ModelSettings
+from worker.models.settings import ModelSettings, Unmeasured
 
 MIN_COSINE = 0.999
 BUDGET_SECONDS = 6.0
@@ -57,14 +57,20 @@ Clock = Callable[[], float]
 
 
 def open_network(network: Network, settings: ModelSettings, digest: str) -> tuple[Plan, Run]:
-    """Return the plan for this machine, kept or measured now, and the network started by it."""
+    """Return the plan for this machine, kept or measured now, and the network started by it.
+
+    Raises Unmeasured where it is not kept and the settings forbid to measure.
+    """
     device = resolve_device(settings.device)
     if device == "cuda":
         plan = _gpu_plan(settings)
         return plan, network.start(plan, device)
     processor = this_processor()
     cache = PlanCache.of(settings, processor, digest)
-    plan = cache.read() or _measured(network, settings, processor, cache)
+    kept = cache.read()
+    if kept is None and not settings.measures:
+        raise Unmeasured
+    plan = kept or _measured(network, settings, processor, cache)
     return plan, network.start(plan)
 
 

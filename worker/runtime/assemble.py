@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from worker.models.settings import ModelSettings
 from worker.models.weights import joint_digest
 from worker.pipeline import Pipeline
 from worker.runtime.compose import Composer, OutputTopics
-from worker.runtime.policies import alert_policies, scoring_rules, triggers
+from worker.runtime.policies import alert_policies, masks, scoring_rules, shadow_policies, triggers
 from worker.runtime.recovery import RecoveryRules
 from worker.runtime.rules import ShardRules, WorkerRules
 from worker.runtime.topics import topic_of_modality
@@ -35,13 +36,15 @@ if TYPE_CHECKING:
     from worker.models.fusion.joining import Joining
 
 
-def build_encoders(config: Config, bundle: Bundle | None = None) -> dict[Modality, Encoder]:
+def build_encoders(
+    config: Config, bundle: Bundle | None = None, *, measures: bool = True
+) -> dict[Modality, Encoder]:
     """Load the encoders; the first time on a machine this measures for seconds.
 
     The configured `bundle` is opened where it is not given. Raises OperatorError for unknown names,
-    wrong weights and digests that are not those pinned.
+    wrong weights and digests that are not those pinned, and Unmeasured where it is not to measure.
     """
-    models, settings = config.models, model_settings(config)
+    models, settings = config.models, replace(model_settings(config), measures=measures)
     bundle = bundle or open_configured(config)
     names = {
         Modality.FRAME: (models.frame, models.frame_digest),
@@ -103,6 +106,8 @@ def build_pipeline(
         seed,
         triggers(config),
         None if bundle is None else _trained(bundle, encoders, seed),
+        masks(config),
+        reuses=config.models.reuse == "auto",
         stores_embeddings=config.models.store_embeddings,
     )
 
@@ -131,7 +136,6 @@ def worker_rules(
 
     `hears`: feedback is one of the inputs.
     """
-    policies = alert_policies(config)
     topics = OutputTopics(
         alerts=config.topics.alerts,
         observations=config.topics.observations,
@@ -142,7 +146,8 @@ def worker_rules(
     shard = ShardRules(
         envelope=_envelope(config, partitions, hears=hears),
         pairing=_pairing(config),
-        alerts=policies,
+        alerts=alert_policies(config),
+        shadow=shadow_policies(config),
         topics=topics,
         max_dead_letter_bytes=config.limits.max_record_bytes,
         worker=f"{socket.gethostname()}-{os.getpid()}",

@@ -31,7 +31,7 @@ from worker.core.rfc3339 import seconds
 from worker.core.sentence import explain
 from worker.models.logmel import WINDOW_SECONDS
 from worker.pipeline import Embedded
-from worker.runtime.decider import Judged, decision_record
+from worker.runtime.decider import Judged
 from worker.scoring.explaining import Explained
 
 
@@ -97,7 +97,8 @@ class Composer:
             embedding=_finite(embedded.fused),
             features={n: v for n, v in embedded.features.items() if n not in scored.skipped},
             assessment=scored.assessment,
-            decision=decision_record(moment.source, judged.decision),
+            decision=judged.record,
+            shadow=judged.shadow,
             inputs=_inputs(moment),
             model=self.model,
             closed_by=moment.closed_by,
@@ -148,6 +149,7 @@ class Composer:
             degraded=observation.degraded,
             traceparent=observation.traceparent,
             closed_for=closed_for,
+            incident_id=observation.decision.incident_id,
             explanation=observation.explanation,
             sentence=self._sentence(observation, alert.reasons),
         )

@@ -7,7 +7,7 @@ from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,27 +20,56 @@ SMALLEST = 1e-300  # stands for any smaller p-value
 MIN_STANDARD = 8  # scores before a source knows its own median and spread
 
 
-def p_value(
-    score: float, calibration: NDArray[Any], tie: float, least_excess: float = 0.0
-) -> float:
-    """Return P(a normal score >= `score`), in (0, 1], from calibration scores (n,), n >= 10.
+class Calibration:
+    """Normal scores (n,), n >= 10, in ascending order, and the tail that they have."""
 
-    Up to the 90th percentile u: (#{s_i > s} + tie (1 + #{s_i = s})) / (n + 1), tie in (0, 1].
-    Above: with k excesses over u of sum S, TAIL (S / (S + s - u))^k, the predictive distribution
-    of an exponential tail under Jeffreys' prior. It tends to TAIL exp(-(s - u) k / S) as k grows
-    and stays heavier while few scores are known: an extrapolation, honest about its sample.
-    S counts as at least k `least_excess`: how far harmless changes of a kind that the calibration
-    has not seen yet go on average, in units of the score.
-    """
-    n = len(calibration)
-    u = float(np.partition(calibration, n - n // 10 - 1)[n - n // 10 - 1])
-    excesses = calibration[calibration > u] - u
-    tail = max(1, n // 10)
-    total = max(float(excesses.sum()), tail * least_excess)
-    if score <= u or total <= 0:
-        above, equal = int((calibration > score).sum()), int((calibration == score).sum())
-        return _ranked(above, equal, n, tie)
-    return max(SMALLEST, TAIL * float((total / (total + score - u)) ** max(tail, len(excesses))))
+    def __init__(self, scores: NDArray[np.float64]) -> None:
+        self._ordered = np.sort(scores)
+        self._tail = tail_of(self._ordered)
+
+    def __len__(self) -> int:
+        return len(self._ordered)
+
+    def p_value(self, score: float, tie: float, least_excess: float = 0.0) -> float:
+        """Return P(a normal score >= `score`), in (0, 1], tie in (0, 1].
+
+        Up to the 90th percentile u: (#{s_i > s} + tie (1 + #{s_i = s})) / (n + 1).
+        Above: with k excesses over u of sum S, TAIL (S / (S + s - u))^k, the predictive
+        distribution of an exponential tail under Jeffreys' prior. It tends to
+        TAIL exp(-(s - u) k / S) as k grows and stays heavier while few scores are known: an
+        extrapolation, honest about its sample. S counts as at least k `least_excess`: how far
+        harmless changes of a kind that the calibration has not seen yet go on average, in units of
+        the score.
+        """
+        p = self._tail.p_value(score, least_excess)
+        if p is not None:
+            return p
+        begin = int(self._ordered.searchsorted(score, "left"))
+        end = int(self._ordered.searchsorted(score, "right"))
+        return _ranked(len(self) - end, end - begin, len(self), tie)
+
+
+class Tail(NamedTuple):
+    """What lies above the 90th percentile `begin` of n scores: k excesses of sum `total`."""
+
+    begin: float
+    total: float
+    k: int
+
+    def p_value(self, score: float, least_excess: float) -> float | None:
+        """Return the p-value of a score in the tail, None where its rank says it."""
+        total = max(self.total, self.k * least_excess)
+        if score <= self.begin or total <= 0:
+            return None
+        return max(SMALLEST, TAIL * float((total / (total + score - self.begin)) ** self.k))
+
+
+def tail_of(ordered: Sequence[float] | NDArray[np.float64]) -> Tail:
+    """Return the tail of scores in ascending order, n >= 10."""
+    k = len(ordered) // 10
+    begin = float(ordered[len(ordered) - k - 1])
+    excesses = np.array(ordered[len(ordered) - k :], dtype=np.float64) - begin
+    return Tail(begin, float(excesses.sum()), k)
 
 
 def _ranked(above: int, equal: int, n: int, tie: float) -> float:
@@ -60,7 +89,8 @@ class CalibrationRing:
         self._scores = array("f")  # oldest first
         self._ordered = array("f")  # smallest first
         self._waiting: deque[tuple[int, float]] = deque(maxlen=capacity)
-        self._standard: tuple[float, float] | None = None  # found when it is looked at
+        self._standard: tuple[float, float] | None = None  # found when it is looked at,
+        self._tail: Tail | None = None  # and so is this
 
     def __len__(self) -> int:
         return len(self._scores)
@@ -85,14 +115,14 @@ class CalibrationRing:
             insort(self._ordered, score)
         for oldest in self._scores[: max(0, len(self._scores) - self._capacity)]:
             del self._scores[0], self._ordered[bisect_left(self._ordered, oldest)]
-        self._standard = None
+        self._standard = self._tail = None
 
     def withdraw(self, score: float) -> None:
         """Take one such score out again, if there still is one."""
         if score in self._scores:
             self._scores.remove(score)
             del self._ordered[bisect_left(self._ordered, score)]
-            self._standard = None
+            self._standard = self._tail = None
 
     def withhold(self, begin: int, end: int) -> None:
         """Let none of the scores that wait calibrate, if of event times from `begin` to `end`."""
@@ -113,7 +143,7 @@ class CalibrationRing:
         self._waiting.extend((int(time), float(score)) for time, score in pairs)
         self._scores = array("f", state["scores"].tobytes())
         self._ordered = array("f", np.sort(state["scores"]).tobytes())
-        self._standard = None
+        self._standard = self._tail = None
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -121,10 +151,13 @@ class CalibrationRing:
         return np.array(self._scores, dtype=np.float64)
 
     def p_value(self, score: float, tie: float, least_excess: float = 0.0) -> float:
-        """Return `p_value` from its scores, which most often needs no more than a rank."""
+        """Return what a `Calibration` of its scores does."""
+        if self._tail is None:
+            self._tail = tail_of(self._ordered)
+        p = self._tail.p_value(score, least_excess)
+        if p is not None:
+            return p
         n = len(self._ordered)
-        if score > self._ordered[n - n // 10 - 1]:
-            return p_value(score, self.scores, tie, least_excess)
         begin, end = bisect_left(self._ordered, score), bisect_right(self._ordered, score)
         return _ranked(n - end, end - begin, n, tie)
 
@@ -141,7 +174,7 @@ class CalibrationRing:
         if (standard := self.standard()) is None:
             return None
         median, spread = standard
-        scores = np.array(self._scores[-newest:], dtype=np.float64)
+        scores = np.frombuffer(self._scores, np.float32)[-newest:].astype(np.float64)
         scores -= median
         scores /= spread
         return scores

@@ -60,7 +60,7 @@ def _nearest(
 
 
 def _region(memory: SourceMemory, features: Features) -> Region | None:
-    grid = memory.experts["visual_grid"]
+    grid = memory.experts.get("visual_grid")
     heat = grid.heat(features) if isinstance(grid, GridExpert) else None
     return None if heat is None else Region(len(heat), heat.shape[1], _hottest(heat))
 
@@ -72,5 +72,5 @@ def _hottest(heat: NDArray[np.float64]) -> tuple[Cell, ...]:
 
 
 def _sound_window(memory: SourceMemory, features: Mapping[str, NDArray[Any]]) -> int | None:
-    sounds = memory.experts["audio"]
+    sounds = memory.experts.get("audio")
     return sounds.farthest(features) if isinstance(sounds, NearestExpert) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class OnlineGaussian:
         if self.count < 2:
             raise ValueError("an online Gaussian scores after two updates")
         whitened = self._whitener @ (x - self._mean).astype(np.float32)
-        return float(np.log(np.mean(np.square(whitened, dtype=np.float64)) + 1e-12))
+        return math.log(float(whitened @ whitened) / len(whitened) + 1e-12)
 
     def parts(self, x: Vector) -> Vector:
         """Return the part of each element of `x` (D,) in its distance: d * (C^-1 d).
@@ -62,7 +63,9 @@ class OnlineGaussian:
         deviation = x.astype(np.float64) - self._mean
         self._mean += eta * deviation
         step = deviation.astype(np.float32)
-        self._covariance += eta * np.outer(step, step)
+        products = np.multiply.outer(step, step)
+        products *= eta  # afterwards, so that they stay symmetric to the last bit
+        self._covariance += products
         self._covariance *= 1 - eta
         self._since_refresh += 1
         due = min(REFRESH_LIMIT, self.count // REFRESH_SHARE)

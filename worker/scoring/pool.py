@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.scoring.conformal import CalibrationRing
+from worker.scoring.conformal import Calibration, CalibrationRing
 
 MAX_SOURCES = 32  # the first ones of a partition index; more would add little
 MAX_EACH = 200  # scores of each source, its newest
@@ -26,6 +26,7 @@ class Pool:
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._members: dict[str, Mapping[str, CalibrationRing] | None] = dict.fromkeys(names)
         self._scores: dict[str, NDArray[np.float64]] = {}
+        self._calibrations: dict[str, Calibration] = {}  # made when they are asked for
         self._outdated = False
 
     def join(self, name: str, rings: Mapping[str, CalibrationRing]) -> None:
@@ -59,11 +60,17 @@ class Pool:
         rings = [each for each in self._members.values() if each is not None]
         names = {name for each in rings for name in each}
         self._scores = {name: _gathered(name, rings) for name in names}
+        self._calibrations = {}
         self._outdated = False
 
-    def scores(self, expert: str) -> NDArray[np.float64]:
-        """Return the standardised scores (n,) of an expert, n >= 0."""
-        return self._scores.get(expert, _NONE)
+    def calibration(self, expert: str, least: int) -> Calibration | None:
+        """Return the standardised scores of an expert; None where there are fewer than `least`."""
+        if expert not in self._calibrations:
+            scores = self._scores.get(expert, _NONE)
+            if len(scores) < least:
+                return None
+            self._calibrations[expert] = Calibration(scores)
+        return self._calibrations[expert]
 
     @property
     def size(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from worker.core.messages import Label, Warmup
 from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
-from worker.scoring.conformal import hashed_uniform, p_value
+from worker.scoring.conformal import hashed_uniform
 from worker.scoring.experts import Features, finite, least_excess
 from worker.scoring.explaining import Explained, explained
 from worker.scoring.memory import CARRIED, SourceMemory
@@ -62,8 +62,9 @@ class Scorer:
 
         `time` is the Moment's start; `carried` says that its caption was judged earlier already.
         """
-        memory = self._sources.get(source) or self._memory()
+        known = self._sources.get(source)
         features, skipped = finite(features)
+        memory = known if known is not None and known.knows(features) else self._memory()
         scores = ((name, _single(each.score(features))) for name, each in memory.experts.items())
         raw = {name: value for name, value in scores if value is not None}
         p_values = {
@@ -230,6 +231,10 @@ class Scorer:
         carried: bool,
         mark: Mark | None,
     ) -> None:
+        known = {name: value for name, value in features.items() if name not in scored.skipped}
+        before = self._sources.get(source)
+        if before is not None and not before.knows(known):
+            self._restart(source)  # another part of the picture is masked
         memory = self._known(source)
         memory.pass_time(time)
         if not carried and CARRIED in features and CARRIED not in scored.skipped:
@@ -237,7 +242,6 @@ class Scorer:
         p = scored.assessment.p_value
         if p is not None:
             memory.drift.learn(p)
-        known = {name: value for name, value in features.items() if name not in scored.skipped}
         calibrates = p is None or p > self._rules.alpha
         is_learned = calibrates and (
             p is None or p >= LEARN_ABOVE or self._draw(source, time, "ungated") <= UNGATED
@@ -303,11 +307,12 @@ class Scorer:
         least = least_excess(name)
         if len(ring) >= max(OWN_RING, self._rules.needed):
             return ring.p_value(value, tie, least)
-        standard, pooled = ring.standard(), self._pool.scores(name)
-        if standard is None or len(pooled) < self._rules.needed:
+        standard = ring.standard()
+        pooled = self._pool.calibration(name, self._rules.needed)
+        if standard is None or pooled is None:
             return None
         median, spread = standard
-        return p_value((value - median) / spread, pooled, tie, least / spread)
+        return pooled.p_value((value - median) / spread, tie, least / spread)
 
     def _draw(self, *parts: str | int) -> float:
         return hashed_uniform(self._rules.seed, *parts)

@@ -24,6 +24,7 @@ from worker.training.batches import dropped, others
 from worker.training.dataset import UNLABELLED, Dataset
 
 Terms = dict[str, torch.Tensor]  # scalars by name
+TERMS = ("contrastive", "agreement", "views", "classes", "unimodal", "language")
 PairLoss = Callable[[str, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 UNIMODAL, CONTRASTIVE = 0.3, 0.1

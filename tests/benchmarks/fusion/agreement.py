@@ -65,7 +65,7 @@ def agree(site: Site, progress: Callable[[str], None]) -> list[Agreed]:
         train = data.rows((~left_out).nonzero().squeeze(1))
         test = data.rows(left_out.nonzero().squeeze(1))
         pairs = pairs_of(test, camera)
-        model = trained(Fold(camera, train, test), SETTINGS)
+        model = trained(Fold(camera, train, test), replace(SETTINGS, operator="weighted"))
         u, v = (test.z[name].numpy() for name in PAIRS[PAIR])
         for name, score in {**learned(model), CCA: closed_form(train)}.items():
             scores = score(u[pairs.picture], v[pairs.caption])

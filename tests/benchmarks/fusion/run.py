@@ -20,20 +20,19 @@ from tests.benchmarks.fusion.operators import MISSING, Result, compare
 from tests.benchmarks.fusion.site import open_site
 from tests.benchmarks.fusion.tuning import Way, tune
 
-Part = Literal["days", "cameras", "agreement", "tuning"]
+Part = Literal["all", "days", "cameras", "agreement", "tuning"]
 PARTS: Sequence[Part] = ("days", "cameras", "agreement", "tuning")
 
 
 def main(
     output: Annotated[Path, typer.Option(help="Directory for results.")] = Path("out/bench-fusion"),
-    part: Annotated[list[Part], typer.Option(help="Which parts; all by default.")] = [],  # noqa: B006 - typer's way
+    part: Annotated[Part, typer.Option(help="Which of them.")] = "all",
 ) -> None:
     """Compare operators, agreement and ways of tuning on rendered cameras."""
     torch.set_num_threads(1)
     console = Console(width=120)
     site = open_site(output / "features")
-    document: dict[str, Any] = {"commit": measure.commit(), "machine": measure.machine()}
-    for name in part or PARTS:
+    for name in PARTS if part == "all" else (part,):
         found: Sequence[Result | Agreed | Way]
         if name == "agreement":
             found = agree(site, console.print)
@@ -44,7 +43,12 @@ def main(
         else:
             found = compare(site, name, console.print)
             console.print(_operators(name, found))
-        document[name] = [asdict(each) for each in found]
+        document: dict[str, Any] = {
+            "machine": measure.machine(),
+            "versions": measure.versions(),
+            "commit": measure.commit(),
+            "rows": [asdict(each) for each in found],
+        }
         (output / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
 
 

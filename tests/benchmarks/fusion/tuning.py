@@ -32,7 +32,7 @@ from worker.models.minilm import as_directory
 from worker.models.settings import ModelSettings
 from worker.training.captions import Tuner, Tuning
 
-EPOCHS = 3  # of the caption encoder
+EPOCHS = 2  # of the caption encoder
 ENCODER = ModelSettings("cpu", "float32", "torch", batch_size=32, threads=1)
 
 
@@ -75,7 +75,7 @@ def _tuned(site: Site, texts: Sequence[str], tuning: Tuning) -> Way:
         base, tuned = Path(place) / "base", Path(place) / "tuned"
         _write(base, as_directory())
         began = time.process_time()
-        done = Tuner(base, fold.train, learned, ENCODER).tune(tuning, EPOCHS, fold.seed)
+        done = Tuner(base, fold.train, learned, ENCODER).tune(tuning, EPOCHS, SETTINGS)
         spent = time.process_time() - began
         _write(tuned, done.files)
         vectors = _encoded(tuned, texts)

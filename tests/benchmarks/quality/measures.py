@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tests.benchmarks.quality.incidents import ANOMALIES, GROUPS, NUISANCES, WARM_UP, Incident
-from tests.benchmarks.quality.judged import ALPHA, Judged
+from tests.benchmarks.quality.judged import ALPHA, LOOSE_ALPHA, Judged
 from tests.benchmarks.quality.material import Array
 from worker.core.alerts import AlertPolicy, AlertState, Finding
 from worker.core.policy import Budget
 from worker.core.rfc3339 import seconds
 
-PER_HOUR = Budget.of(24, 1).alpha  # a looser budget, of one false alarm per hour
+PER_HOUR = LOOSE_ALPHA
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,11 @@ def ranking(kinds: Array, p_values: Array) -> Ranking:
     )
 
 
+def separation(unusual: Array, p_values: Array) -> float:
+    """Return the AUROC of small p-values for what is unusual."""
+    return float(roc_auc_score(unusual, -np.log(p_values)))
+
+
 def honesty(kinds: Array, p_values: Array) -> Honesty:
     """Compare the p-values of normal Moments with the uniform distribution."""
     normal = np.sort(p_values[kinds == ""])
@@ -122,6 +127,31 @@ def named_right(judged: Sequence[Judged], alpha: float = PER_HOUR) -> float:
             told += 1
             right += reasons[0].partition(":")[0] == expected
     return right / max(1, told)
+
+
+def placed_right(judged: Sequence[Judged]) -> tuple[float, int]:
+    """Return how often the hottest cell is where the incident changed the picture, of how many."""
+    right = told = 0
+    for each in judged:
+        for place, (kind, cell) in enumerate(zip(each.kinds, each.cells, strict=True)):
+            if cell is None or kind not in ANOMALIES or ANOMALIES[kind][0] != "visual":
+                continue
+            changed = each.encoded.stream.changed_cells(WARM_UP + place)
+            told += 1
+            right += bool(changed[cell])
+    return right / max(1, told), told
+
+
+def reason_share(judged: Sequence[Judged], kind: str, reasons: Collection[str]) -> float:
+    """Return in what share of the unusual Moments of a kind one of the reasons is named."""
+    named = told = 0
+    for each in judged:
+        p_values = next(iter(each.p_values.values()))
+        for here, p, given in zip(each.kinds, p_values, each.reasons, strict=True):
+            if here == kind and p <= PER_HOUR:
+                told += 1
+                named += not set(reasons).isdisjoint(given)
+    return named / max(1, told)
 
 
 def _delay(policy: AlertPolicy, p_values: Array, incident: Incident) -> float | None:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.command import run
-from tests.benchmarks.quality import measures
+from tests.benchmarks.quality import extras, measures
 from tests.benchmarks.quality.features import Encoded, FeatureStore
 from tests.benchmarks.quality.incidents import GROUPS, plan
 from tests.benchmarks.quality.judged import BASELINE, EXPERTS, NOW, Cost, Judged, judge, without
@@ -49,7 +49,12 @@ def main(
     for part in PARTS:
         encoded = [_encoded(store, stream, console) for stream in streams(part, seeds)]
         judged, cost = judge(encoded)
-        document[part] = _measured(judged, cost)
+        document[part] = {
+            **_measured(judged, cost),
+            "masks": extras.by_mask(encoded),
+            "watched": extras.watched(encoded, pipeline.encoders),
+            "placed": extras.placed(judged),
+        }
         _show(console, part, document[part])
     text = json.dumps(document, indent=2)
     (output / "results.json").write_text(text + "\n", encoding="utf-8")
@@ -103,10 +108,15 @@ def _ranking(judged: Sequence[Judged], p_values: Sequence[Any]) -> dict[str, Any
 def _show(console: Console, part: str, measured: Mapping[str, Any]) -> None:
     console.print(_methods(part, measured))
     console.print(_groups(part, measured))
-    cost = measured["cost"]
+    console.print(_masks(part, measured["masks"]))
+    cost, placed, watched = measured["cost"], measured["placed"], measured["watched"]
     console.print(
-        f"First reason right: {measured['first_reason_right']:.0%}. A Moment costs"
-        f" {cost['score_us']:.0f} us to score and {cost['learn_us']:.0f} us to learn; a source is"
+        f"First reason right: {measured['first_reason_right']:.0%}. The hottest cell is where"
+        f" something was put: {placed['share']:.0%} of {placed['pictures']} pictures.\n"
+        f"Watch phrases for dangerous captions: AUROC {watched['auroc']:.3f}, named in"
+        f" {watched['named']:.0%} of the unusual Moments; normal p<.01 with them:"
+        f" {watched['below_01']:.4f}.\n"
+        f"A Moment costs {cost['moment_us']:.0f} us to score and learn; a source is"
         f" {cost['source_bytes'] / 1e6:.2f} MB.\n"
     )
 
@@ -129,6 +139,16 @@ def _methods(part: str, measured: Mapping[str, Any]) -> Table:
             f"{loose['false_alarms']} of {loose['normal_moments']}, nuisances"
             f" {loose['nuisance_share']:.0%}",
         )
+    return table
+
+
+def _masks(part: str, measured: Mapping[str, Any]) -> Table:
+    table = Table(title=f"Part {part}: where modalities are always missing")
+    for name in ("", "normal p<.01", "p<.001", "nuisances p<.01", "false alarms at 1/h"):
+        table.add_column(name)
+    for name, row in measured.items():
+        shares = (row["below_01"], row["below_001"], row["nuisances_below_01"])
+        table.add_row(name, *(f"{each:.4f}" for each in shares), str(row["false_alarms"]))
     return table
 
 

@@ -17,9 +17,12 @@ from worker.core.events import ContentType, Event, Modality, Record
 from worker.core.moment import ClosedBy, Moment
 from worker.core.rfc3339 import seconds
 from worker.feed.audio import encode_flac
+from worker.media.images import thumbnail
+from worker.scoring.experts.grid import COLUMNS, ROWS, cell_means
 
 FRAMES = 2  # of a Moment of one second
 START = seconds(1_750_000_000)
+VISIBLE = 5  # levels; the mean difference of a cell by noise alone is below two
 QUALITY, POOR_QUALITY = 88, 18  # of JPEG
 _TYPES = {
     Modality.FRAME: ContentType("image/jpeg"),
@@ -72,6 +75,22 @@ class Stream:
     def incident(self, moment: int) -> Incident | None:
         """Return what goes on in a Moment."""
         return next((each for each in self.incidents if each.covers(moment)), None)
+
+    def changed_cells(self, number: int) -> Array:
+        """Return where an incident changes the Moment's picture by more than the noise, as cells.
+
+        A bool for each cell of the grid expert, (ROWS, COLUMNS).
+        """
+        usual, incident = replace(self, incidents=()), self.incident(number)
+        pairs = [
+            (self._view(number, part, incident), usual._view(number, part, None))
+            for part in range(FRAMES)
+        ]
+        differences = [
+            cell_means(np.abs(thumbnail(one).astype(float) - thumbnail(other).astype(float)))
+            for one, other in pairs
+        ]
+        return np.asarray(np.mean(differences, axis=0).reshape(ROWS, COLUMNS) > VISIBLE)
 
     def moments(self) -> Iterator[Moment]:
         """Yield its Moments in order, with the captions carried as the worker does."""

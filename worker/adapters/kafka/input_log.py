@@ -15,6 +15,7 @@ from kafka.errors import (
     OffsetOutOfRangeError,
 )
 
+from worker.adapters.kafka.admin import TopicInfo
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect, log_error
 from worker.adapters.kafka.end_offsets import EndOffsets
 from worker.adapters.kafka.heartbeats import Heartbeats
@@ -22,6 +23,7 @@ from worker.adapters.kafka.joins import announce_partitions, keep_finished_joins
 from worker.adapters.kafka.membership import Membership, Rebalances, kept, process_id
 from worker.adapters.kafka.parked import make_way
 from worker.adapters.kafka.records import read_leniently, to_record
+from worker.adapters.kafka.topic_watch import TopicWatch
 from worker.config import KafkaSettings
 from worker.core.events import Record
 from worker.core.ports import LogError, Polled, TopicPartition
@@ -32,13 +34,14 @@ _FETCH_WAIT_MS = 200  # shorter than the merge waits for fetches under way
 _MAX_POLL_RECORDS = 500
 _CALL_MS = 10_000
 _CLOSE_MS = 5_000
-_METADATA_MS = 30_000  # how old may be what is known of the topics; the client's default is 300 s
+_METADATA_MS = 5_000  # how old may be what is known of the topics; the client's default is 300 s
 
 
 class KafkaInputLog:
     """An InputLog. A group without history begins with the oldest records.
 
-    `process` is the id of its process, which is this one's where it is left out.
+    `process` is the id of its process, which is this one's where it is left out. `known` are the
+    topics as the process found them when it started; where they are others now, LogError is raised.
 
     At most about twice 4 MiB are held per broker, and one fetch per paused partition. A record that
     is larger than that comes in a fetch of its own (brokers since 0.10.1).
@@ -49,6 +52,7 @@ class KafkaInputLog:
         settings: KafkaSettings,
         topics: Sequence[str],
         *,
+        known: Mapping[str, TopicInfo] | None = None,
         connect_timeout: float = CONNECT_SECONDS,
         process: str | None = None,
     ) -> None:
@@ -59,7 +63,7 @@ class KafkaInputLog:
         try:
             self._ends = EndOffsets(settings, connect_timeout)
             self._rebalances = Rebalances(self._consumer.group_metadata)
-            self._subscribe(topics)
+            self._subscribe(topics, known or {})
         except BaseException:
             self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
             raise
@@ -73,11 +77,11 @@ class KafkaInputLog:
     def poll(self, timeout: float) -> Polled:
         """Wait up to `timeout` seconds for records. Raises LogError."""
         fetched = self._fetch(timeout)
+        self._topics.check()  # before what was read of them is handed out
         before, seen = self._membership, self._rebalances.take()
         if seen:
             self._membership = seen[-1]
             self._ends.expire()
-            self._check_partitions()
         owned = self._membership.partitions
         regained = (owned & before.partitions) - kept(before, seen)
         if regained:
@@ -103,34 +107,17 @@ class KafkaInputLog:
         self._ends.close()
         self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
 
-    def _subscribe(self, topics: Sequence[str]) -> None:
+    def _subscribe(self, topics: Sequence[str], known: Mapping[str, TopicInfo]) -> None:
         missing = [topic for topic in topics if not self._consumer.partitions_for_topic(topic)]
         if missing:
             raise OperatorError(
                 f"there is no topic {', '.join(missing)}: run `mmworker topics create`,"
                 " or set the names under `topics`"
             )
-        self._counts = self._partition_counts(topics)
+        self._topics = TopicWatch(self._consumer._cluster, topics, known)
+        self._topics.check()
         self._consumer.subscribe(list(topics), listener=self._rebalances)
         announce_partitions(self._consumer)
-
-    def _partition_counts(self, topics: Iterable[str]) -> dict[str, int]:
-        return {each: len(self._consumer.partitions_for_topic(each)) for each in topics}
-
-    def _check_partitions(self) -> None:
-        """Raise LogError where a topic has got more partitions: the group divides them anew then.
-
-        Sources have moved between partitions, so going on would take their records for misplaced.
-        """
-        for topic, count in self._partition_counts(self._counts).items():
-            if count > self._counts[topic]:
-                raise LogError(
-                    "partitions_added",
-                    f"topic {topic} has got {count} partitions and had {self._counts[topic]} when"
-                    " this worker started, so that sources have moved between them: stop the"
-                    " producers and start the workers again, which say how to go on",
-                    retriable=False,
-                )
 
     def _fetch(self, timeout: float) -> Mapping[Any, Sequence[Any]]:
         """Poll the client; give first positions to partitions without a committed offset."""

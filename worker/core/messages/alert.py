@@ -55,7 +55,8 @@ class Alert:
     epoch. `score` and `threshold` are in [0, 1], on one scale, higher is more abnormal; `p_value`
     in [0, 1] is None where the alert rests on a trigger and not on statistics. `closed_for` says
     why it closes, None with other messages. `explanation` and
-    `sentence`, for a person, are None where the Moment is not unusual.
+    `sentence`, for a person, are None where the Moment is not unusual. `incident_id` is shared with
+    alerts of neighbouring sources, None where the source has no neighbours.
     """
 
     alert_id: str
@@ -81,6 +82,7 @@ class Alert:
     closed_for: ClosedFor | None = None
     explanation: Explanation | None = None
     sentence: str | None = None
+    incident_id: str | None = None
 
     def __post_init__(self) -> None:
         check_window(self.window_start, self.window_end)
@@ -100,6 +102,7 @@ class Alert:
             "sequence": self.sequence,
             "type": self.type,
             "closed_for": self.closed_for,
+            "incident_id": self.incident_id,
             "source": self.source,
             "window_start": rfc3339.format(self.window_start),
             "window_end": rfc3339.format(self.window_end),
@@ -120,7 +123,9 @@ class Alert:
             "degraded": self.degraded,
             "traceparent": self.traceparent,
         }
-        return without_none(document, "closed_for", "sentence", "explanation", "traceparent")
+        return without_none(
+            document, "closed_for", "incident_id", "sentence", "explanation", "traceparent"
+        )
 
 
 def read_alert(value: bytes) -> Alert:
@@ -150,6 +155,7 @@ def read_alert(value: bytes) -> Alert:
         closed_for=fields.optional("closed_for", lambda name: fields.choice(name, CLOSED_FOR)),
         explanation=read_explanation(fields),
         sentence=fields.optional("sentence", fields.text),
+        incident_id=fields.optional("incident_id", fields.text),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,14 @@ ROWS, COLUMNS = 12, 16
 WIDENED = 240  # harmless changes that are made up, one with each of the first Moments
 
 
+class _Seen(NamedTuple):
+    """A deviation, and the very arrays that it was found from."""
+
+    thumbnail: NDArray[Any]
+    usual: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+
+
 class GridExpert:
     """Differences from the median background on a 16 x 12 grid, after the light is made equal.
 
@@ -28,23 +36,24 @@ class GridExpert:
     def __init__(self) -> None:
         self._background = MedianBackground()
         self._gaussian = OnlineGaussian(ROWS * COLUMNS)
+        self._seen: _Seen | None = None  # a picture is scored, and then learned
 
     def score(self, features: Features) -> float | None:
         """Return the log Mahalanobis distance per cell."""
-        thumbnail, usual = features.get("luminance"), self._background.median
-        if thumbnail is None or usual is None or self._gaussian.count < MIN_LEARNED:
+        seen = self._deviation(features)
+        if seen is None or self._gaussian.count < MIN_LEARNED:
             return None
-        return self._gaussian.score(deviation(thumbnail, usual))
+        return self._gaussian.score(seen)
 
     def heat(self, features: Features) -> NDArray[np.float64] | None:
         """Return each cell's share (ROWS, COLUMNS) of what makes the picture unusual; sum 1.
 
         None where `score` gives none, or nothing stands out anywhere.
         """
-        thumbnail, usual = features.get("luminance"), self._background.median
-        if thumbnail is None or usual is None or self._gaussian.count < MIN_LEARNED:
+        seen = self._deviation(features)
+        if seen is None or self._gaussian.count < MIN_LEARNED:
             return None
-        parts = np.maximum(self._gaussian.parts(deviation(thumbnail, usual)), 0)
+        parts = np.maximum(self._gaussian.parts(seen), 0)
         total = float(parts.sum())
         return (parts / total).reshape(ROWS, COLUMNS) if total > 0 else None
 
@@ -53,12 +62,22 @@ class GridExpert:
         thumbnail, usual = features.get("luminance"), self._background.median
         if thumbnail is None:
             return
-        if usual is not None:
-            seen = deviation(thumbnail, usual)
+        seen = self._deviation(features)
+        if usual is not None and seen is not None:
             if (number := self._gaussian.widened) < WIDENED:
                 self._gaussian.widen(deviation(changed(thumbnail, number), usual) - seen)
             self._gaussian.learn(seen)
         self._background.learn(thumbnail)
+
+    def _deviation(self, features: Features) -> NDArray[np.float32] | None:
+        """Return the picture's deviation from the background; the last one is kept."""
+        thumbnail, usual = features.get("luminance"), self._background.median
+        if thumbnail is None or usual is None:
+            return None
+        last = self._seen
+        if last is None or last.thumbnail is not thumbnail or last.usual is not usual:
+            self._seen = last = _Seen(thumbnail, usual, deviation(thumbnail, usual))
+        return last.deviation
 
     def unlearn(self, features: Features) -> None:
         """A mean keeps what it was told."""
