@@ -222,7 +222,7 @@ def test_promtool_takes_the_rules_of_an_example(name: str, tmp_path: Path) -> No
 
 
 def _known_to_its_model(document: Object) -> Object:
-    """Leave out what KEDA has had since 2.18 and the model, which is older, does not know."""
+    """Leave out what KEDA 2.21 has and the model, which is older, does not know."""
     if "fallback" not in document["spec"]:
         return document
     fallback = dict(document["spec"]["fallback"])
