@@ -49,6 +49,13 @@ def faults(watched: Watched, crowd: Crowd) -> list[Fault]:
             lambda: worker.signal(signal.SIGSTOP),
             lambda: worker.signal(signal.SIGCONT),
         ),
+        Fault("no camera sends", "MmworkerNoInput", crowd.is_quiet.set, crowd.is_quiet.clear),
+        Fault(
+            "all cameras are silent",
+            "MmworkerSourcesSilent",
+            crowd.is_quiet.set,
+            crowd.is_quiet.clear,
+        ),
         Fault(
             "all cameras show something else",
             "MmworkerPValuesDrift",

@@ -77,10 +77,14 @@ class Crowd(Load):
         super().__init__()
         self.is_strange = threading.Event()  # what all cameras show
         self.is_flooded = threading.Event()  # by ten times as many cameras
+        self.is_quiet = threading.Event()  # all of them
 
     def _parts(self, config: Config) -> Iterator[list[Output]]:
         topics, begun, number = topic_of_modality(config), time.monotonic(), 0
         while True:
+            while self.is_quiet.is_set() and not self._stopped.is_set():
+                time.sleep(0.1)
+                begun = time.monotonic() - number
             names = [f"/crowd/{each}" for each in range(CROWD)]
             if self.is_flooded.is_set():
                 names += [f"/flood/{each}" for each in range(FLOOD)]
