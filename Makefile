@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-scale bench-delivery bench-overload bench-quality bench-models soak chaos bounds k8s image sbom tables monitoring requirements clean
+.PHONY: demo test check bench bench-scale bench-delivery bench-overload bench-quality bench-models bench-fusion soak chaos bounds faults k8s image sbom tables monitoring requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -45,6 +45,9 @@ bench-quality: $(READY) ## Anomalies against nuisances and a baseline; results i
 bench-models: $(READY) ## Ways to run the encoders: speed and cosine; ARGS="--frame transformers:DIR"
 	$(BIN)/python -m tests.benchmarks.models --output out/bench $(ARGS)
 
+bench-fusion: $(READY) ## Fusion operators, agreement and tuning on rendered cameras; ARGS="--part days"; in out/bench-fusion
+	$(BIN)/python -m tests.benchmarks.fusion.run --output out/bench-fusion $(ARGS)
+
 soak: $(READY) ## Simulated runs by seed, e.g. SEEDS=20000; one again with python -m tests.simulation SEED
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),20000)
 
@@ -53,6 +56,9 @@ chaos: $(READY) ## More than 100 kills and every other fault on a real Kafka; re
 
 bounds: $(READY) ## Memory and waits with 1 GB of backlog and slow or blocked services; results in out/bounds.json
 	$(BIN)/python -m tests.bounds.run --json out/bounds.json $(ARGS)
+
+faults: $(READY) ## One fault after the other under a real Prometheus: alerts fire and clear; 4 minutes
+	$(BIN)/python -m tests.watching.faults
 
 k8s: $(READY) ## The chart on the cluster of KUBECONFIG, which may be thrown away; KEDA on a real Kafka
 	$(BIN)/python -m tests.deploy.cluster $(ARGS)

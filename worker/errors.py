@@ -36,6 +36,8 @@ class Reason(StrEnum):
     AUDIO_TOO_LONG = "audio_too_long"
     UNDECODABLE_TEXT = "undecodable_text"
     TEXT_TOO_LONG = "text_too_long"
+    # pairing
+    TOO_MANY_EVENTS = "too_many_events"
     # feedback
     INVALID_FEEDBACK = "invalid_feedback"
     UNKNOWN_SOURCE = "unknown_source"

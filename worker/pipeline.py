@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.core.events import MODALITIES, Event, Modality
+from worker.core.masks import Area, Masks
 from worker.core.moment import Effort, Moment, evenly
 from worker.core.reuse import Look, shown_before
 from worker.core.rfc3339 import MICROSECONDS
@@ -29,6 +30,7 @@ from worker.media.audio import SAMPLE_RATE
 from worker.media.decode import check, decode
 from worker.media.images import resize_square, thumbnail
 from worker.media.limits import Limits
+from worker.media.masking import masked
 from worker.media.motion import motion
 from worker.media.sharpness import sharpness
 from worker.models.base import Encoder
@@ -87,7 +89,8 @@ class Pipeline:
 
     `prepare` may be called from several threads, the others from one at a time. A bundle's fusion
     stands for the untrained one. Where it `reuses`, a frame that shows nothing new in its Moment is
-    not encoded (`worker.core.reuse`). Where `stores_embeddings`, they are features of their own.
+    not encoded (`worker.core.reuse`). Where `stores_embeddings`, they are features of their own;
+    `masks` say where anything is masked.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class Pipeline:
         seed: int,
         triggers: Sequence[Trigger] = (),
         trained: Joining | None = None,
+        masks: Masks | None = None,
         *,
         reuses: bool = True,
         stores_embeddings: bool = False,
@@ -107,6 +111,7 @@ class Pipeline:
         self._reuses = reuses
         self._stores_embeddings = stores_embeddings
         self._limits = limits
+        self._masks = masks or Masks()
         self._frames_per_moment = frames_per_moment
         self._side = encoders[Modality.FRAME].input_size
         dims = {modality: encoder.dim for modality, encoder in encoders.items()}
@@ -124,7 +129,8 @@ class Pipeline:
     def prepare(self, moment: Moment) -> Prepared:
         """Decode what the encoders need of a Moment; only check the rest."""
         rejected: list[Rejected] = []
-        frames = self._frames(moment, rejected)
+        areas = self._masks.of(moment.source)
+        frames = [(event, masked(image, areas)) for event, image in self._frames(moment, rejected)]
         waveform = self._waveform(moment, rejected)
         caption = self._caption(moment, rejected)
         features: dict[str, Array] = {}
@@ -133,9 +139,11 @@ class Pipeline:
             pictures = [image for _, image in frames]
             cells = [thumbnail(picture) for picture in pictures]
             features |= _seen(pictures, cells)
+            if areas:
+                features["masked"] = np.array(areas)
             if moment.effort is not Effort.NO_FRAME_ENCODER:
                 places = self._standing_for(pictures, cells)
-                items[Modality.FRAME] = self._frame_items(frames, places)
+                items[Modality.FRAME] = self._frame_items(frames, places, areas)
         if waveform is not None:
             events, samples = waveform
             features["audio_windows"] = windows(samples)
@@ -224,14 +232,17 @@ class Pipeline:
         return shown_before([Look(*each) for each in zip(cells, looks, strict=True)])
 
     def _frame_items(
-        self, frames: Sequence[tuple[Event, Array]], places: Sequence[int]
+        self,
+        frames: Sequence[tuple[Event, Array]],
+        places: Sequence[int],
+        areas: Sequence[Area],
     ) -> tuple[Item, ...]:
         """Return an item for each frame: its own, or once more that of the one before."""
         encoded: dict[int, Item] = {}
         for place in places:
             if place not in encoded:
                 event, image = frames[place]
-                key = self._key(Modality.FRAME, [event])
+                key = self._key(Modality.FRAME, [event], areas)
                 encoded[place] = Item(key, resize_square(image, self._side))
         return tuple(encoded[place] for place in places)
 
@@ -298,9 +309,13 @@ class Pipeline:
         except InvalidEventError as error:
             rejected.append(Rejected(event, error.reason, error.message))
 
-    def _key(self, modality: Modality, events: Iterable[Event]) -> bytes:
-        """Name content and encoder: equal keys mean equal vectors."""
+    def _key(
+        self, modality: Modality, events: Iterable[Event], areas: Sequence[Area] = ()
+    ) -> bytes:
+        """Name content, what is masked of it, and encoder: equal keys mean equal vectors."""
         digest = hashlib.blake2b(self.encoders[modality].digest.encode(), digest_size=20)
+        for area in areas:
+            digest.update(np.array(area).tobytes())
         for event in events:
             digest.update(str(event.content_type).encode())
             digest.update(hashlib.blake2b(event.payload, digest_size=20).digest())

@@ -175,6 +175,17 @@ class Monitoring(Values):
     pod_monitor: PodMonitor = Field(default=PodMonitor(), description="scraping")
     prometheus_rule: Labelled = Field(default=Labelled(), description="alert and recording rules")
     dashboard: Dashboard = Field(default=Dashboard(), description="Grafana dashboard")
+    runbook_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s#]+)?$",
+        description="where your people read `deploy/RUNBOOK.md`; alerts and panels link to its"
+        " headings. Empty: no links",
+    )
+    series_labels: Labels = Field(
+        default={},
+        description="labels by which Prometheus tells this release's series from others', for"
+        " rules and dashboard; empty: `namespace`, and with `podMonitor` the `job` that it gives",
+    )
 
 
 class Destination(Values):

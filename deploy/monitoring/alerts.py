@@ -42,18 +42,29 @@ def _alive(pace: Pace) -> Iterator[Alert]:
         pace.span(10),
         "{{ $labels.instance }} is up and does not read: it cannot load models or reach Kafka",
     )
+    # In a crash loop a process is scraped for seconds, then not for minutes: ask for what was.
     starts = f"changes(process_start_time_seconds[{pace.span(30)}])"
+    seen = f"max_over_time({polled}[{pace.span(15)}])"
+    restarting = f"{starts} > 2 and on (namespace, job, instance) {seen}"
+    yield Alert(
+        "MmworkerCrashLoop",
+        "critical",
+        f"count by (namespace, job) ({restarting}) / count by (namespace, job) ({seen}) > 0.5",
+        pace.span(5),
+        "{{ $value | humanizePercentage }} of the workers of {{ $labels.job }} start again and"
+        " again",
+    )
     yield Alert(
         "MmworkerRestarting",
         "warning",
-        f"{starts} > 2 and on (job, instance) mmworker_build_info",
+        restarting,
         pace.span(1),
-        "{{ $labels.instance }} has started {{ $value }} times in half an hour",
+        "{{ $labels.instance }} has started again {{ $value }} times in half an hour",
     )
     yield Alert(
         "MmworkerRebalancing",
         "warning",
-        f"sum by (job, instance) (increase(mmworker_rebalances_total[{pace.span(15)}])) > 6",
+        f"sum by (namespace, job, instance) (increase(mmworker_rebalances_total[{pace.span(15)}])) > 6",
         pace.span(5),
         "{{ $labels.instance }} has lost and got partitions {{ $value | humanize }} times in 15"
         " minutes",
@@ -61,7 +72,7 @@ def _alive(pace: Pace) -> Iterator[Alert]:
     yield Alert(
         "MmworkerModelsDiffer",
         "warning",
-        "count by (job, modality) (count by (job, modality, digest) (mmworker_model_info)) > 1",
+        "count by (namespace, job, modality) (count by (namespace, job, modality, digest) (mmworker_model_info)) > 1",
         pace.span(30),
         "The workers of {{ $labels.job }} use {{ $value }} different {{ $labels.modality }} models",
     )
@@ -71,17 +82,16 @@ def _keeping_up(pace: Pace) -> Iterator[Alert]:
     yield Alert(
         "MmworkerLagWithoutProgress",
         "critical",
-        f"{r.LAG} > 0 and {r.CONSUMED} == 0",
+        f"{r.LAG_OF_EACH} > 0 and {r.CONSUMED_BY_EACH} == 0",
         pace.span(5),
-        "{{ $value | humanize }} records wait and {{ $labels.job }} reads none",
+        "{{ $value | humanize }} records wait for {{ $labels.instance }}, which reads none",
     )
     committed = "mmworker_last_commit_timestamp_seconds"
-    consumed = f"rate(mmworker_records_consumed_total[{pace.span(5)}])"
     yield Alert(
         "MmworkerCommitsStalled",
         "critical",
         f"time() - {committed} > {pace.seconds(120)}"
-        f" and on (job, instance) sum by (job, instance) ({consumed}) > 0",
+        f" and on (namespace, job, instance) {r.CONSUMED_BY_EACH} > 0",
         pace.span(2),
         "{{ $labels.instance }} reads and has committed nothing for two minutes or more",
     )
@@ -90,23 +100,24 @@ def _keeping_up(pace: Pace) -> Iterator[Alert]:
     yield Alert(
         "MmworkerFallingBehind",
         "warning",
-        f"{r.LAG} > {pace.seconds(60)} * {r.CONSUMED} and delta({r.LAG}[{pace.span(10)}]) > 0",
+        f"{r.LAG_OF_EACH} > {pace.seconds(60)} * {r.CONSUMED_BY_EACH}"
+        f" and delta({r.LAG_OF_EACH}[{pace.span(10)}]) > 0",
         pace.span(10),
-        "{{ $labels.job }} is more than a minute behind and the lag grows:"
+        "{{ $labels.instance }} is more than a minute behind and its lag grows:"
         " {{ $value | humanize }} records",
     )
     yield Alert(
         "MmworkerCommitFailures",
         "warning",
-        f"sum by (job, reason) (increase(mmworker_commit_failures_total[{pace.span(15)}])) > 3",
+        f"sum by (namespace, job, reason) (increase(mmworker_commit_failures_total[{pace.span(15)}])) > 3",
         pace.span(1),
         "Commits of {{ $labels.job }} fail: {{ $labels.reason }}",
     )
     yield Alert(
         "MmworkerBufferFilling",
         "warning",
-        "sum by (job, instance) (mmworker_pairing_buffer_bytes)"
-        " > 0.8 * sum by (job, instance) (mmworker_pairing_buffer_limit_bytes)",
+        "sum by (namespace, job, instance) (mmworker_pairing_buffer_bytes)"
+        " > 0.8 * sum by (namespace, job, instance) (mmworker_pairing_buffer_limit_bytes)",
         pace.span(5),
         "{{ $labels.instance }} holds {{ $value | humanize1024 }}B for open windows and stops at"
         " its limit",
@@ -155,7 +166,7 @@ def _right(pace: Pace) -> Iterator[Alert]:
     yield Alert(
         "MmworkerDegraded",
         "warning",
-        "max by (job, component) (mmworker_degraded) > 0",
+        "max by (namespace, job, component) (mmworker_degraded) > 0",
         pace.span(5),
         "{{ $labels.component }} of {{ $labels.job }} is missed or at its limit",
     )
@@ -169,11 +180,11 @@ def _quality(pace: Pace) -> Iterator[Alert]:
         pace.span(15),
         "Nothing was written to the input topics of {{ $labels.job }}",
     )
-    stale = "sum by (job) (mmworker_sources_stale)"
+    stale = "sum by (namespace, job) (mmworker_sources_stale)"
     yield Alert(
         "MmworkerSourcesSilent",
         "warning",
-        f"{stale} / ({stale} + sum by (job) (mmworker_sources_active) > 0) > 0.5",
+        f"{stale} / ({stale} + sum by (namespace, job) (mmworker_sources_active) > 0) > 0.5",
         pace.span(15),
         "{{ $value | humanizePercentage }} of the sources of {{ $labels.job }} are silent",
     )
@@ -185,7 +196,7 @@ def _quality(pace: Pace) -> Iterator[Alert]:
         "{{ $value | humanizePercentage }} of the Moments of {{ $labels.job }} have no"
         " {{ $labels.modality }}; an hour ago most had",
     )
-    judged = f"sum by (job) (increase(mmworker_p_value_count[{pace.span(360)}]))"
+    judged = f"sum by (namespace, job) (increase(mmworker_p_value_count[{pace.span(360)}]))"
     yield Alert(
         "MmworkerPValuesDrift",
         "warning",

@@ -1,6 +1,7 @@
 """Recording rules: what alerts and panels look at, computed once.
 
-The name of a rule says its labels, its metric, and what was done. `job` tells installations apart.
+The name of a rule says its labels, its metric, and what was done. `namespace` and `job` tell
+installations apart; a Prometheus outside of Kubernetes sets no namespace.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ USUAL_P_VALUE = "0.05"  # a bound of mmworker_p_value
 
 CONSUMED = "job:mmworker_records_consumed:rate5m"
 LAG = "job:mmworker_consumer_lag:records"
+CONSUMED_BY_EACH = "job_instance:mmworker_records_consumed:rate5m"
+LAG_OF_EACH = "job_instance:mmworker_consumer_lag:records"
 UNACCOUNTED = "job_instance:mmworker_records:unaccounted"
 DEAD_LETTERS = "job:mmworker_dead_letters:ratio_rate5m"
 LATE = "job:mmworker_late_events:ratio_rate5m"
@@ -35,7 +38,10 @@ def delayed(window: str) -> str:
 def recordings(pace: Pace) -> Iterator[Recording]:
     """Yield all recording rules."""
     yield Recording(CONSUMED, _rate("mmworker_records_consumed_total", pace, 5))
-    yield Recording(LAG, "sum by (job) (mmworker_consumer_lag_records)")
+    yield Recording(LAG, "sum by (namespace, job) (mmworker_consumer_lag_records)")
+    each = "namespace, job, instance"
+    yield Recording(CONSUMED_BY_EACH, _rate("mmworker_records_consumed_total", pace, 5, each))
+    yield Recording(LAG_OF_EACH, f"sum by ({each}) (mmworker_consumer_lag_records)")
     yield Recording(UNACCOUNTED, _unaccounted())
     yield Recording(DEAD_LETTERS, _of_consumed("mmworker_dead_lettered_total", pace))
     yield Recording(LATE, _of_consumed('mmworker_events_total{outcome="late"}', pace))
@@ -44,13 +50,14 @@ def recordings(pace: Pace) -> Iterator[Recording]:
         yield Recording(delayed(window), _delayed(pace, minutes))
     yield Recording(SMALL_P_VALUES, _small_p_values(pace))
     opened = 'mmworker_alerts_total{type="open"}'
-    yield Recording(ALERTS, f"sum by (job) (increase({opened}[{pace.span(1440)}]))")
+    yield Recording(ALERTS, f"sum by (namespace, job) (increase({opened}[{pace.span(1440)}]))")
     yield Recording(
-        BUDGET, "sum by (job) (mmworker_sources_active * mmworker_false_alarm_budget_per_day)"
+        BUDGET,
+        "sum by (namespace, job) (mmworker_sources_active * mmworker_false_alarm_budget_per_day)",
     )
 
 
-def _rate(selector: str, pace: Pace, minutes: float, by: str = "job") -> str:
+def _rate(selector: str, pace: Pace, minutes: float, by: str = "namespace, job") -> str:
     return f"sum by ({by}) (rate({selector}[{pace.span(minutes)}]))"
 
 
@@ -61,7 +68,7 @@ def _of_consumed(selector: str, pace: Pace) -> str:
 def _unaccounted() -> str:
     """Consumed less all that has ended or waits: 0, by the reconciliation identity."""
     consumed, ended, waiting = (
-        f"sum by (job, instance) ({metric})"
+        f"sum by (namespace, job, instance) ({metric})"
         for metric in (
             "mmworker_records_consumed_total",
             "mmworker_events_total",
@@ -72,7 +79,7 @@ def _unaccounted() -> str:
 
 
 def _missing(pace: Pace) -> str:
-    by = "job, modality"
+    by = "namespace, job, modality"
     missing = _rate('mmworker_moment_modalities_total{state="missing"}', pace, 5, by)
     return f"{missing} / {_rate('mmworker_moment_modalities_total', pace, 5, by)}"
 

@@ -36,7 +36,7 @@ def _overview() -> Iterator[Panel]:
         "short",
         f"sum({of_job(r.LAG)})",
         "MmworkerLagWithoutProgress",
-        "Records that are not read yet. It never stays at zero while windows are open.",
+        "Records that are not read yet. At zero all was read; windows may be open.",
     )
     yield number(
         "Is it keeping up? Moments later than 15 s",
@@ -212,6 +212,12 @@ def _quality() -> Iterator[Panel]:
     yield rates(
         "Alert messages", "mmworker_alerts_total", "severity, type", "MmworkerAlertsAboveBudget"
     )
+    yield rates(
+        "Alert messages that scoring.shadow would give",
+        "mmworker_shadow_alerts_total",
+        "severity, type",
+        "MmworkerAlertsAboveBudget",
+    )
     yield lines(
         "Modalities missing",
         "percentunit",
@@ -225,6 +231,22 @@ def _quality() -> Iterator[Panel]:
         {"{{expert}} p99": quantile(0.99, "mmworker_score", "expert")},
         "MmworkerPValuesDrift",
         "0..1, 1 is most abnormal, before experts are combined.",
+    )
+    judged_now = of_each("mmworker_p_value_count")
+    drifting = of_each("mmworker_drifting_moments_total")
+    yield lines(
+        "Drift",
+        "percentunit",
+        {
+            "Moments of drifting sources": (
+                f"sum(rate({drifting}[{RATE}])) / sum(rate({judged_now}[{RATE}]))"
+            ),
+            "p-values at most 0.05, 6 h": f"max({of_job(r.SMALL_P_VALUES)})",
+        },
+        "MmworkerPValuesDrift",
+        "Share of the judged Moments whose source is flagged (`assessment.drifting`): its p-values"
+        " stay too small or too large. Beside it the share that the alert looks at; 5% is usual.",
+        red_above=0.15,
     )
     yield lines(
         "Sources",
@@ -242,7 +264,7 @@ def _quality() -> Iterator[Panel]:
 
 
 def _resources() -> Iterator[Panel]:
-    of_workers = f"and on (job, instance) {of_each('mmworker_build_info')}"
+    of_workers = f"and on (namespace, job, instance) {of_each('mmworker_build_info')}"
     yield lines(
         "CPU",
         "short",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-BASE = "https://runbooks.example/multimodal-worker/RUNBOOK.md"  # an installation sets its own
+BASE = "https://runbooks.example/multimodal-worker/RUNBOOK.md"  # replaced: see `--help` of deploy.monitoring, and the chart
 
 
 def link(heading: str, base: str = BASE) -> str:

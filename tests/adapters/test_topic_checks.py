@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from worker.adapters.kafka.admin import TopicInfo
 from worker.adapters.kafka.topic_checks import Finding, findings, inputs, read_topics, specs
 from worker.config import TopicSettings
@@ -85,6 +87,13 @@ def test_dead_letters_that_cannot_take_a_whole_input_are_an_error() -> None:
     finding = the_only(cluster(dead_letters=changed))
     assert finding.severity == "error"
     assert "max.message.bytes to 1065536" in finding.sentence
+
+
+@pytest.mark.parametrize("name", ["alerts", "observations", "snapshots"])
+def test_a_topic_that_cannot_take_what_a_worker_writes_is_an_error(name: str) -> None:
+    finding = the_only(cluster(**{name: with_config(name, max_message_bytes="1048588")}))
+    assert finding.severity == "error"
+    assert "max.message.bytes to 8454144" in finding.sentence
 
 
 def test_snapshots_that_are_not_compacted_are_a_warning() -> None:

@@ -28,7 +28,7 @@ from worker.core.rfc3339 import seconds
 from worker.core.source_state import LearnedFrom, SourceState
 from worker.errors import FailedRunError
 from worker.pipeline import Embedded
-from worker.runtime.decider import Judged
+from worker.runtime.decider import Judged, decision_record
 from worker.runtime.rules import WorkerRules
 from worker.runtime.state_records import IndexState, StateWriter
 from worker.runtime.topics import topic_of_modality
@@ -107,7 +107,9 @@ def _bodies(rules: WorkerRules, history: History, index: int) -> Iterator[Output
         features = looks.features([index, number], captioned=number % 4 == 0)
         embedded = Embedded(moment, features["fused"], {}, features, ())
         scored = scorer.score(name, features, moment.start, carried=False)
-        judged = Judged(scored, NOTHING, Budget(rules.recovery.scoring.alpha))
+        judged = Judged(
+            scored, NOTHING, decision_record(name, NOTHING), Budget(rules.recovery.scoring.alpha)
+        )
         outputs, _ = rules.composer.compose(embedded, judged, _PLACEHOLDER)
         yield outputs[0]
 

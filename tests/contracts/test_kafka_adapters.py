@@ -16,11 +16,13 @@ from kafka import KafkaProducer
 from kafka import TopicPartition as ClientPartition
 
 from tests.contracts.logs import KafkaWorld, Reader, joined, wait_for, write
+from worker.adapters.kafka import input_log
 from worker.adapters.kafka.admin import KafkaAdmin, TopicSpec
 from worker.adapters.kafka.input_log import KafkaInputLog
 from worker.adapters.kafka.outbox import KafkaOutbox
 from worker.adapters.kafka.sink import KafkaSink
 from worker.adapters.kafka.topic_checks import check_topics, specs
+from worker.adapters.kafka.topic_watch import TopicWatch
 from worker.config import KafkaSettings, TopicSettings
 from worker.core.ports import Committed, CommitUnit, LogError, Output, TopicPartition
 from worker.demo.kafka_server import Listener
@@ -262,6 +264,60 @@ def test_a_member_does_not_join_again_as_soon_as_it_hears_of_its_partitions(
 
     first, second, third = visit(), visit(), visit()
     assert second - first == third - second == 2  # leaving is a generation of its own
+
+
+def test_partitions_that_are_added_while_a_member_reads_end_its_session(
+    world: KafkaWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(input_log, "_METADATA_MS", 500)
+    with KafkaAdmin(world.settings) as admin:
+        known = admin.describe(world.inputs)
+        count = known[world.inputs[0]].partitions
+        first, second = joined(world.member(), world.member())
+        admin._client.create_partitions({world.inputs[0]: count + 1})
+    for reader in (first, second):
+        with pytest.raises(LogError, match=rf"got {count + 1} partitions and had {count}") as told:
+            wait_for(lambda: False, reader)
+        assert (told.value.reason, told.value.retriable) == ("partitions_added", False)
+        reader.log.close()
+    with pytest.raises(LogError, match="partitions"):  # another session of the same process
+        KafkaInputLog(world.settings, world.inputs, known=known)
+
+
+def test_a_leader_takes_up_a_join_for_added_partitions_however_short_its_polls(
+    world: KafkaWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(input_log, "_METADATA_MS", 500)
+    monkeypatch.setattr(TopicWatch, "check", lambda self: None)
+    log = world.member()
+    (reader,) = joined(log)
+    before = reader.ownership
+    with KafkaAdmin(world.settings) as admin:
+        admin._client.create_partitions({world.inputs[0]: 7})
+    deadline = time.monotonic() + 20
+    while log.poll(0.005).ownership in (before, None) or len(log.poll(0.005).assignment) < 7:
+        assert time.monotonic() < deadline
+    log.close()
+
+
+def test_a_topic_that_is_created_anew_while_a_member_reads_ends_its_session(
+    world: KafkaWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(input_log, "_METADATA_MS", 500)
+    write(world, [frame(world) for _ in range(3)])
+    log = world.member()
+    (reader,) = joined(log)
+    wait_for(lambda: reader.count == 3, reader)
+    with KafkaAdmin(world.settings) as admin:
+        partitions = admin.describe(world.inputs)[world.inputs[0]].partitions
+        admin._client.delete_topics([world.inputs[0]])
+        wait_for(lambda: world.inputs[0] not in admin.describe(world.inputs))
+        admin.create([TopicSpec(world.inputs[0], partitions)])
+    write(world, [frame(world) for _ in range(8)])
+    with pytest.raises(LogError, match="deleted and created anew") as told:
+        wait_for(lambda: False, reader)
+    assert (told.value.reason, told.value.retriable) == ("topic_created_anew", False)
+    log.close()
 
 
 def static(world: KafkaWorld, name: str) -> KafkaInputLog:

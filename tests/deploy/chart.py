@@ -17,8 +17,6 @@ RENDERED = Path(__file__).parent / "rendered"
 EXAMPLES = sorted(file.name.removesuffix("-values.yaml") for file in (CHART / "ci").iterdir())
 MINIMAL = {"config": {"kafka": {"bootstrap_servers": "kafka:9092"}}}
 
-DASHBOARD = "multimodal-worker.json"
-
 Object = dict[str, Any]
 
 
@@ -30,11 +28,13 @@ def example(name: str) -> dict[str, Any]:
     return values
 
 
-def objects(values: Mapping[str, Any]) -> list[Object]:
+def objects(
+    values: Mapping[str, Any], release: str = helm.RELEASE, namespace: str = helm.NAMESPACE
+) -> list[Object]:
     """Return the objects of a release with these values. Raises as helm.rendered does."""
     documents = (
         document
-        for path, text in sorted(helm.rendered(CHART, values).items())
+        for path, text in sorted(helm.rendered(CHART, values, release, namespace).items())
         if path.endswith(".yaml")
         for document in yaml.safe_load_all(text)
     )
@@ -115,6 +115,6 @@ _Readable.add_representer(str, _Readable.represent_str)
 def _without_files(document: Object) -> Object:
     if document["kind"] == "PrometheusRule":
         return document | {"spec": "files/alerts.yaml"}
-    if DASHBOARD in document.get("data", {}):
-        return document | {"data": {DASHBOARD: "files/dashboard.json"}}
+    if document["metadata"]["name"].endswith("-dashboard"):
+        return document | {"data": dict.fromkeys(document["data"], "files/dashboard.json")}
     return document

@@ -31,12 +31,14 @@ class Complaints(NamedTuple):
     messages: list[str]
 
 
-def rendered(chart: Path, values: Mapping[str, Any]) -> dict[str, str]:
+def rendered(
+    chart: Path, values: Mapping[str, Any], release: str = RELEASE, namespace: str = NAMESPACE
+) -> dict[str, str]:
     """Return what each template gives, by its path.
 
     Raises ValuesRefusedError or RenderRefusedError.
     """
-    return _process().submit(_render, chart, dict(values)).result()
+    return _process().submit(_render, chart, dict(values), release, namespace).result()
 
 
 def lint(chart: Path, values: Mapping[str, Any], version: str) -> Complaints:
@@ -49,12 +51,12 @@ def _process() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _render(path: Path, values: dict[str, Any]) -> dict[str, str]:
+def _render(path: Path, values: dict[str, Any], release: str, namespace: str) -> dict[str, str]:
     import helm_python
 
     try:
         with helm_python.Chart.load(path) as chart:
-            return chart.render(values, name=RELEASE, namespace=NAMESPACE)
+            return chart.render(values, name=release, namespace=namespace)
     except helm_python.HelmValuesError as error:
         raise ValuesRefusedError(str(error)) from None
     except helm_python.HelmRenderError as error:

@@ -5,20 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 from deploy.chart.schema import SET_BY_CHART, section_of
 from deploy.chart.write import generated
 from tests.deploy.chart import (
     CHART,
-    DASHBOARD,
     EXAMPLES,
     RENDERED,
-    example_objects,
     kept_text,
-    of_kind,
-    one,
 )
 from worker.config import json_schema
 
@@ -66,18 +61,6 @@ def test_the_readme_lists_the_examples() -> None:
     readme = (CHART / "README.md").read_text(encoding="utf-8")
     listed = [line.split("`")[1] for line in readme.splitlines() if "-values.yaml` |" in line]
     assert sorted(listed) == [f"{name}-values.yaml" for name in EXAMPLES]
-
-
-def test_rules_and_dashboard_are_shipped_as_they_are() -> None:
-    found = example_objects("gpu")
-    rules = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
-    assert one(found, "PrometheusRule")["spec"] == rules
-    [shipped] = [
-        each["data"][DASHBOARD]
-        for each in of_kind(found, "ConfigMap")
-        if each["metadata"]["labels"].get("grafana_dashboard") == "1"
-    ]
-    assert shipped == (CHART / "files" / "dashboard.json").read_text(encoding="utf-8")
 
 
 def test_the_dashboard_fits_into_a_config_map() -> None:

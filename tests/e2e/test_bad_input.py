@@ -34,6 +34,7 @@ def case_of(record: Record) -> str:
 def test_every_reason_has_a_case() -> None:
     elsewhere = {
         Reason.QUARANTINED,  # in test_quarantine.py: it needs more than one process
+        Reason.TOO_MANY_EVENTS,  # in runtime/test_worker.py: it takes thousands of them
         Reason.INVALID_FEEDBACK,  # in test_heard.py: these are no media
         Reason.UNKNOWN_SOURCE,
         Reason.FEEDBACK_BACKLOG,  # in runtime/test_feedback.py: too much while nothing closes

@@ -11,8 +11,16 @@ import soundfile
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from tests.cli.letters import commit
+from tests.e2e.site import Site
 from worker.cli.app import app
+from worker.cli.fit_data import START
+from worker.core.ports import Output
+from worker.demo import embedded
+from worker.demo.services import LocalKafka
 from worker.errors import OperatorError
+from worker.feed import manifest
+from worker.runtime.assemble import build_encoders
 
 SECONDS = 24
 SIGHTS = ("A red wall.", "A green meadow.", "The blue sea.")
@@ -52,6 +60,40 @@ def _plain_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
         "THREADS": 1,
     }.items():
         monkeypatch.setenv(f"MMWORKER_MODELS__{name}", str(value))
+
+
+@pytest.mark.kafka
+def test_the_worker_s_own_topic_becomes_a_bundle(
+    site: Path, tmp_path: Path, kafka_server: LocalKafka
+) -> None:
+    topics = Site(kafka_server, tmp_path, {"models.store_embeddings": True}, partitions=2)
+    config = ("--config", tmp_path / "mmworker.yaml", "--output", tmp_path / "bundle")
+    empty = fit(*config)
+    assert isinstance(empty.exception, OperatorError)
+    assert "the stream is empty" in str(empty.exception)
+
+    rows = [json.loads(line) for line in (site / "manifest.jsonl").read_text().splitlines()]
+    encoders = build_encoders(topics.config)
+    events = manifest.events(manifest.read_manifest(site / "manifest.jsonl"), START)
+    played = embedded.play(topics.config, encoders, events)
+    topic = topics.config.topics.observations
+    records = enumerate(played.records[topic])
+    commit(
+        topics,
+        [Output(topic, one.key or b"", one.value, (), place % 2) for place, one in records],
+    )
+    done = fit(*config, "--json")
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout[done.stdout.index("{") :])
+    inputs = {name: given["feature"] for name, given in facts["preprocessing"]["inputs"].items()}
+    assert inputs == {"frame": "frame_embedding", "caption": "text", "audio": "audio_embedding"}
+    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+    assert f"{len(rows) // 3} Moments of 1 sources" in card
+    assert "From the topic of Observations" in card
+
+    tuned = fit(*config, "--tuning", "lora")
+    assert isinstance(tuned.exception, OperatorError)
+    assert "which Observations do not hold" in str(tuned.exception)
 
 
 def fit(*arguments: object) -> Result:

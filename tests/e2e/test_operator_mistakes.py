@@ -31,7 +31,7 @@ ADVICE = {
     "no broker": ("no Kafka broker answers", "kafka.bootstrap_servers"),
     "no topics": ("there is no topic", "mmworker topics create"),
     "unequal partitions": ("unequal numbers of partitions", "give them the same"),
-    "wrong password": ("refuses the credentials", "kafka.sasl_password_file"),
+    "wrong password": ("at 127.0.0.1", "check kafka.sasl_username and kafka.sasl_password_file"),
     "port in use": ("http.port", "set another port"),
     "bundle": ("models.bundle", "is no directory"),
     "unknown key": ("did you mean pairing.window_seconds?",),
@@ -179,5 +179,8 @@ def wrong_weights(place: Path, sound: Path) -> Done:
     weights.write_bytes(content)
     return mmworker(
         *("analyze", sound, "--output", place / "weights"),
-        environment={"PYTHONPATH": str(place / "packages")},
+        environment={
+            "PYTHONPATH": str(place / "packages"),
+            "XDG_CACHE_HOME": str(place / "cache"),  # without the network that was converted before
+        },
     )

@@ -1,7 +1,7 @@
 """A real Prometheus watches a worker that reads the plaza: every panel and every rule has data,
 and alerts fire while something is wrong and clear afterwards.
 
-The rules are those of the chart at sixty times their pace.
+The rules are those of the chart at sixty times their pace. `make faults` tries more of them.
 """
 
 from __future__ import annotations
@@ -10,124 +10,49 @@ import json
 import math
 import re
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
 from deploy.monitoring import runbook
-from deploy.monitoring.__main__ import FILES, rules_text
-from deploy.monitoring.pace import Pace
-from tests.e2e.site import Site, WorkerProcess, running
-from tests.services.prometheus import JOB, Prometheus, prometheus
+from deploy.monitoring.__main__ import FILES
+from tests.e2e.site import running
+from tests.services.prometheus import JOB
 from tests.services.require import require_program
-from worker.adapters.kafka.sink import KafkaSink
-from worker.config import Config
-from worker.core.events import Modality
+from tests.watching.load import TRACE, Load
+from tests.watching.watched import Watched, watch
 from worker.demo import scene
-from worker.demo.services import LocalKafka, LocalRedis, local_redis
+from worker.demo.services import LocalKafka
 from worker.feed.captions import read as read_captions
-from worker.feed.events import to_output
-from worker.feed.pace import paced
-from worker.runtime.topics import topic_of_modality
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis, pytest.mark.timeout(420)]
 
-SPEED = 60
-PATIENCE = 150.0  # seconds, for anything that has to come about
-SETTINGS = {"models.frames_per_moment": 1}  # less to encode: the load is not what is tried here
-TRACE = "0af7651916cd43dd8448eb211c80319c"
 VARIABLES = {"$job": JOB, "$instance": ".*", "$__rate_interval": "5s"}
 SELECTOR = re.compile(r"(?:\b\w+:)?\b(?:mmworker|process)_[\w:]+(?:\{[^}]*\})?")
 
 
-class Load(threading.Thread):
-    """Cameras of the plaza, in real time, over and over. Their frames belong to a trace."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__(daemon=True)
-        self._config = config
-        self._stopped = threading.Event()
-        self.is_poisoned = threading.Event()
-
-    def run(self) -> None:
-        sink = KafkaSink(self._config.kafka, max_record_bytes=1 << 20)
-        topics, plaza = topic_of_modality(self._config), scene.load()
-        try:
-            while not self._stopped.is_set():
-                events = scene.events(plaza, time.time_ns() // 1000)
-                for event in paced(events, 1, time.monotonic, time.sleep):
-                    if self._stopped.is_set():
-                        break
-                    output = to_output(event, topics)
-                    trace = ("traceparent", f"00-{TRACE}-b7ad6b7169203331-01".encode())
-                    sink.append(replace(output, headers=(*output.headers, trace)))
-                    if self.is_poisoned.is_set() and event.modality is Modality.AUDIO:
-                        sink.append(replace(output, headers=()))
-        finally:
-            sink.close()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self.join()
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A worker under load, and who watches it."""
-
-    worker: WorkerProcess
-    server: Prometheus
-    redis: LocalRedis
-    load: Load
-    seen: dict[str, dict[str, Any]] = field(default_factory=dict)  # alerts that fired, by name
-
-    def wait_for(self, condition: Callable[[], object], what: object) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, what
-            time.sleep(0.25)
-
-    def await_firing(self, *names: str) -> None:
-        def fire() -> bool:
-            firing = self.server.firing()
-            self.seen.update({name: firing[name] for name in names if name in firing})
-            return firing.keys() >= set(names)
-
-        self.wait_for(fire, f"{names} do not all fire")
-
-    def await_clear(self, *names: str) -> None:
-        self.wait_for(
-            lambda: not self.server.firing().keys() & set(names), f"{names} do not all clear"
-        )
+@pytest.fixture(scope="module")
+def load() -> Iterator[Load]:
+    load = Load()
+    yield load
+    load.stop()
 
 
 @pytest.fixture(scope="module")
 def watched(
-    kafka_server: LocalKafka, tmp_path_factory: pytest.TempPathFactory
+    kafka_server: LocalKafka, tmp_path_factory: pytest.TempPathFactory, load: Load
 ) -> Iterator[Watched]:
     require_program("prometheus")
-    directory = tmp_path_factory.mktemp("watched")
-    with ExitStack() as stack:
-        redis = stack.enter_context(local_redis())
-        site = Site(kafka_server, directory, {**SETTINGS, "redis.url": redis.url}, partitions=2)
-        rules = rules_text(Pace(SPEED))
-        server = stack.enter_context(prometheus(site.target, directory, rules))
-        worker = stack.enter_context(running(site))
-        load = Load(site.config)
-        load.start()
-        stack.callback(load.stop)
-        made = Watched(worker, server, redis, load)
-        made.wait_for(lambda: any(server.values("mmworker_p_value_count")), "nothing is judged")
-        yield made
+    with watch(kafka_server, tmp_path_factory.mktemp("watched")) as watched:
+        load.begin(watched.site.config)
+        watched.await_judged()
+        yield watched
 
 
-def test_every_panel_and_annotation_has_data(watched: Watched) -> None:
+def test_every_panel_and_annotation_has_data(watched: Watched, tmp_path: Path) -> None:
     shown = json.loads((FILES / "dashboard.json").read_text())
     asked = {
         f"{panel['title']} {target['refId']}": target["expr"]
@@ -135,7 +60,8 @@ def test_every_panel_and_annotation_has_data(watched: Watched) -> None:
         for target in panel.get("targets", ())
     } | {one["name"]: one["expr"] for one in shown["annotations"]["list"]}
     assert len(asked) > 40
-    await_data(watched, {name: with_values(expr) for name, expr in asked.items()})
+    with running(watched.site.beside(tmp_path)):  # partitions go over to it
+        await_data(watched, {name: with_values(expr) for name, expr in asked.items()})
 
 
 def test_every_rule_is_healthy_and_all_that_it_looks_at_has_data(watched: Watched) -> None:
@@ -161,15 +87,15 @@ def test_delays_lead_to_traces(watched: Watched) -> None:
 
 
 def test_alerts_fire_while_redis_is_away_and_records_are_bad_and_clear_afterwards(
-    watched: Watched,
+    watched: Watched, load: Load
 ) -> None:
     faults = ("MmworkerDegraded", "MmworkerDeadLetters")
     assert not watched.server.firing().keys() & set(faults)
     watched.redis.kill()
-    watched.load.is_poisoned.set()
+    load.is_poisoned.set()
     watched.await_firing(*faults)
     watched.redis.restart()
-    watched.load.is_poisoned.clear()
+    load.is_poisoned.clear()
     watched.await_clear(*faults)
 
 

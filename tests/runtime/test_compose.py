@@ -78,6 +78,9 @@ def test_an_alert_repeats_what_its_observation_says_and_both_can_be_read_back() 
     assert (alert.inputs, alert.modalities) == (observation.inputs, observation.modalities)
     assert alert.score == observation.assessment.score
     assert observation.decision.alert_id == alert.alert_id
+    assert alert.explanation is not None and alert.explanation == observation.explanation
+    assert alert.explanation.nearest_normal is not None
+    assert alert.sentence is not None and "a normal moment is expected" in alert.sentence
     assert dict(outputs[opened].headers)["ce_id"] == alert.message_id.encode()
     told = [output for output in outputs if output.topic != "snapshots"]
     assert {output.key for output in told} == {b"/cameras/a"}

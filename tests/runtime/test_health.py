@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 
@@ -213,6 +214,16 @@ def test_clients_are_served_at_once_up_to_a_number() -> None:
             client.join()
         assert statuses == [200, 200]
         assert _soon(lambda: answer(server.port, "GET", "/livez")[0] == 200)
+
+
+def test_one_address_cannot_keep_others_away() -> None:
+    with serving(Health(Clock(), 1)) as server, ExitStack() as taken:
+        for _ in range(64):
+            source = ("127.0.0.2", 0)
+            client = socket.create_connection((HOST, server.port), 5, source_address=source)
+            taken.enter_context(client)
+            client.sendall(b"GET /livez HTTP/1.1\r\n")  # and no more
+        assert [answer(server.port, "GET", "/livez")[0] for _ in range(30)] == [200] * 30
 
 
 def _soon(condition: Callable[[], bool]) -> bool:

@@ -31,7 +31,12 @@ from worker.feed.events import FeedEvent
 from worker.scoring import scorer as scorer_module
 
 MakeWorld = Callable[..., World]
-QUICK = {"scoring__calibration_moments": 20, "scoring__false_alarms_per_day": 8640}
+QUICK = {
+    "scoring__calibration_moments": 20,
+    "scoring__false_alarms_per_day": 8640,
+    "scoring__shadow": {"false_alarms_per_day": 20_000, "cooldown_seconds": 0},
+    "scoring__neighbours": [["/cameras/*"]],
+}
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from worker.core.rfc3339 import seconds
 from worker.errors import Reason
 from worker.feed.events import FeedEvent, to_output
 from worker.pipeline import Embedded, Pipeline
-from worker.runtime import decider as decider_module
+from worker.runtime import alert_book
 from worker.runtime.assemble import build_pipeline, worker_rules
 from worker.runtime.judge import Settled
 from worker.runtime.recovery import cold_state
@@ -225,12 +225,12 @@ def test_iterating_may_stop_at_any_moment_and_go_on_later() -> None:
 def test_the_alerts_of_the_longest_unheard_sources_are_forgotten_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(decider_module, "MAX_ALERT_STATES", 2)
+    monkeypatch.setattr(alert_book, "MAX_ALERT_STATES", 2)
     desk = Desk(scoring__calibration_moments=20)
     for source in ("/a", "/b", "/c"):
         desk.read(footage(80, source, captions=False))
         desk.settled()
-    assert len(desk.shard._judge._decider._alerts) <= 2
+    assert desk.shard._judge.fill()["alert_states"] <= 1
 
 
 kinds = st.lists(

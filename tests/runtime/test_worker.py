@@ -35,6 +35,7 @@ from tests.runtime.builders import (
     picture,
 )
 from worker.adapters import memory_ports
+from worker.core import waiting
 from worker.core.events import Modality
 from worker.core.merge import Merger
 from worker.core.partitioner import partition_for
@@ -509,6 +510,18 @@ def test_finish_gives_up_in_time_where_an_encoder_hangs(world: MakeWorld) -> Non
     with pytest.raises(FailedRunError, match="read again"):
         member.worker.finish(0.3)  # though the worker's clock stands still
     slow.gate.set()
+
+
+def test_events_that_no_message_could_list_are_dead_letters_and_their_moment_is_judged(
+    world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, names = world(), [f"{number:032}" for number in range(8)]
+    monkeypatch.setattr(waiting, "MAX_LISTED_BYTES", 3 * (160 + len("frames") + 2 * 34))
+    here.append(event("frame", t / 100, name=name) for t, name in enumerate(names))
+    member = here.join()
+    through(here, member)
+    assert endings_of(here) == Counter(observed=3, error=5)
+    assert member.tally().reconciles
 
 
 def test_windows_that_hold_too_much_end_the_run_with_advice(world: MakeWorld) -> None:

@@ -14,14 +14,19 @@ from worker.core.events import MODALITIES
 from worker.core.messages import (
     Alert,
     Assessment,
+    Cell,
     DecisionRecord,
     Evidence,
     ExpertScore,
+    Explanation,
     Feedback,
     Heeded,
     InputRef,
     Modalities,
+    NearestNormal,
     Observation,
+    Region,
+    Span,
     Warmup,
 )
 from worker.core.messages.feedback import EFFECTS, LABELS
@@ -99,6 +104,7 @@ decisions = st.builds(
     severity=st.sampled_from(list(Severity)),
     alert_id=ids,
     closed_for=st.none() | st.sampled_from(CLOSED_FOR),
+    incident_id=st.none() | ids,
 ) | st.just(DecisionRecord("none", (), None, None))
 
 finite_halves = st.floats(width=16, allow_nan=False, allow_infinity=False)
@@ -115,6 +121,23 @@ features = st.dictionaries(
 
 
 raw_scores = st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False), max_size=3)
+
+
+explanations = st.builds(
+    Explanation,
+    experts=st.dictionaries(names, units, max_size=3),
+    nearest_normal=st.none() | st.builds(NearestNormal, ids, modalities_of_all),
+    region=st.none()
+    | st.builds(
+        Region,
+        rows=st.integers(1, 100),
+        columns=st.integers(1, 100),
+        cells=st.lists(
+            st.builds(Cell, st.integers(0, 99), st.integers(0, 99), units), max_size=3
+        ).map(tuple),
+    ),
+    sound=st.none() | st.builds(Span, times, times),
+)
 
 
 @st.composite
@@ -143,6 +166,8 @@ def observations(draw: st.DrawFn) -> Observation:
         amends=draw(st.none() | ids),
         silent_after=draw(st.booleans()),
         heeded=tuple(draw(st.lists(heeded(source), max_size=2))),
+        explanation=draw(st.none() | explanations),
+        shadow=draw(st.none() | decisions),
     )
 
 
@@ -172,6 +197,9 @@ def alerts(draw: st.DrawFn) -> Alert:
         degraded=draw(flags),
         traceparent=draw(traceparents),
         closed_for=draw(st.none() | st.sampled_from(CLOSED_FOR)),
+        explanation=draw(st.none() | explanations),
+        sentence=draw(st.none() | names),
+        incident_id=draw(st.none() | ids),
     )
 
 

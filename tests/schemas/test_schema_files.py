@@ -173,7 +173,7 @@ def test_definitions_of_the_same_name_are_the_same_in_all_files() -> None:
 
 def test_closed_lists_are_those_of_the_code() -> None:
     alert, observation = load_schema("alert.v1"), load_schema("observation.v1")
-    decision = observation["properties"]["decision"]["properties"]
+    decision = observation["$defs"]["decision"]["properties"]
     errors = load_schema("headers.dead-letter.v1")["properties"]
     types = load_schema("headers.input.v1")["properties"]["ce_type"]["enum"]
     label = load_schema("feedback.v1")["properties"]["label"]["enum"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from worker.core.rfc3339 import seconds
 from worker.scoring.bank import VectorBank
-from worker.scoring.combine import cauchy, combined, contributions, reasons, votes
+from worker.scoring.combine import combined, contributions, half_cauchy, reasons, votes
 from worker.scoring.conformal import CalibrationRing, hashed_uniform, p_value
 from worker.scoring.gaussian import OnlineGaussian, oas_covariance
 
@@ -118,10 +118,12 @@ class TestCombination:
         weights = dict.fromkeys("abc", 1.0)
         for level in (0.05, 0.005):
             alone = [
-                cauchy(dict(zip("abc", p, strict=True)), weights)
+                half_cauchy(dict(zip("abc", p, strict=True)), weights)
                 for p in random.uniform(size=(40_000, 3))
             ]
-            same = [cauchy(dict.fromkeys("abc", p), weights) for p in random.uniform(size=40_000)]
+            same = [
+                half_cauchy(dict.fromkeys("abc", p), weights) for p in random.uniform(size=40_000)
+            ]
             assert np.mean(np.array(alone) <= level) == pytest.approx(level, rel=0.15)
             assert np.mean(np.array(same) <= level) == pytest.approx(level, rel=0.15)
 
@@ -129,10 +131,15 @@ class TestCombination:
         p = combined({"visual": 1e-9, "audio": 0.9, "text": 0.5})
         assert 1e-9 < p < 4e-9
 
+    def test_one_that_is_near_1_takes_nothing_away(self) -> None:
+        weights = dict.fromkeys("ab", 1.0)
+        beside = [half_cauchy({"a": 0.01, "b": p}, weights) for p in (0.5, 0.999, 1.0)]
+        assert beside == pytest.approx([0.02] * 3, rel=0.02)
+
     def test_experts_of_one_modality_share_one_vote(self) -> None:
-        merged = votes({"visual_embedding": 0.01, "visual_grid": 0.5, "audio": 0.3})
-        assert set(merged) == {"visual", "audio"}
-        assert merged["visual"] == pytest.approx(0.02, rel=0.1)
+        merged = votes({"audio_spectrum": 0.01, "audio": 0.5, "text": 0.3})
+        assert set(merged) == {"audio", "text"}
+        assert merged["audio"] == pytest.approx(0.02, rel=0.1)
 
     def test_contributions_name_the_modality_and_add_up(self) -> None:
         shares = contributions({"visual": 0.5, "audio": 1e-6, "fused": 1e-9})

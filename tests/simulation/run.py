@@ -151,8 +151,8 @@ class Simulation:
     def _rest_after(self, pause: float) -> None:
         self._pass_time(pause)
         quiet = rounds = 0
-        while quiet < 12 and rounds < MAX_ROUNDS:
-            self._pass_time(0.2)
+        while quiet < 5 and rounds < MAX_ROUNDS:
+            self._pass_time(0.6 if quiet else 0.2)
             busy = [self._step(member) for member in tuple(self._members)]
             quiet = 0 if any(busy) or self._later or not busy else quiet + 1
             rounds += 1

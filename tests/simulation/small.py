@@ -6,13 +6,15 @@ These patches hold for the rest of the process, so tests simulate in processes o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import structlog
 from numpy.typing import NDArray
 
 from worker import pipeline
+from worker.core.events import Event
+from worker.errors import InvalidEventError
 from worker.scoring import conformal, memory
 from worker.scoring.experts import Expert, base, grid, moved, nearest, panel, reading, vector
 
@@ -46,21 +48,46 @@ def shrink() -> None:
         for name in SMALL.keys() & vars(module).keys():
             setattr(module, name, SMALL[name])
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    for name in ("windows", "resize_square", "thumbnail", "sharpness"):
+    for name, key in REMEMBERED.items():
         function = getattr(pipeline, name)
         if not isinstance(function, _Remembered):
-            setattr(pipeline, name, _Remembered(function))
+            setattr(pipeline, name, _Remembered(function, key))
 
 
 class _Remembered:
-    """A pure function of an array. There are few different pictures and sounds."""
+    """A pure function with its results and errors. There are few different media."""
 
-    def __init__(self, function: Callable[..., Array]) -> None:
+    def __init__(self, function: Callable[..., Any], key: Callable[..., Hashable]) -> None:
         self._function = function
-        self._known: dict[tuple[object, ...], Array] = {}
+        self._key = key
+        self._known: dict[Hashable, Any] = {}
+        self._errors: dict[Hashable, InvalidEventError] = {}
 
-    def __call__(self, content: Array, *rest: int) -> Array:
-        key = (content.tobytes(), content.shape, *rest)
+    def __call__(self, *arguments: Any) -> Any:
+        key = self._key(*arguments)
+        if key in self._errors:
+            raise self._errors[key].with_traceback(None)
         if key not in self._known:
-            self._known[key] = self._function(content, *rest)
+            try:
+                self._known[key] = self._function(*arguments)
+            except InvalidEventError as error:
+                self._errors[key] = error
+                raise
         return self._known[key]
+
+
+def _event_key(event: Event, *rest: object) -> Hashable:
+    return (event.modality, event.content_type, event.payload, *rest)
+
+
+def _array_key(content: Array, *rest: object) -> Hashable:
+    return (content.tobytes(), content.shape, *rest)
+
+
+REMEMBERED: dict[str, Callable[..., Hashable]] = {
+    "decode": _event_key,
+    "windows": _array_key,
+    "resize_square": _array_key,
+    "thumbnail": _array_key,
+    "sharpness": _array_key,
+}

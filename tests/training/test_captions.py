@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from worker.models.settings import ModelSettings
 from worker.models.shipped import MiniLMEncoder
 from worker.training.captions import Tuned, Tuner, Tuning
 from worker.training.dataset import Row, assemble
+from worker.training.settings import FitSettings
 
 SETTINGS = ModelSettings("cpu", "float32", "torch", batch_size=4, threads=1)
 WORDS = ("fire", "water", "earth", "air")
@@ -53,7 +55,9 @@ def spoken(found: list[Row]) -> list[str | None]:
 
 def tuned(directory: Path, tuning: Tuning, epochs: int = 4) -> Tuned:
     found = rows(40)
-    return Tuner(directory, assemble(found), spoken(found), SETTINGS).tune(tuning, epochs, seed=0)
+    return Tuner(directory, assemble(found), spoken(found), SETTINGS).tune(
+        tuning, epochs, FitSettings()
+    )
 
 
 def vectors(place: Path) -> np.ndarray:
@@ -78,6 +82,18 @@ def test_a_tuned_model_is_a_directory_that_loads_like_any_other(
     assert before.shape == after.shape
     assert not np.array_equal(before, after)
     assert np.array_equal(vectors(directory), before)  # what was tuned stays as it was
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_a_model_that_has_read_the_captions_knows_them_better(tmp_path: Path, kind: str) -> None:
+    write_transformers(kind, tmp_path)
+    found = rows(40)
+    tuner = Tuner(tmp_path, assemble(found), spoken(found), SETTINGS)
+    losses = tuner.pretrain(6, replace(FitSettings(), accumulate=2))
+    assert len(losses) == 7
+    assert losses[-1] < losses[0]
+    read = vectors(written(tuner.tune("head", 1, FitSettings()), tmp_path / "read"))
+    assert not np.array_equal(read, vectors(tmp_path))
 
 
 def test_updates_move_fewer_numbers_than_all(directory: Path) -> None:

@@ -39,6 +39,14 @@ def test_observations_of_several_models_are_refused() -> None:
         read_rows([one, replace(one, model="0" * 64)])
 
 
+def test_the_beginning_alone_is_read_in_whatever_order_partitions_come() -> None:
+    one = observation()
+    starts = [one.window_start + n * 1_000_000 for n in (7, 1, 0, 3)]
+    later = [replace(one, window_start=each, window_end=each) for each in starts]
+    found, _ = read_rows(later, seconds=3)
+    assert [row.start - one.window_start for row in found] == [0, 1_000_000]
+
+
 def test_the_best_feature_that_most_rows_have_is_taken() -> None:
     found = [
         Row("/a", second, second + 1, {"visual": VECTOR, "text": VECTOR, **more})

@@ -139,6 +139,12 @@ class MetricSet:
         self.alerts = counter(
             "alerts_total", "Alert messages", severity=tuple(Severity), type=values.ALERT_TYPES
         )
+        self.shadow_alerts = counter(
+            "shadow_alerts_total",
+            "Alert messages that the rules of scoring.shadow would have given",
+            severity=tuple(Severity),
+            type=values.ALERT_TYPES,
+        )
         self.suppressed = counter(
             "alerts_suppressed_total",
             "Unusual Moments that opened no alert",

@@ -151,6 +151,10 @@ class Metrics:
         """Count an alert message; `kind` is open, update or close."""
         self._set.alerts(severity, kind).inc()
 
+    def shadowed(self, severity: str, kind: str) -> None:
+        """Count an alert message that the policies which are tried would have written."""
+        self._set.shadow_alerts(severity, kind).inc()
+
     def suppressed(self, reason: str) -> None:
         """Count an unusual Moment that opened no alert."""
         self._set.suppressed(reason).inc()

@@ -46,6 +46,19 @@ def fit(
         Literal["head", "lora", "full"],
         typer.Option(help="What of the caption encoder is trained: nothing, updates, or all."),
     ] = "head",
+    pretrain: Annotated[
+        int,
+        typer.Option(min=0, max=1000, help="Epochs that the caption encoder reads captions first."),
+    ] = 0,
+    accumulate: Annotated[
+        int, typer.Option(min=1, max=1024, help="Parts of a step, one after the other.")
+    ] = 1,
+    precision: Annotated[
+        Literal["float32", "bfloat16"], typer.Option(help="Of products of matrices in training.")
+    ] = "float32",
+    modulation: Annotated[
+        bool, typer.Option("--ogm-ge", help="Slow down a modality that outruns the others.")
+    ] = False,
     resume: Annotated[bool, typer.Option(help="Go on with a run that was ended.")] = False,
     config: ConfigFile = None,
     bootstrap: Bootstrap = None,
@@ -65,7 +78,12 @@ def fit(
         dropout=dropout,
         patience=patience,
         seed=seed,
+        accumulate=accumulate,
+        precision=precision,
+        modulation=modulation,
     )
     run_fit(
-        effective, Wishes(data, output, labels, seconds, fps, tuning, resume, as_json), settings
+        effective,
+        Wishes(data, output, labels, seconds, fps, tuning, pretrain, resume, as_json),
+        settings,
     )

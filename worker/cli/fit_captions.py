@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from worker.cli.fit_data import Opened
+from worker.cli.fit_data import Events, Opened
 from worker.config import Config
 from worker.core.events import Modality
 from worker.errors import OperatorError
@@ -24,6 +24,8 @@ from worker.models.shipped import MINILM
 from worker.runtime.assemble import model_settings, open_configured
 from worker.training.captions import Tuner, Tuning
 from worker.training.dataset import Row, assemble
+from worker.training.processes import Processes
+from worker.training.settings import FitSettings
 
 MAX_EPOCHS = 10
 BASE = "caption-base"
@@ -46,18 +48,25 @@ class TunedCaptions:
 def tune_captions(
     config: Config,
     rows: list[Row],
-    opened: Opened | None,
+    events: Events,
     work: Path,
     tuning: Tuning,
-    epochs: int,
-    seed: int,
+    pretraining: int,
+    training: FitSettings,
     progress: Callable[[int], None],
+    processes: Processes,
 ) -> TunedCaptions:
-    """Tune and encode. Raises OperatorError where there are no texts, or no model to tune."""
-    texts = _texts(rows, opened)
+    """Pretrain for so many epochs, tune, and encode.
+
+    Raises OperatorError where there are no texts, or no model to tune.
+    """
+    texts = _texts(rows, events)
     base, settings = _base(config, work), model_settings(config)
-    most = min(epochs, MAX_EPOCHS)
-    tuned = Tuner(base, assemble(rows), texts, settings).tune(tuning, most, seed, progress)
+    most = min(training.epochs, MAX_EPOCHS)
+    tuner = Tuner(base, assemble(rows), texts, settings)
+    if pretraining:
+        tuner.pretrain(pretraining, training, processes)
+    tuned = tuner.tune(tuning, most, training, progress, processes)
     place = _written(work / "caption", tuned.files)
     encoder = registry.build(f"transformers:{place.resolve()}", Modality.CAPTION, settings)
     files = {f"{directory_of(Modality.CAPTION)}/{name}": data for name, data in tuned.files.items()}
@@ -78,16 +87,21 @@ def kept_captions(config: Config) -> Mapping[str, bytes]:
     }
 
 
-def _texts(rows: Sequence[Row], opened: Opened | None) -> list[str | None]:
-    """Return what was said in each Moment, from the media."""
+def texts_in(opened: Opened | None) -> Events:
+    """Return the events that have texts in them. Raises OperatorError for Observations."""
     if opened is None or opened.events is None:
         raise OperatorError(
-            "--tuning needs the captions themselves, which Observations do not hold: give media or"
-            " a manifest, or use --tuning head."
+            "--tuning and --pretrain need the captions themselves, which Observations do not hold:"
+            " give media or a manifest, or leave them away."
         )
+    return opened.events
+
+
+def _texts(rows: Sequence[Row], events: Events) -> list[str | None]:
+    """Return what was said in each Moment, from the media."""
     said = {
         (event.source, event.id): event.payload.decode("utf-8", "replace")
-        for event in opened.events()
+        for event in events()
         if event.modality is Modality.CAPTION
     }
     texts = [said.get((row.source, row.caption)) if row.caption else None for row in rows]

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from worker.cli.observed import from_file
 from worker.config import Config
 from worker.core import rfc3339
 from worker.core.events import Modality
-from worker.core.messages import Observation
 from worker.demo import embedded, scene
 from worker.errors import FailedRunError, OperatorError
 from worker.feed import manifest
@@ -86,15 +84,6 @@ def media_key(path: Path, model: str, seconds: float | None, fps: float | None) 
     files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
     stats = [(each.name, each.stat().st_size, each.stat().st_mtime_ns) for each in files]
     return joint_digest("media 1", os.fspath(path.resolve()), model, repr((seconds, fps, stats)))
-
-
-def stored(path: Path, seconds: float | None) -> Iterator[Observation]:
-    """Yield the Observations of a file; with `seconds` only so many from the first one on."""
-    first: int | None = None
-    for one in from_file(path):
-        first = one.window_start if first is None else first
-        if seconds is None or one.window_start < first + rfc3339.seconds(seconds):
-            yield one
 
 
 def _of_directory(path: Path, seconds: float | None, fps: float | None) -> Opened:

@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 
 from worker.cli.bundle import facts_of, print_bundle
-from worker.cli.fit_captions import TunedCaptions, kept_captions, tune_captions
-from worker.cli.fit_data import Opened, encode, media_key, open_data, stored
-from worker.cli.observed import from_topic, kafka_failures
+from worker.cli.fit_captions import TunedCaptions, kept_captions, texts_in, tune_captions
+from worker.cli.fit_data import Events, Opened, encode, media_key, open_data
+from worker.cli.observed import from_file, from_topic, kafka_failures
 from worker.cli.progress import bar
 from worker.config import Config
 from worker.core.events import Modality
@@ -35,6 +35,7 @@ from worker.training.fit import PAGE, Fitted, bundle_files, fit
 from worker.training.labelling import labels_of
 from worker.training.loop import STAGES, Training
 from worker.training.model import make_model, run_key
+from worker.training.processes import Processes, together
 from worker.training.settings import FitSettings
 
 KEPT, KEY = "observations.jsonl", "observations.key"
@@ -50,6 +51,7 @@ class Wishes:
     seconds: float | None
     fps: float | None
     tuning: Tuning
+    pretraining: int
     resume: bool
     as_json: bool
 
@@ -64,23 +66,36 @@ class Run:
     encoders: Mapping[Modality, Encoder]
     model: str  # the digest that Observations name
     console: Console
+    processes: Processes
 
 
 def run_fit(config: Config, wishes: Wishes, settings: FitSettings) -> None:
-    """Fit and write. Raises OperatorError or FailedRunError, one sentence."""
+    """Fit and write, with others where `torchrun` has started several.
+
+    Raises OperatorError or FailedRunError, one sentence.
+    """
+    with together() as processes:
+        _run(config, wishes, settings, processes)
+
+
+def _run(config: Config, wishes: Wishes, settings: FitSettings, processes: Processes) -> None:
     # one thread suffices for batches of this size, and more spin where others are at work
     torch.set_num_threads(config.models.threads or 1)
     check_target(wishes.output)
     opened = None if wishes.data is None else open_data(wishes.data, wishes.seconds, wishes.fps)
+    is_tuned = wishes.tuning != "head" or wishes.pretraining
+    events = texts_in(opened) if is_tuned else None
     stored_rows = _stored_rows(config, wishes, opened)  # mistakes are told before models load
     labels = None if wishes.labels is None else read_labels(wishes.labels)
-    run = _begin(config, wishes)
-    rows, model = stored_rows or read_rows(stored(_encoded(run, opened), None))
+    run = _begin(config, wishes, processes)
+    rows, model = stored_rows or read_rows(from_file(_encoded(run, opened)))
     _check_model(run, model)
-    tuned, run = _tuned(run, rows, opened, settings)
+    tuned, run = _tuned(run, rows, events, settings)
     rows = rows if tuned is None else tuned.rows
     data = assemble(rows, None if labels is None else labels_of(rows, labels))
     fitted = _fit(run, data, settings)
+    if not processes.leads:
+        return
     encoder_files = kept_captions(config) if tuned is None else tuned.files
     files = bundle_files(
         fitted,
@@ -95,28 +110,34 @@ def run_fit(config: Config, wishes: Wishes, settings: FitSettings) -> None:
     _tell(wishes)
 
 
-def _begin(config: Config, wishes: Wishes) -> Run:
+def _begin(config: Config, wishes: Wishes, processes: Processes) -> Run:
     """Load the encoders, with Observations that keep embeddings."""
-    work = _work(wishes)
+    work = _work(wishes, processes)
     storing = config.models.model_copy(update={"store_embeddings": True})
     config = config.model_copy(update={"models": storing})
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=not processes.leads)
     with console.status("Loading the encoders (the first time they are measured for seconds)"):
         encoders = build_encoders(config)
         model = build_pipeline(config, encoders).digest
-    return Run(config, wishes, work, encoders, model, console)
+    return Run(config, wishes, work, encoders, model, console, processes)
 
 
-def _work(wishes: Wishes) -> Path:
-    """Return the directory beside the bundle; a new run begins with an empty one."""
+def _work(wishes: Wishes, processes: Processes) -> Path:
+    """Return the directory beside the bundle; a new run begins with an empty one.
+
+    Each process that does not lead has one of its own in it.
+    """
     work = wishes.output.with_name(f"{wishes.output.name}.fit")
+    own = work if processes.leads else work / f"process-{processes.rank}"
     try:
-        if not wishes.resume:
+        if processes.leads and not wishes.resume:
             shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True, exist_ok=True)
+        processes.wait()
+        own.mkdir(exist_ok=True)
     except OSError as error:
         raise OperatorError(f"{work} cannot be made ({error.strerror}).") from None
-    return work
+    return own
 
 
 def _stored_rows(
@@ -127,10 +148,10 @@ def _stored_rows(
         from worker.adapters.kafka.reading import TopicReader
 
         with kafka_failures(), TopicReader(config.kafka) as reader:
-            return read_rows(from_topic(reader, config))
+            return read_rows(from_topic(reader, config), wishes.seconds)
     if opened.observations is None:
         return None
-    return read_rows(stored(opened.observations, wishes.seconds))
+    return read_rows(from_file(opened.observations), wishes.seconds)
 
 
 def _check_model(run: Run, model: str) -> None:
@@ -142,7 +163,16 @@ def _check_model(run: Run, model: str) -> None:
 
 
 def _encoded(run: Run, opened: Opened | None) -> Path:
-    """Return the file of the encoded media."""
+    """Return the file of the encoded media, which the process that leads has made."""
+    if not run.processes.leads:
+        run.processes.wait()
+        return run.work.parent / KEPT
+    kept = _encode(run, opened)
+    run.processes.wait()
+    return kept
+
+
+def _encode(run: Run, opened: Opened | None) -> Path:
     wishes, kept = run.wishes, run.work / KEPT
     key = media_key(wishes.data or Path(), run.model, wishes.seconds, wishes.fps)
     noted = run.work / KEY
@@ -162,19 +192,27 @@ def _encoded(run: Run, opened: Opened | None) -> Path:
 
 
 def _tuned(
-    run: Run, rows: list[Row], opened: Opened | None, settings: FitSettings
+    run: Run, rows: list[Row], events: Events | None, settings: FitSettings
 ) -> tuple[TunedCaptions | None, Run]:
     """Tune the caption encoder where that was asked for; the run then has the tuned one."""
     tuning = run.wishes.tuning
-    if tuning == "head":
+    if events is None:
         return None, run
     with bar(run.console, "Tuning captions", None, "epochs") as advance:
         tuned = tune_captions(
-            run.config, rows, opened, run.work, tuning, settings.epochs, settings.seed, advance
+            run.config,
+            rows,
+            events,
+            run.work,
+            tuning,
+            run.wishes.pretraining,
+            settings,
+            advance,
+            run.processes,
         )
     run.console.print(
         f"The caption encoder was tuned ({tuning}): {tuned.parameters} numbers moved in"
-        f" {tuned.epochs} epochs"
+        f" {tuned.epochs} epochs, after {run.wishes.pretraining} of reading"
     )
     return tuned, replace(run, encoders={**run.encoders, Modality.CAPTION: tuned.encoder})
 
@@ -183,7 +221,14 @@ def _fit(run: Run, data: Dataset, settings: FitSettings) -> Fitted:
     checkpoint = Checkpoint(run.work, run_key(data, settings))
     epochs = settings.epochs * len(STAGES)
     with bar(run.console, "Fitting", epochs, "epochs at most") as advance:
-        training = Training(make_model(data, settings), data, settings, checkpoint, advance)
+        training = Training(
+            make_model(data, settings),
+            data,
+            settings,
+            checkpoint,
+            advance,
+            processes=run.processes,
+        )
         return fit(training, checkpoint if run.wishes.resume else None)
 
 

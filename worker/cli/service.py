@@ -64,7 +64,7 @@ def build_service(
     tracer = tracer_from_environment()
     health.started()
     return Service(
-        open_ports=lambda: open_ports(config, metrics, read_topics(config.topics, topics)),
+        open_ports=lambda: open_ports(config, metrics, read_topics(config.topics, topics), topics),
         open_inference=lambda: Inference(
             pipeline, cache, metrics, decode_threads(config), device, tracer
         ),
@@ -80,8 +80,16 @@ def build_service(
     )
 
 
-def open_ports(config: Config, metrics: Metrics, topics: Sequence[str]) -> Ports:
-    """Connect to Kafka as a worker does that reads these topics. Raises OperatorError."""
+def open_ports(
+    config: Config,
+    metrics: Metrics,
+    topics: Sequence[str],
+    known: Mapping[str, TopicInfo] | None = None,
+) -> Ports:
+    """Connect to Kafka as a worker does that reads these topics. Raises OperatorError.
+
+    `known` are the topics as they were when the process started.
+    """
     largest = config.limits.max_record_bytes
     transactional_id = f"{transactional_prefix(config.kafka.group_id)}{uuid.uuid4()}"
     with ExitStack() as opened:
@@ -94,7 +102,7 @@ def open_ports(config: Config, metrics: Metrics, topics: Sequence[str]) -> Ports
         opened.callback(outbox.close, timeout=0)
         state = KafkaStateLog(config.kafka)
         opened.callback(state.close)
-        log = KafkaInputLog(config.kafka, topics)
+        log = KafkaInputLog(config.kafka, topics, known=known)
         opened.pop_all()
     return Ports(
         log=log,

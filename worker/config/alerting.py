@@ -1,4 +1,4 @@
-"""Entries of `scoring.triggers`, and of `scoring.sources`: what is otherwise for some sources."""
+"""Entries of `scoring`: triggers, what is otherwise for some sources, neighbours, a shadow."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from pydantic import AwareDatetime, Field, field_validator, model_validator
 from worker.config.base import DAY, Section
 
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
+_Pattern = Annotated[str, Field(min_length=1, max_length=512)]
+Neighbours = Annotated[  # patterns for source ids, `*`, `?` and `[...]` as in a shell
+    tuple[_Pattern, ...],
+    Field(min_length=1, max_length=1000, examples=["[/cameras/gate*, /cameras/yard]"]),
+]
 Time = Annotated[AwareDatetime, Field(examples=["2026-01-31T22:00:00Z"])]
 
 
@@ -56,6 +61,26 @@ class TriggerSettings(Section):
         return text
 
 
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class AreaSettings(Section):
+    """A rectangle of the picture, in shares of its width and height from the upper left corner."""
+
+    left: _Share = Field(default=0, description="where it begins, of the width")
+    top: _Share = Field(default=0, description="where it begins, of the height")
+    right: _Share = Field(default=1, description="where it ends, of the width")
+    bottom: _Share = Field(default=1, description="where it ends, of the height")
+
+    @model_validator(mode="after")
+    def _is_part(self) -> Self:
+        if self.right <= self.left or self.bottom <= self.top:
+            raise ValueError("right must be greater than left, and bottom than top")
+        if (self.left, self.top, self.right, self.bottom) == (0, 0, 1, 1):
+            raise ValueError("must leave something of the picture")
+        return self
+
+
 class SourceSettings(Section):
     """What holds for the sources that `match` names; what is left out is as for all sources."""
 
@@ -84,6 +109,11 @@ class SourceSettings(Section):
     maintenance: tuple[MaintenanceSettings, ...] = Field(
         default=(), max_length=100, description="spans `{begin, end}` without alerts"
     )
+    masked: tuple[AreaSettings, ...] = Field(
+        default=(),
+        max_length=32,
+        description="areas `{left, top, right, bottom}` of the picture that are not looked at",
+    )
 
     @field_validator("time_zone")
     @classmethod
@@ -100,3 +130,26 @@ class SourceSettings(Section):
         if schedule is not None and len(set(schedule.split("-"))) == 1:
             raise ValueError("must not begin and end at once: leave it out for the whole day")
         return schedule
+
+
+class ShadowSettings(Section):
+    """Alert rules that are tried beside the real ones; what is left out is as there."""
+
+    false_alarms_per_day: float | None = Field(
+        default=None, ge=0, le=DAY, description="budget of one source; 0: no alerts"
+    )
+    cooldown_seconds: float | None = Field(
+        default=None, ge=0, le=DAY, description="quiet time of a source after an alert has closed"
+    )
+    sources: tuple[SourceSettings, ...] | None = Field(
+        default=None,
+        max_length=1000,
+        description="rules for some sources, instead of the real ones",
+    )
+
+    @property
+    def changes(self) -> dict[str, object]:
+        """What is otherwise than in the real rules; nothing where there is no shadow."""
+        return {
+            n: value for n in type(self).model_fields if (value := getattr(self, n)) is not None
+        }

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from worker.config.alerting import SourceSettings, TriggerSettings
+from worker.config.alerting import Neighbours, ShadowSettings, SourceSettings, TriggerSettings
 from worker.config.base import DAY, MIB, AutoCount, Section
 
 ModalityName = Literal["frame", "caption", "audio"]
@@ -161,6 +161,24 @@ class ScoringSettings(Section):
         default=(),
         max_length=64,
         description="watch phrases `{name, text, severity, match}`, in an alert `trigger:NAME`",
+    )
+
+    shadow: ShadowSettings = Field(
+        default=ShadowSettings(),
+        description="alert rules to be tried `{false_alarms_per_day, cooldown_seconds, sources}`:"
+        " Observations have what they would decide, and nothing is alerted",
+    )
+    neighbours: tuple[Neighbours, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="groups of sources `[[/cameras/gate*, /cameras/yard], ..]` whose simultaneous"
+        " alerts share an `incident_id`",
+    )
+    incident_seconds: float = Field(
+        default=30,
+        ge=0,
+        le=DAY,
+        description="how far apart the alerts of neighbours begin that are one incident",
     )
 
     @field_validator("triggers")

@@ -49,6 +49,9 @@ class Config(Section):
             for each in self.scoring.sources
             if each.false_alarms_per_day is not None
         }
+        shadow = self.scoring.shadow.false_alarms_per_day
+        if shadow is not None:
+            budgets["scoring.shadow: false_alarms_per_day"] = shadow
         for key, budget in budgets.items():
             if budget > moments:
                 raise ValueError(

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from worker.core.alerts import AlertPolicy
+from worker.core.incidents import Neighbourhoods
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,14 @@ class SourcePolicy:
 
 @dataclass(frozen=True, slots=True)
 class AlertPolicies:
-    """The policy of every source: that of the first pattern that matches it, else the usual one."""
+    """The policy of every source: that of the first pattern that matches it, else the usual one.
+
+    And which sources are neighbours, whose alerts may be one incident.
+    """
 
     usual: AlertPolicy
     special: tuple[SourcePolicy, ...] = ()
+    neighbourhoods: Neighbourhoods = field(default_factory=Neighbourhoods)
 
     def of(self, source: str) -> AlertPolicy:
         """Return the policy of a source."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
+from worker.core.incidents import Incident
 from worker.core.policy import Budget, Severity
 from worker.core.quiet import QuietTimes, Rest
 from worker.core.verdicts import Verdict, factor
@@ -63,11 +64,12 @@ class AlertState:
     alert: OpenAlert | None = None
     quiet_until: int = 0  # no alert opens before this event time
     verdicts: tuple[Verdict, ...] = ()  # of people, about its alerts
+    incident: Incident | None = None  # that its newest alert belongs to
 
     @property
     def begun_anew(self) -> AlertState:
         """What is left when the source's normality begins anew: an open alert is still to close."""
-        return AlertState(alert=self.alert, quiet_until=self.quiet_until)
+        return AlertState(alert=self.alert, quiet_until=self.quiet_until, incident=self.incident)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class AlertPolicy:
         """
         before = state.begun_anew if anew else state
         after, decision = self.adapted(before)._decided(before, finding, anew)
-        return replace(after, verdicts=before.verdicts), decision
+        return replace(after, verdicts=before.verdicts, incident=before.incident), decision
 
     def _decided(
         self, state: AlertState, finding: Finding, anew: bool

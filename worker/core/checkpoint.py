@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 VERSION = 1
@@ -66,7 +66,8 @@ class Checkpoint:
 
 def write_checkpoint(checkpoint: Checkpoint) -> str:
     """Return the metadata, JSON of less than 512 characters."""
-    return json.dumps({"version": VERSION, **asdict(checkpoint)}, separators=(",", ":"))
+    named = {"version": VERSION, **_named(checkpoint)}
+    return json.dumps(named, default=_named, separators=(",", ":"))
 
 
 def read_checkpoint(text: str) -> Checkpoint | None:
@@ -94,6 +95,10 @@ def read_checkpoint(text: str) -> Checkpoint | None:
 
 def _checkpoint(found: Mapping[str, Any]) -> Checkpoint:
     return Checkpoint(**{**found, "meaning": Meaning(**found["meaning"])})
+
+
+def _named(value: Checkpoint | Meaning) -> dict[str, Any]:
+    return {each.name: getattr(value, each.name) for each in fields(value)}
 
 
 def _told(value: object) -> str:

@@ -28,7 +28,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$&^_.+-]+")  # a value that needs no quotes
 class Record:
     """One record of a log. `timestamp` is its append time in microseconds since the epoch.
 
-    `size` is the bytes of key, value and headers; every bound asks for it, so it is counted once.
+    `size` is the bytes of key, value and headers, reckoned once: whatever waits is asked for it.
     """
 
     topic: str
@@ -41,7 +41,6 @@ class Record:
     size: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Count the bytes."""
         headers = sum(len(name) + len(value or b"") for name, value in self.headers)
         size = len(self.key or b"") + len(self.value or b"") + headers
         object.__setattr__(self, "size", size)

@@ -118,6 +118,13 @@ class Duplicate:
 
 
 @dataclass(frozen=True, slots=True)
+class Excess:
+    """The event's Moment has as many events as one may have."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
 class Released:
     """A carried caption whose record need not be read again, although it may still be carried."""
 
@@ -131,7 +138,7 @@ class Forgotten:
     source: str
 
 
-Outcome = Closed | Late | Duplicate | Released | Forgotten
+Outcome = Closed | Late | Duplicate | Excess | Released | Forgotten
 
 
 def last_marked(outcomes: list[Outcome]) -> Iterator[Outcome]:

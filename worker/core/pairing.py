@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 
 from worker.core.events import Event, Modality
-from worker.core.moment import Duplicate, Forgotten, Late, Outcome
+from worker.core.moment import Duplicate, Excess, Forgotten, Late, Outcome
 from worker.core.pairing_rules import PairingRules
 from worker.core.source_pairing import SourcePairing
 from worker.core.source_state import Kept, PairingState, Place
@@ -71,6 +71,9 @@ class Pairing:
             return
         if (watermark := source.lateness(event)) is not None:
             yield source.amendment(event) if event.amends else Late(event, watermark)
+            return
+        if source.is_full_for(event):
+            yield Excess(event)
             return
         if self._silent.pop(event.source, None) is not None:
             source.wake(self._clock)

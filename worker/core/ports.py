@@ -256,6 +256,9 @@ class Telemetry(Protocol):
     def alert(self, severity: str, kind: str) -> None:
         """An alert message of a kind was written."""
 
+    def shadowed(self, severity: str, kind: str) -> None:
+        """An alert message of a kind would have been written by the policies that are tried."""
+
     def suppressed(self, reason: str) -> None:
         """An alert was not opened."""
 

@@ -10,6 +10,7 @@ from worker.core.events import Event, Modality
 from worker.core.moment import Closed, ClosedBy, Late, Moment, Outcome, Released, last_marked
 from worker.core.pairing_rules import PairingRules
 from worker.core.source_state import Kept, PairingState, Place, place_of
+from worker.core.waiting import Waiting
 
 MAX_CLOSED_CORRELATIONS = 1024  # remembered per source, so that their stragglers are late
 
@@ -24,26 +25,23 @@ class SourcePairing:
         self._woken: int | None = None  # append time of its first event after its last silence
         self._rules = rules
         self._fronts: dict[Modality, int] = {}
-        self._windows: dict[int, list[Event]] = {}
-        self._correlated: dict[str, list[Event]] = {}
-        self._pending: list[Event] = []  # as-of captions that no window has taken yet
+        self._waiting = Waiting(rules)
         self._carried: Event | None = None
         self._carried_held = False  # whether the carried caption's record is still needed
         self._placed: dict[str, int] = {}  # ids of as-of captions taken, with their times
-        self._open: set[tuple[Modality, str]] = set()
         self._closed_until: int | None = None
         self._closed_correlations: OrderedDict[str, None] = OrderedDict()  # digests
 
     def is_duplicate(self, event: Event) -> bool:
         """Tell whether its Moment is open, or it is the caption that is carried."""
         carried = self._carried is not None and self._carried.identity == event.identity
-        return carried or event.identity in self._open
+        return carried or event in self._waiting
 
     def lateness(self, event: Event) -> int | None:
         """Return the watermark that the event missed, or None where it is in time."""
         if event.correlation_id is not None:
             late = _digest(event.correlation_id) in self._closed_correlations
-        elif self._is_as_of(event):
+        elif self._rules.is_as_of(event):
             late = event.id in self._placed or self._is_closed(
                 event.time + self._rules.carry_caption + 1
             )
@@ -53,6 +51,10 @@ class SourcePairing:
             behind = front is not None and end <= front - self._rules.grace
             late = behind or self._is_closed(end)
         return self._reached(event) if late else None
+
+    def is_full_for(self, event: Event) -> bool:
+        """Tell whether its Moment has as many events as one may have."""
+        return not self._waiting.has_room_for(event)
 
     def amendment(self, event: Event) -> Closed:
         """Return a Moment of its own for an event that is late again, after it was sent again."""
@@ -73,10 +75,10 @@ class SourcePairing:
         self.last_append = append_time
         front = self._fronts.get(event.modality, event.time)
         self._fronts[event.modality] = max(front, event.time)
-        self._keep(event)
-        if event.correlation_id is not None and self._rules.awaited <= {
-            member.modality for member in self._correlated[event.correlation_id]
-        }:
+        self._waiting.keep(event)
+        if event.correlation_id is not None and self._rules.awaited <= self._waiting.modalities(
+            event.correlation_id
+        ):
             yield self._close_correlated(event.correlation_id, ClosedBy.COMPLETE)
         only_captions = self._awaited() == {Modality.CAPTION}
         yield from self._close_until(self.watermark, only_captions, ClosedBy.WATERMARK)
@@ -88,10 +90,8 @@ class SourcePairing:
     def silence(self) -> Iterator[Outcome]:
         """Close everything that is open: nothing has come for too long."""
         yield from last_marked(list(self._close_until(None, True, ClosedBy.SILENCE)))
-        for caption in self._pending:
-            self._open.discard(caption.identity)
+        for caption in self._waiting.take_captions():
             yield Late(caption, self._reached(caption))
-        self._pending = []
         if self._carried is not None and self._carried_held:
             self._carried_held = False
             yield Released(self._carried)
@@ -114,7 +114,7 @@ class SourcePairing:
             silent=silent,
             fronts=dict(self._fronts),
             closed_until=self._closed_until,
-            waiting=tuple(map(place_of, self.waiting())),
+            waiting=tuple(map(place_of, self._waiting)),
             carried=None if self._carried is None else keep(self._carried),
             carried_held=self._carried_held,
             placed=dict(self._placed),
@@ -132,7 +132,7 @@ class SourcePairing:
         self._closed_until = state.closed_until
         for place in state.waiting:
             if (event := events.get(place)) is not None:
-                self._keep(event)
+                self._waiting.keep(event)
         if state.carried is not None:
             self._carried = events.get(state.carried.place)
             self._carried_held = self._carried is not None and state.carried_held
@@ -142,24 +142,12 @@ class SourcePairing:
 
     def waiting(self) -> Iterator[Event]:
         """Yield the events that are in no Moment yet."""
-        for group in (*self._windows.values(), *self._correlated.values()):
-            yield from group
-        yield from self._pending
+        return iter(self._waiting)
 
     @property
     def watermark(self) -> int:
         """The event time up to which windows are closed: the slowest awaited front less grace."""
         return min(self._fronts[modality] for modality in self._awaited()) - self._rules.grace
-
-    def _keep(self, event: Event) -> None:
-        """Let the event wait for its Moment."""
-        self._open.add(event.identity)
-        if event.correlation_id is not None:
-            self._correlated.setdefault(event.correlation_id, []).append(event)
-        elif self._is_as_of(event):
-            self._pending.append(event)
-        else:
-            self._windows.setdefault(self._rules.window_start(event.time), []).append(event)
 
     def _awaited(self) -> set[Modality]:
         """Return what windows wait for: the awaited modalities that this source does send now.
@@ -172,13 +160,6 @@ class SourcePairing:
             current |= self._rules.awaited & self._fronts.keys()
         some = current & self._rules.awaited or current - {Modality.CAPTION}
         return some or current  # nothing but captions
-
-    def _is_as_of(self, event: Event) -> bool:
-        return (
-            event.modality is Modality.CAPTION
-            and event.correlation_id is None
-            and self._rules.as_of_captions
-        )
 
     def _is_closed(self, end: int) -> bool:
         return self._closed_until is not None and end <= self._closed_until
@@ -193,14 +174,10 @@ class SourcePairing:
     ) -> Iterator[Outcome]:
         """Close in order of deadline what is due at `watermark`; everything where it is None."""
         while True:
-            starts = set(self._windows)
+            first = self._waiting.first_due()
+            due: list[tuple[int, str]] = [] if first is None else [first]
             if caption_windows:
-                starts |= self._caption_windows()
-            due: list[tuple[int, str]] = [(start + self._rules.window, "") for start in starts]
-            due += [
-                (min(event.time for event in group) + self._rules.window, correlation_id)
-                for correlation_id, group in self._correlated.items()
-            ]
+                due += [(start + self._rules.window, "") for start in self._caption_windows()]
             deadline, correlation_id = min(due, default=(0, None))
             if correlation_id is None or (watermark is not None and deadline > watermark):
                 return
@@ -211,22 +188,20 @@ class SourcePairing:
 
     def _caption_windows(self) -> set[int]:
         """Return the windows that captions open by themselves, where they have no other."""
-        starts = {self._rules.window_start(caption.time) for caption in self._pending}
+        starts = {self._rules.window_start(caption.time) for caption in self._waiting.captions}
         return {start for start in starts if not self._is_closed(start + self._rules.window)}
 
     def _close_window(self, start: int, why: ClosedBy) -> Iterator[Outcome]:
         end = start + self._rules.window
-        events = self._windows.pop(start, [])
-        captions = [caption for caption in self._pending if caption.time < end]
-        self._pending = [caption for caption in self._pending if caption.time >= end]
+        events = self._waiting.take_window(start)
+        captions = self._waiting.take_captions(end)
         for caption in captions:
             if caption.time + self._rules.carry_caption >= start:
                 events.append(caption)
                 self._placed[caption.id] = caption.time
             else:
                 yield Late(caption, self._reached(caption))
-        self._open.difference_update(event.identity for event in (*events, *captions))
-        released = [event for event in events if not self._is_as_of(event)]
+        released = [event for event in events if not self._rules.is_as_of(event)]
         if self._carried is not None and self._carried.time + self._rules.carry_caption < start:
             released += self._replace_carried(None)
         moment = Moment(
@@ -235,7 +210,7 @@ class SourcePairing:
             end=end,
             events=_in_order(events),
             closed_by=self._named(why, events),
-            carried=None if any(map(self._is_as_of, events)) else self._carried,
+            carried=None if any(map(self._rules.is_as_of, events)) else self._carried,
         )
         self._closed_until = end
         released += self._carry_on(events)
@@ -244,7 +219,7 @@ class SourcePairing:
     def _carry_on(self, events: list[Event]) -> list[Event]:
         """Carry the newest caption on; return those that are needed no more."""
         released: list[Event] = []
-        for caption in filter(self._is_as_of, events):
+        for caption in filter(self._rules.is_as_of, events):
             if self._carried is None or _age_key(caption) > _age_key(self._carried):
                 released += self._replace_carried(caption)
             else:
@@ -261,8 +236,7 @@ class SourcePairing:
         return replaced
 
     def _close_correlated(self, correlation_id: str, why: ClosedBy) -> Closed:
-        events = _in_order(self._correlated.pop(correlation_id))
-        self._open.difference_update(event.identity for event in events)
+        events = _in_order(self._waiting.take_correlated(correlation_id))
         self._closed_correlations[_digest(correlation_id)] = None
         if len(self._closed_correlations) > MAX_CLOSED_CORRELATIONS:
             self._closed_correlations.popitem(last=False)

@@ -93,11 +93,12 @@ class SourceState:
     alert: AlertState | None
     learned: LearnedFrom | None
     said: tuple[Said, ...] = ()  # which waits for a Moment
+    shadow: AlertState | None = None  # by the policies that only leave a record
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is remembered."""
-        parts = (self.pairing, self.alert, self.learned)
+        parts = (self.pairing, self.alert, self.learned, self.shadow)
         return not (self.unsettled or self.said) and all(part is None for part in parts)
 
     @property

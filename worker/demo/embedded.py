@@ -1,7 +1,7 @@
 """The whole worker over the in-memory log, in one process and in virtual time.
 
 Append time is event time: what is played is treated as if it had arrived just when it happened,
-however fast this machine gets through it.
+however fast this machine gets through it. So no effort is spared, whatever `models.overload` says.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.adapters.memory_log import MemoryLog
 from worker.adapters.memory_ports import MemoryInputLog, MemoryOutbox, MemorySink, MemoryStateLog
@@ -69,7 +69,7 @@ def play(
     worker = Worker(
         memory_ports(config, log, metrics, clock, background),
         inference,
-        worker_rules(config, pipeline, partitions, {}),
+        replace(worker_rules(config, pipeline, partitions, {}), long_wait=None),  # nobody waits
     )
     try:
         for reached in _fed(worker, MemorySink(log), clock, events, inputs):
@@ -138,7 +138,7 @@ def _fed(
             worker.step()
             while worker.is_full:
                 worker.step()
-            yield clock.now
+            yield event.time
         clock.now = max(clock.now, event.time)
         sink.append(to_output(event, topics))
     sink.flush()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import socket
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,34 @@ _KAFKA_READY_SECONDS = 60.0
 _REDIS_READY_SECONDS = 10.0
 
 
-class LocalKafka:
+class LocalServer(ABC):
+    """A server that this process has started."""
+
+    _process: Process
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End it in an orderly way."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._process.kill()
+
+    def restart(self) -> None:
+        """Start it again, after `stop`, `kill`, or while it runs; wait until it serves."""
+        self._process.stop()
+        self._process = self._start()
+
+    @abstractmethod
+    def _start(self) -> Process: ...
+
+
+class LocalKafka(LocalServer):
     """One node of Apache Kafka. `bootstrap` stays the same over restarts, and so does the data."""
 
     def __init__(
@@ -43,24 +71,6 @@ class LocalKafka:
         kafka_server.format_storage(self._properties, listener)
         self._process = self._start()
 
-    @property
-    def pid(self) -> int:
-        """The broker's process id."""
-        return self._process.pid
-
-    def stop(self) -> None:
-        """End the broker in an orderly way."""
-        self._process.stop()
-
-    def kill(self) -> None:
-        """End the broker as a crash would."""
-        self._process.kill()
-
-    def restart(self) -> None:
-        """Start the broker again, after `stop`, `kill`, or while it runs; wait until it serves."""
-        self._process.stop()
-        self._process = self._start()
-
     def _start(self) -> Process:
         log = self._directory / "kafka.log"
         earlier = log.stat().st_size if log.exists() else 0
@@ -77,8 +87,11 @@ class LocalKafka:
         return process
 
 
-class LocalRedis:
-    """One redis-server without persistence; where `options` name a certificate, with TLS alone."""
+class LocalRedis(LocalServer):
+    """One redis-server without persistence: empty after each start, on the same port.
+
+    Where `options` name a certificate it has TLS alone.
+    """
 
     def __init__(self, directory: Path, options: Mapping[str, str]) -> None:
         (self._port,) = free_ports(1)
@@ -86,24 +99,6 @@ class LocalRedis:
         self.url = f"{'rediss' if self._tls else 'redis'}://127.0.0.1:{self._port}/0"
         self._directory = directory
         self._options = options
-        self._process = self._start()
-
-    @property
-    def pid(self) -> int:
-        """The server's process id."""
-        return self._process.pid
-
-    def stop(self) -> None:
-        """End the server."""
-        self._process.stop()
-
-    def kill(self) -> None:
-        """End the server as a crash would."""
-        self._process.kill()
-
-    def restart(self) -> None:
-        """Start the server again, empty, on the same port."""
-        self._process.stop()
         self._process = self._start()
 
     def _start(self) -> Process:

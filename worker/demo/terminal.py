@@ -8,9 +8,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from worker.core import words
 from worker.core.rfc3339 import MICROSECONDS
 from worker.demo.results import Results
-from worker.report import words
 from worker.report.model import AlertStory, LabelOutcome
 
 

@@ -12,6 +12,7 @@ from worker.core.alert_policies import AlertPolicies
 from worker.core.events import Modality
 from worker.core.messages import Alert, InputRef, Observation
 from worker.core.rfc3339 import MICROSECONDS
+from worker.core.sentence import explain
 from worker.report.model import (
     AlertSpan,
     AlertStory,
@@ -21,7 +22,6 @@ from worker.report.model import (
     Report,
 )
 from worker.report.scorecard import AlertLife, label_of, lives, outcomes
-from worker.report.sentence import explain
 
 EventKey = tuple[str, Modality, str]  # source, modality, id
 
@@ -54,7 +54,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """An alert with the Observation that shows it best and a normal one of before."""
+    """An alert with the Observation that shows it best, and a normal one that is like it."""
 
     life: AlertLife
     strongest: Observation
@@ -120,7 +120,17 @@ def _chapter(life: AlertLife, rows: Sequence[Observation]) -> Chapter:
     judged = [row for row in before if row.assessment.p_value is not None]
     strongest = max(during, key=lambda row: row.assessment.score or 0.0)
     usual = max(judged, key=lambda row: row.assessment.p_value or 0.0, default=None)
-    return Chapter(life, strongest, usual or (before[-1] if before else None))
+    nearest = _nearest_normal(strongest, rows)
+    return Chapter(life, strongest, nearest or usual or (before[-1] if before else None))
+
+
+def _nearest_normal(shown: Observation, rows: Iterable[Observation]) -> Observation | None:
+    """Return the normal Moment that the explanation names, where it is one of the run's."""
+    explanation = shown.explanation
+    if explanation is None or explanation.nearest_normal is None:
+        return None
+    wanted = explanation.nearest_normal.observation_id
+    return next((row for row in rows if row.observation_id == wanted), None)
 
 
 def _camera_line(
@@ -190,6 +200,7 @@ def _story(
             caption=caption,
             p_value=p_value,
             window_seconds=run.window_seconds,
+            region=None if shown.explanation is None else shown.explanation.region,
         ),
         evidence_jpeg=_payload(shown, Modality.FRAME, media),
         normal_jpeg=_payload(chapter.normal, Modality.FRAME, media),
@@ -200,6 +211,7 @@ def _story(
         closed=life.closed,
         detect_seconds=after,
         label=None if label is None else label.kind,
+        explanation=shown.explanation,
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from worker.report import series, words
+from worker.core import words
+from worker.report import series
 from worker.report.model import AlertSpan, CameraLine, LabelSpan, Point
 
 PATH_WIDTH = 1000

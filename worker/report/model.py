@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.core.messages import Explanation
+
 SAMPLE_RATE = 16_000  # of every waveform in a report, in Hz; mono
 
 
@@ -92,6 +94,7 @@ class AlertStory:
     closed: bool = False
     detect_seconds: float | None = None
     label: str | None = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True, slots=True)

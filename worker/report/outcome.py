@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from worker.core import words
 from worker.core.policy import Severity
 from worker.core.rfc3339 import MICROSECONDS
-from worker.report import words
 from worker.report.model import CameraLine, LabelOutcome, Report
 
 _PARTS = ("paired", "late", "duplicate", "dead_letter", "buffered")

@@ -11,8 +11,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from worker.core import rfc3339
-from worker.report import words
+from worker.core import rfc3339, words
 from worker.report.model import Report
 from worker.report.outcome import outcome_of
 from worker.report.scene import scene_of

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worker.core import words
 from worker.core.rfc3339 import MICROSECONDS
-from worker.report import series, words
+from worker.report import series
 from worker.report.lanes import Lanes, lanes
 from worker.report.model import CameraLine, Report
 from worker.report.outcome import is_warming_up

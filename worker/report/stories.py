@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from worker.core import words
 from worker.core.events import MODALITIES
-from worker.report import media, words
+from worker.core.messages import Explanation
+from worker.report import media
 from worker.report.lanes import Numbered
 from worker.report.model import SAMPLE_RATE, AlertStory, Report
 from worker.report.spectrogram import TICKS_HZ, mel_position, spectrogram_png
@@ -24,11 +26,23 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What one expert said. `p_value` is None where it gave none."""
+    """What one expert said, and its part in the alert. `p_value` is None where it gave none."""
 
     name: str
     score: float
     p_value: float | None
+    percent: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A cell of the picture, in percent of its width and height; `opacity` in (0, 1]."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    opacity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,7 @@ class Story:
     sound: Sound | None
     shares: tuple[Share, ...]
     opinions: tuple[Opinion, ...]
+    spots: tuple[Spot, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +130,26 @@ def _story(row: Row) -> Story:
         sound=_sound(alert),
         shares=_shares(alert.contributions),
         opinions=_opinions(alert),
+        spots=_spots(alert.explanation),
+    )
+
+
+def _spots(explanation: Explanation | None) -> tuple[Spot, ...]:
+    if explanation is None or explanation.region is None:
+        return ()
+    region = explanation.region
+    width, height = 100 / region.columns, 100 / region.rows
+    hottest = max((cell.heat for cell in region.cells), default=0.0)
+    return tuple(
+        Spot(
+            left=round(cell.column * width, 2),
+            top=round(cell.row * height, 2),
+            width=round(width, 2),
+            height=round(height, 2),
+            opacity=round(cell.heat / hottest, 2),
+        )
+        for cell in region.cells
+        if cell.heat > 0
     )
 
 
@@ -132,7 +167,16 @@ def _percent(value: float | None, total: float) -> int | None:
 
 
 def _opinions(alert: AlertStory) -> tuple[Opinion, ...]:
-    opinions = [Opinion(name, score, p) for name, (score, p) in alert.experts.items()]
+    shares = {} if alert.explanation is None else alert.explanation.experts
+    opinions = [
+        Opinion(
+            name,
+            score,
+            p,
+            None if alert.explanation is None else _percent(shares.get(name, 0.0), 1.0),
+        )
+        for name, (score, p) in alert.experts.items()
+    ]
     return tuple(sorted(opinions, key=lambda opinion: -opinion.score))
 
 

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from worker.core import words
 from worker.core.events import MODALITIES
 from worker.core.rfc3339 import MICROSECONDS
-from worker.report import series, words
+from worker.report import series
 from worker.report.model import CameraLine, Report
 
 WIDTH = 1600  # pixels

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from worker.core import words
 from worker.errors import OperatorError
-from worker.report import words
 from worker.report.model import Report
 from worker.report.page import render
 from worker.report.timeline import timeline_png

@@ -24,7 +24,7 @@ from worker.models.settings import ModelSettings
 from worker.models.weights import joint_digest
 from worker.pipeline import Pipeline
 from worker.runtime.compose import Composer, OutputTopics
-from worker.runtime.policies import alert_policies, scoring_rules, triggers
+from worker.runtime.policies import alert_policies, masks, scoring_rules, shadow_policies, triggers
 from worker.runtime.recovery import RecoveryRules
 from worker.runtime.rules import ShardRules, WorkerRules
 from worker.runtime.topics import topic_of_modality
@@ -105,6 +105,7 @@ def build_pipeline(
         seed,
         triggers(config),
         None if bundle is None else _trained(bundle, encoders, seed),
+        masks(config),
         reuses=config.models.reuse == "auto",
         stores_embeddings=config.models.store_embeddings,
     )
@@ -134,7 +135,6 @@ def worker_rules(
 
     `hears`: feedback is one of the inputs.
     """
-    policies = alert_policies(config)
     topics = OutputTopics(
         alerts=config.topics.alerts,
         observations=config.topics.observations,
@@ -145,7 +145,8 @@ def worker_rules(
     shard = ShardRules(
         envelope=_envelope(config, partitions, hears=hears),
         pairing=_pairing(config),
-        alerts=policies,
+        alerts=alert_policies(config),
+        shadow=shadow_policies(config),
         topics=topics,
         max_dead_letter_bytes=config.limits.max_record_bytes,
         worker=f"{socket.gethostname()}-{os.getpid()}",
@@ -166,7 +167,7 @@ def worker_rules(
         topic_ids=topic_ids,
         feedback=shard.envelope.feedback_topic,
     )
-    composer = Composer(topics, pipeline.digest, config_hash(config))
+    composer = Composer(topics, pipeline.digest, config_hash(config), config.pairing.window_seconds)
     limits = config.limits
     return WorkerRules(
         shard=shard,

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from worker.core.alerts import RULE, ClosedFor, Decision, OpenAlert
-from worker.core.events import Event
+from worker.core.events import Event, Modality
 from worker.core.messages import (
     Alert,
     AlertType,
     Evidence,
+    Explanation,
     InputRef,
     Modalities,
     Observation,
+    Span,
     alert_id,
     amendment_id,
     observation_id,
@@ -25,8 +27,12 @@ from worker.core.messages import (
 from worker.core.messages.vectors import Float16Array
 from worker.core.moment import Effort, Moment
 from worker.core.ports import Output
+from worker.core.rfc3339 import seconds
+from worker.core.sentence import explain
+from worker.models.logmel import WINDOW_SECONDS
 from worker.pipeline import Embedded
-from worker.runtime.decider import Judged, decision_record
+from worker.runtime.decider import Judged
+from worker.scoring.explaining import Explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class Composer:
     topics: OutputTopics
     model: str
     config_hash: str
+    window_seconds: float
 
     def compose(
         self, embedded: Embedded, judged: Judged, number: int
@@ -90,7 +97,8 @@ class Composer:
             embedding=_finite(embedded.fused),
             features={n: v for n, v in embedded.features.items() if n not in scored.skipped},
             assessment=scored.assessment,
-            decision=decision_record(moment.source, judged.decision),
+            decision=judged.record,
+            shadow=judged.shadow,
             inputs=_inputs(moment),
             model=self.model,
             closed_by=moment.closed_by,
@@ -102,6 +110,9 @@ class Composer:
             amends=usual if moment.amends else None,
             silent_after=moment.silent_after,
             heeded=judged.heeded,
+            explanation=None
+            if judged.explained is None
+            else _explanation(judged.explained, moment),
         )
 
     def _alert(
@@ -138,12 +149,51 @@ class Composer:
             degraded=observation.degraded,
             traceparent=observation.traceparent,
             closed_for=closed_for,
+            incident_id=observation.decision.incident_id,
+            explanation=observation.explanation,
+            sentence=self._sentence(observation, alert.reasons),
+        )
+
+    def _sentence(self, observation: Observation, reasons: Sequence[str]) -> str | None:
+        """Say what is unusual, if it is; without the caption's words, which alerts do not have."""
+        explanation, assessment = observation.explanation, observation.assessment
+        if explanation is None or assessment.p_value is None:
+            return None
+        return explain(
+            source=observation.source,
+            reasons=reasons,
+            contributions=assessment.contributions,
+            experts={
+                name: (each.score, each.p_value) for name, each in assessment.opinions.items()
+            },
+            caption=None,
+            p_value=assessment.p_value,
+            window_seconds=self.window_seconds,
+            region=explanation.region,
         )
 
 
 def observation_id_of(moment: Moment) -> str:
     """Return the id of a Moment's Observation, or of the one that it amends."""
     return observation_id(moment.source, moment.start, moment.end, moment.correlation_id)
+
+
+def _explanation(explained: Explained, moment: Moment) -> Explanation:
+    return Explanation(
+        experts=explained.experts,
+        nearest_normal=explained.nearest,
+        region=explained.region,
+        sound=None
+        if explained.sound_window is None
+        else _span_of_sound(moment, explained.sound_window),
+    )
+
+
+def _span_of_sound(moment: Moment, window: int) -> Span:
+    """Return when a window of the Moment's sound was; its clips follow each other."""
+    first = min(event.time for event in moment.of(Modality.AUDIO))
+    begin = first + window * seconds(WINDOW_SECONDS)
+    return Span(begin, begin + seconds(WINDOW_SECONDS))
 
 
 def _messages(decision: Decision) -> Iterator[tuple[AlertType, OpenAlert, ClosedFor | None]]:

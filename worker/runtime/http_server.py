@@ -1,7 +1,7 @@
 """Serves `/metrics`, `/startupz`, `/livez` and `/readyz` from threads of its own.
 
-Only GET, one small request per connection; slow clients and too many of them are cut off. Whoever
-can reach the port can take all places for some seconds at a time: who can is up to the network.
+Only GET, one small request per connection; slow clients and too many of them are cut off. One
+address has some of the places only, so that no single client keeps probes away.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,9 +38,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClientLimits:
-    """What clients may take; `seconds` to send the request, and again to read the answer."""
+    """What clients may take; `seconds` to send the request, and again to read the answer.
+
+    `clients` are served at a time, of one address `of_one_address`.
+    """
 
     clients: int = 32
+    of_one_address: int = 8
     request_bytes: int = 16 * 1024
     seconds: float = 5.0
 
@@ -96,6 +101,31 @@ class HealthServer:
         self.stop()
 
 
+class _Places:
+    """Who is served at a time, by address."""
+
+    def __init__(self, limits: ClientLimits) -> None:
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._taken = Counter[str]()
+
+    def take(self, address: str) -> bool:
+        """Take a place; False where there is none for this address."""
+        with self._lock:
+            if (
+                self._taken.total() >= self._limits.clients
+                or self._taken[address] >= self._limits.of_one_address
+            ):
+                return False
+            self._taken[address] += 1
+            return True
+
+    def free(self, address: str) -> None:
+        """Give a place back."""
+        with self._lock:
+            self._taken -= Counter({address: 1})
+
+
 class _Server(ThreadingHTTPServer):
     """Threads by client, up to a number."""
 
@@ -109,7 +139,7 @@ class _Server(ThreadingHTTPServer):
         self.health = health
         self.render = render
         self.limits = limits
-        self._places = threading.BoundedSemaphore(limits.clients)
+        self._places = _Places(limits)
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
@@ -117,8 +147,8 @@ class _Server(ThreadingHTTPServer):
         TCPServer.server_bind(self)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Hand the client to a thread, or send it away where all places are taken."""
-        if not self._places.acquire(blocking=False):
+        """Hand the client to a thread, or send it away where its places are taken."""
+        if not self._places.take(client_address[0]):
             request.setblocking(False)
             with suppress(OSError):
                 request.send(_BUSY)
@@ -127,7 +157,7 @@ class _Server(ThreadingHTTPServer):
         try:
             super().process_request(request, client_address)
         except BaseException:  # no thread was started, so none will free the place
-            self._places.release()
+            self._places.free(client_address[0])
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -135,7 +165,7 @@ class _Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            self._places.free(client_address[0])
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's
         """Log what went wrong; that a client went away is no fault."""

@@ -9,13 +9,22 @@ from worker.core.events import Event, Record
 from worker.core.inbox import Inbox
 from worker.core.ledger import OffsetLedger
 from worker.core.merge import Merger
-from worker.core.moment import Closed, Duplicate, Forgotten, Late, Moment, Outcome, Released
+from worker.core.moment import (
+    Closed,
+    Duplicate,
+    Excess,
+    Forgotten,
+    Late,
+    Moment,
+    Outcome,
+    Released,
+)
 from worker.core.pairing import Pairing
 from worker.core.ports import TopicPartition
 from worker.core.tracing import Traced
 from worker.errors import InvalidEventError, Reason
 from worker.runtime.gate import Gate, held_by
-from worker.runtime.outputs import ENDED_PROCESSES, Outputs, Rejection
+from worker.runtime.outputs import CROWDED, ENDED_PROCESSES, Outputs, Rejection
 from worker.runtime.rules import ShardRules
 from worker.runtime.shard_state import Sizes, all_buffered
 
@@ -157,6 +166,9 @@ class Intake:
                     self._end(event, "late")
                 case Duplicate(event):
                     self._end(event, "duplicate")
+                case Excess(event):
+                    self._outputs.dead_letter(event.record, CROWDED)
+                    self._end(event, "dead_letter")
                 case Released(event):
                     self._release(event)
                 case Forgotten(source):

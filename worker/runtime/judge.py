@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from worker.core.alert_policies import AlertPolicies
 from worker.core.alerts import AlertState, Decision
-from worker.core.messages import Alert, Feedback, Heeded
+from worker.core.messages import Alert, DecisionRecord, Feedback, Heeded
 from worker.core.moment import Moment
 from worker.core.ports import Output
 from worker.core.source_state import LearnedFrom, SourceState
 from worker.core.tracing import Traced
 from worker.pipeline import Embedded
+from worker.runtime.alert_book import AlertBook
 from worker.runtime.compose import Composer, observation_id_of
 from worker.runtime.decider import Decider, Seen
 from worker.scoring.scored import Scored, ScorerState
@@ -27,6 +28,7 @@ class Settled:
     moment: Moment
     scored: Scored
     decision: Decision
+    shadow: DecisionRecord | None
     alerts: tuple[Alert, ...]
     heeded: tuple[Heeded, ...]
     outputs: tuple[Output, ...]
@@ -43,16 +45,21 @@ class Judge:
     def __init__(
         self,
         policies: AlertPolicies,
+        shadow: AlertPolicies | None,
         composer: Composer,
         scorer: Scorer,
         states: Iterable[SourceState],
     ) -> None:
         self._composer = composer
         self._scorer = scorer
-        known = [state for state in states if state.alert is not None]
-        by_age = sorted(known, key=lambda state: 0 if state.learned is None else state.learned.last)
-        alerts = {state.source: state.alert for state in by_age if state.alert is not None}
-        self._decider = Decider(policies, scorer, alerts)
+        by_age = sorted(states, key=lambda each: 0 if each.learned is None else each.learned.last)
+        alerts = {each.source: each.alert for each in by_age if each.alert is not None}
+        shadows = {each.source: each.shadow for each in by_age if each.shadow is not None}
+        self._decider = Decider(
+            scorer,
+            AlertBook(policies, alerts),
+            None if shadow is None else AlertBook(shadow, shadows),
+        )
 
     def judge(self, embedded: Embedded, said: tuple[Feedback, ...] = ()) -> Settled:
         """Judge one Moment, after all that closed before it and what was `said` by then."""
@@ -71,7 +78,13 @@ class Judge:
         judged = self._decider.decide(seen)
         outputs, alerts = self._composer.compose(embedded, judged, self.moments)
         return Settled(
-            moment, judged.scored, judged.decision, alerts, judged.heeded, tuple(outputs)
+            moment,
+            judged.scored,
+            judged.decision,
+            judged.shadow,
+            alerts,
+            judged.heeded,
+            tuple(outputs),
         )
 
     def due(self) -> Iterator[tuple[str, State]]:
@@ -85,6 +98,10 @@ class Judge:
     def alert_of(self, source: str) -> AlertState | None:
         """Return what is remembered for the alerts of a source."""
         return self._decider.alert_of(source)
+
+    def shadow_of(self, source: str) -> AlertState | None:
+        """Return what is remembered for the alerts that a source would have by the shadow."""
+        return self._decider.shadow_of(source)
 
     def learned_from(self, source: str) -> LearnedFrom | None:
         """Return what is remembered for the scores of a source."""

@@ -29,6 +29,9 @@ class Rejection:
 ENDED_PROCESSES = Rejection(
     Reason.QUARANTINED, f"{TRIES} processes in a row ended while they worked on it", "inference"
 )
+CROWDED = Rejection(
+    Reason.TOO_MANY_EVENTS, "its Moment has as many events as one may have", "pairing"
+)
 
 
 class Outputs:

@@ -12,6 +12,8 @@ from worker.core import rfc3339
 from worker.core.alert_policies import AlertPolicies, SourcePolicy
 from worker.core.alerts import AlertPolicy
 from worker.core.events import MODALITIES, Modality
+from worker.core.incidents import Neighbourhoods
+from worker.core.masks import Area, Masks
 from worker.core.policy import Budget, Severity
 from worker.core.quiet import Hours, QuietTimes
 from worker.core.rfc3339 import seconds
@@ -32,7 +34,27 @@ def alert_policies(config: Config) -> AlertPolicies:
     special = (
         SourcePolicy(each.match, _policy(config, each, usual)) for each in config.scoring.sources
     )
-    return AlertPolicies(usual, tuple(special))
+    neighbourhoods = Neighbourhoods(
+        config.scoring.neighbours, seconds(config.scoring.incident_seconds)
+    )
+    return AlertPolicies(usual, tuple(special), neighbourhoods)
+
+
+def shadow_policies(config: Config) -> AlertPolicies | None:
+    """Return the policies that are tried without alerts; None where there are none."""
+    changes = config.scoring.shadow.changes
+    if not changes:
+        return None
+    scoring = config.scoring.model_copy(update=changes)
+    return alert_policies(config.model_copy(update={"scoring": scoring}))
+
+
+def masks(config: Config) -> Masks:
+    """Return what of pictures is not looked at."""
+    return Masks(
+        (each.match, tuple(Area(a.left, a.top, a.right, a.bottom) for a in each.masked))
+        for each in config.scoring.sources
+    )
 
 
 def triggers(config: Config) -> tuple[Trigger, ...]:

@@ -43,7 +43,7 @@ def relearned(
             lesson.window_start,
             Scored(lesson.assessment, dict(lesson.raw_scores), {}),
             carried=lesson.carried,
-            mark=_mark(lesson),
+            mark=Mark(lesson.observation_id, lesson.alert_id),
             heeded=[
                 (each.feedback.label, Meant(each.feedback.alert_id, each.feedback.observation_id))
                 for each in lesson.heeded
@@ -54,10 +54,6 @@ def relearned(
     except MissingMomentsError:
         return None  # Observations stand behind the open transaction of somebody who is gone
     return scorer
-
-
-def _mark(lesson: Lesson) -> Mark | None:
-    return None if lesson.alert_id is None else Mark(lesson.alert_id, lesson.observation_id)
 
 
 def _since(

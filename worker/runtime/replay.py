@@ -13,7 +13,8 @@ from worker.core.alert_policies import AlertPolicies
 from worker.core.events import PAIRS
 from worker.core.messages import DecisionRecord, Observation
 from worker.errors import OperatorError
-from worker.runtime.decider import Decider, Seen, decision_record
+from worker.runtime.alert_book import AlertBook
+from worker.runtime.decider import Decider, Seen
 from worker.scoring.experts import agreement_feature
 from worker.scoring.scored import ScoringRules
 from worker.scoring.scorer import Scorer
@@ -47,13 +48,12 @@ class Replay:
     def decide(self, observation: Observation) -> Redecided:
         """Return what the rules make of the next Observation."""
         judged = self._decider(partition_of(observation)).decide(_seen(observation))
-        record = decision_record(observation.source, judged.decision)
-        return Redecided(judged.scored.assessment.p_value, record)
+        return Redecided(judged.scored.assessment.p_value, judged.record)
 
     def _decider(self, partition: int) -> Decider:
         if partition not in self._deciders:
             scorer = Scorer(self._rules.scoring)
-            self._deciders[partition] = Decider(self._rules.policies, scorer, {})
+            self._deciders[partition] = Decider(scorer, AlertBook(self._rules.policies, {}))
         return self._deciders[partition]
 
 

@@ -74,6 +74,9 @@ class Reporter:
         for alert in settled.alerts:
             self._telemetry.alert(alert.severity, alert.type)
             _log_alert(alert)
+        if settled.shadow is not None and settled.shadow.severity is not None:
+            for kind in settled.shadow.messages:
+                self._telemetry.shadowed(settled.shadow.severity, kind)
         for each in settled.heeded:
             self._telemetry.heeded(each.feedback.label, each.effect)
             _log_heeded(each)

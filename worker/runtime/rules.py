@@ -22,6 +22,7 @@ class ShardRules:
     envelope: EnvelopeRules
     pairing: PairingRules
     alerts: AlertPolicies
+    shadow: AlertPolicies | None
     topics: OutputTopics
     max_dead_letter_bytes: int
     worker: str

@@ -63,7 +63,9 @@ class Shard:
         self._positions = recovered.positions
         self._base = recovered.index
         self._is_cold = recovered.is_cold
-        self._judge = Judge(rules.alerts, composer, recovered.scorer, recovered.states)
+        self._judge = Judge(
+            rules.alerts, rules.shadow, composer, recovered.scorer, recovered.states
+        )
         self._writer = StateWriter(rules.topics.snapshots, self.index)
         self._number = recovered.index.number
         self._committed: Mapping[TopicPartition, int] = {}

@@ -41,6 +41,7 @@ def source_states(
             alert=judge.alert_of(name),
             learned=judge.learned_from(name),
             said=inbox.of(name),
+            shadow=judge.shadow_of(name),
         )
 
 

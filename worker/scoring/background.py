@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.scoring.spread import SpreadSample
 from worker.scoring.state import State, integers
 
 KEPT = 24  # thumbnails; an odd visitor in fewer than half of them leaves no trace
@@ -15,45 +16,37 @@ MAX_STRIDE = 32  # Moments between two kept thumbnails once the source is old
 
 
 class MedianBackground:
-    """The median of up to KEPT thumbnails. The stride doubles each time that they are full."""
+    """The median of up to KEPT thumbnails, spread as in `SpreadSample`."""
 
     def __init__(self) -> None:
-        self._kept: list[NDArray[np.uint8]] = []
-        self._stride = 1
-        self._since = 0
+        self._sample = SpreadSample[NDArray[np.uint8]](KEPT, MAX_STRIDE)
         self._median: NDArray[np.float32] | None = None  # found when it is looked at
 
     @property
     def median(self) -> NDArray[np.float32] | None:
         """The usual picture, (48, 64) in 0..255; None while unknown."""
-        if self._median is None and self._kept:
-            self._median = median_picture(self._kept)
+        if self._median is None and self._sample.kept:
+            self._median = median_picture(self._sample.kept)
         return self._median
 
     def learn(self, thumbnail: NDArray[Any]) -> None:
         """Keep the thumbnail where its turn has come."""
-        self._since += 1
-        if self._since < self._stride:
-            return
-        self._since = 0
-        self._kept.append(thumbnail.astype(np.uint8))
-        if len(self._kept) > KEPT:
-            if self._stride < MAX_STRIDE:
-                self._stride *= 2
-                self._kept = self._kept[::2]
-            else:
-                del self._kept[0]
-        self._median = None
+        if self._sample.is_next():
+            self._sample.keep(thumbnail.astype(np.uint8))
+            self._median = None
 
     def state(self) -> State:
         """Return the kept thumbnails (n, 48, 64), and where it is in its stride."""
-        kept = np.stack(self._kept) if self._kept else np.zeros((0, 0, 0), np.uint8)
-        return {"stride": integers(self._stride, self._since), "kept": kept}
+        kept = self._sample.kept
+        return {
+            "stride": integers(self._sample.stride, self._sample.since),
+            "kept": np.stack(kept) if kept else np.zeros((0, 0, 0), np.uint8),
+        }
 
     def restore(self, state: State) -> None:
         """Take up what another one has kept."""
-        self._stride, self._since = map(int, state["stride"])
-        self._kept = [picture.copy() for picture in state["kept"]]
+        self._sample.stride, self._sample.since = map(int, state["stride"])
+        self._sample.kept = [picture.copy() for picture in state["kept"]]
         self._median = None
 
 

@@ -16,22 +16,21 @@ from worker.scoring.experts import (
     weight_of,
 )
 
-LARGEST = 0.99  # a p-value near 1 would outweigh all others
 REASON_SHARE = 0.5  # a vote is a reason where its -log p reaches this share of the strongest one's
 
 
-def cauchy(p_values: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    """Merge p-values: arctan2(1, sum w cot(pi p)) / pi, with the weights scaled to sum to 1.
+def half_cauchy(p_values: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """Merge p-values: (2 / pi) arctan2(1, sum w cot(pi p / 2)), with the weights scaled to sum 1.
 
-    The Cauchy combination (Liu and Xie, 2020): in the tail it holds however the p-values depend on
-    each other, and the smallest one decides: one cause is usually in one modality.
+    The half-Cauchy combination (Liu, Meng and Pillai, 2025): the smallest p-value decides, as one
+    cause is usually in one modality, and in the tail it holds however they depend on each other.
+    Unlike the Cauchy combination no p-value near 1 takes away what another one says. Without the
+    shift by sum w ln(1 / w), which is less than one: of independent p-values it makes at most 5%
+    more at 0.01, and next to none below.
     """
     total = sum(weights[name] for name in p_values)
-    statistic = sum(
-        weights[name] / total / math.tan(math.pi * min(max(p, SMALLEST), LARGEST))
-        for name, p in p_values.items()
-    )
-    return math.atan2(1.0, statistic) / math.pi
+    statistic = sum(weights[name] / total * _surprise(p) for name, p in p_values.items())
+    return 2 * math.atan2(1.0, statistic) / math.pi
 
 
 def votes(expert_p_values: Mapping[str, float]) -> dict[str, float]:
@@ -41,13 +40,13 @@ def votes(expert_p_values: Mapping[str, float]) -> dict[str, float]:
         experts = voters(name, expert_p_values)
         heard = {each: expert_p_values[each] for each in experts if each in expert_p_values}
         if heard:
-            merged[name] = cauchy(heard, {each: weight_of(each) for each in heard})
+            merged[name] = half_cauchy(heard, {each: weight_of(each) for each in heard})
     return merged
 
 
 def combined(vote_p_values: Mapping[str, float]) -> float:
     """Return the p-value of the Moment from those of its votes."""
-    return cauchy(vote_p_values, VOTE_WEIGHTS)
+    return half_cauchy(vote_p_values, VOTE_WEIGHTS)
 
 
 def contributions(vote_p_values: Mapping[str, float]) -> dict[str, float]:
@@ -62,6 +61,24 @@ def contributions(vote_p_values: Mapping[str, float]) -> dict[str, float]:
     }
     total = sum(surprise.values())
     return {name: value / total if total else 0.0 for name, value in surprise.items()}
+
+
+def expert_shares(
+    expert_p_values: Mapping[str, float], modality_shares: Mapping[str, float]
+) -> dict[str, float]:
+    """Return per expert its share of its modality's contribution; they sum to what it is.
+
+    An expert's part in the half-Cauchy combination is w cot(pi p / 2).
+    """
+    shares: dict[str, float] = {}
+    for modality, vote in VOTE_OF_MODALITY.items():
+        heard = [name for name in voters(vote, expert_p_values) if name in expert_p_values]
+        parts = {name: weight_of(name) * _surprise(expert_p_values[name]) for name in heard}
+        total = sum(parts.values())
+        whole = modality_shares.get(modality, 0.0)
+        if total and whole:
+            shares |= {name: whole * part / total for name, part in parts.items() if part}
+    return shares
 
 
 def reasons(
@@ -87,6 +104,11 @@ def _detailed(vote: str, expert_p_values: Mapping[str, float]) -> str:
     if (watched := reason_of(strongest)) is not None:
         return watched
     return f"{vote}:{DETAILS[strongest]}" if strongest in DETAILS else vote
+
+
+def _surprise(p_value: float) -> float:
+    """Return cot(pi p / 2), >= 0: as large as a half-Cauchy variable is with probability p."""
+    return max(0.0, 1 / math.tan(math.pi / 2 * max(p_value, SMALLEST)))
 
 
 def _nats(p_value: float) -> float:

@@ -44,6 +44,17 @@ class OnlineGaussian:
         whitened = self._whitener @ (x - self._mean).astype(np.float32)
         return float(np.log(np.mean(np.square(whitened, dtype=np.float64)) + 1e-12))
 
+    def parts(self, x: Vector) -> Vector:
+        """Return the part of each element of `x` (D,) in its distance: d * (C^-1 d).
+
+        They sum to the squared Mahalanobis distance; one may be below zero, where it makes up for
+        what correlates with it.
+        """
+        deviation = x - self._mean
+        whitener = self._whitener.astype(np.float64)
+        parts: Vector = deviation * (whitener.T @ (whitener @ deviation))
+        return parts
+
     def learn(self, x: Vector) -> None:
         """Update mean and covariance by `x` (D,)."""
         self.count += 1

@@ -12,6 +12,7 @@ from worker.core.rfc3339 import seconds
 from worker.core.source_state import LearnedFrom
 from worker.scoring.conformal import CalibrationRing
 from worker.scoring.drift import DriftMartingale
+from worker.scoring.examples import NormalExamples
 from worker.scoring.experts import Features, build_experts
 from worker.scoring.recent import Alerted, RecentlyAlerted
 from worker.scoring.state import State, integers, nested, part
@@ -36,6 +37,17 @@ def layout_digest(text_dim: int, added: Sequence[str] = ()) -> str:
     return digest.hexdigest()
 
 
+Mask = tuple[float, ...]  # the corners of areas; none of a picture that is looked at as a whole
+_NO_PICTURE = np.array([np.nan], np.float16)
+
+
+def mask_of(features: Features) -> Mask | None:
+    """Return what of the Moment's picture was not looked at; None where it has none."""
+    if "luminance" not in features:
+        return None
+    return tuple(map(float, features["masked"].ravel())) if "masked" in features else ()
+
+
 class SourceMemory:
     """Experts by name, a ring of normal scores for each, and what it was learned from."""
 
@@ -46,7 +58,13 @@ class SourceMemory:
         self.caption: tuple[float, float | None] | None = None  # raw score, p-value of the last one
         self.drift = DriftMartingale()
         self.alerted = RecentlyAlerted(tuple(self.experts))
+        self.examples = NormalExamples()
+        self.mask: Mask | None = None  # of the pictures that were learned; None: there were none
         self._first_time: int | None = None
+
+    def knows(self, features: Features) -> bool:
+        """Tell whether pictures as masked as this one were learned, or none is looked at."""
+        return mask_of(features) in (None, self.mask) or self.mask is None
 
     def pass_time(self, time: int) -> None:
         """Let the scores calibrate that have waited for long enough at `time`, microseconds."""
@@ -64,6 +82,8 @@ class SourceMemory:
 
     def learn(self, features: Features, *, carried: bool) -> None:
         """Take the features in as normal; a carried caption was learned when it was present."""
+        if (mask := mask_of(features)) is not None:
+            self.mask = mask
         for name, expert in self.experts.items():
             if not (carried and name == CARRIED):
                 expert.learn(features)
@@ -115,10 +135,12 @@ class SourceMemory:
         first = () if self._first_time is None else (self._first_time,)
         return {
             "first_time": integers(*first),
+            "mask": _NO_PICTURE if self.mask is None else np.array(self.mask, np.float16),
             "caption": np.array([raw, missing if p_value is None else p_value]),
             **nested({f"expert.{name}": each.state() for name, each in self.experts.items()}),
             **nested({f"ring.{name}": each.state() for name, each in self.rings.items()}),
             **nested({"alerted": self.alerted.state(), "drift": self.drift.state()}),
+            **nested({"examples": self.examples.state()}),
         }
 
     def restore(self, state: State) -> None:
@@ -126,12 +148,15 @@ class SourceMemory:
         self._first_time = next(map(int, state["first_time"]), None)
         raw, p_value = map(float, state["caption"])
         self.caption = None if np.isnan(raw) else (raw, None if np.isnan(p_value) else p_value)
+        mask = tuple(map(float, state["mask"]))
+        self.mask = None if np.isnan(mask).any() else mask
         for name, expert in self.experts.items():
             expert.restore(part(state, f"expert.{name}"))
         for name, ring in self.rings.items():
             ring.restore(part(state, f"ring.{name}"))
         self.alerted.restore(part(state, "alerted"))
         self.drift.restore(part(state, "drift"))
+        self.examples.restore(part(state, "examples"))
 
 
 def _own(alerted: Alerted) -> Mapping[str, float]:

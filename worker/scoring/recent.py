@@ -16,10 +16,10 @@ MAX_RECENT = 12  # Moments with an alert's message, of a source; some 10 kB each
 
 
 class Mark(NamedTuple):
-    """The ids of an alert and of an Observation in which something was said about it."""
+    """The ids of a Moment's Observation, and of the alert that it said something about, if any."""
 
-    alert: str
     observation: str
+    alert: str | None
 
 
 class Meant(NamedTuple):
@@ -37,7 +37,8 @@ class Alerted:
     `is_accepted`: they are since a person called the alert normal.
     """
 
-    mark: Mark
+    alert: str
+    observation: str
     time: int
     features: Features
     raw: Mapping[str, float]
@@ -61,12 +62,12 @@ class RecentlyAlerted:
     def about(self, meant: Meant) -> list[Alerted]:
         """Return the Moments of the alert that is meant, oldest first; none where it is unknown."""
         alerts = {
-            each.mark.alert
+            each.alert
             for each in self._kept
-            if meant.alert in (None, each.mark.alert)
-            and (meant.alert is not None or meant.observation == each.mark.observation)
+            if meant.alert in (None, each.alert)
+            and (meant.alert is not None or meant.observation == each.observation)
         }
-        return [each for each in self._kept if each.mark.alert in alerts]
+        return [each for each in self._kept if each.alert in alerts]
 
     def state(self) -> State:
         """Return all of it as arrays."""
@@ -82,7 +83,7 @@ class RecentlyAlerted:
         flags = (each.carried, each.calibrates, each.is_learned, each.is_accepted)
         missing = float("nan")
         return {
-            "ids": np.frombuffer(bytes.fromhex("".join(each.mark)), np.uint8),
+            "ids": np.frombuffer(bytes.fromhex(each.alert + each.observation), np.uint8),
             "numbers": integers(each.time, *flags),
             "raw": np.array([each.raw.get(name, missing) for name in self._names]),
             **nested({"feature": each.features}),
@@ -93,7 +94,8 @@ class RecentlyAlerted:
         time, *flags = map(int, state["numbers"])
         half = len(ids) // 2
         return Alerted(
-            Mark(ids[:half], ids[half:]),
+            ids[:half],
+            ids[half:],
             time,
             {name: array.copy() for name, array in part(state, "feature").items()},
             dict(self._scores(state["raw"].tolist())),

@@ -13,6 +13,7 @@ from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
 from worker.scoring.conformal import hashed_uniform, p_value
 from worker.scoring.experts import Features, finite, least_excess
+from worker.scoring.explaining import Explained, explained
 from worker.scoring.memory import CARRIED, SourceMemory
 from worker.scoring.pool import MAX_STALE, Pool
 from worker.scoring.recent import Alerted, Mark, Meant
@@ -61,8 +62,9 @@ class Scorer:
 
         `time` is the Moment's start; `carried` says that its caption was judged earlier already.
         """
-        memory = self._sources.get(source) or self._memory()
+        known = self._sources.get(source)
         features, skipped = finite(features)
+        memory = known if known is not None and known.knows(features) else self._memory()
         scores = ((name, _single(each.score(features))) for name, each in memory.experts.items())
         raw = {name: value for name, value in scores if value is not None}
         p_values = {
@@ -78,6 +80,12 @@ class Scorer:
         warmup = None if votes else self._warmup(memory)
         judged = assessed(p_values, votes, warmup, drifting=memory.drift.is_raised)
         return Scored(judged, raw, votes, skipped)
+
+    def explain(self, source: str, features: Features, scored: Scored) -> Explained:
+        """Say what made a Moment unusual, before it is learned; nothing changes."""
+        memory = self._sources.get(source)
+        known = {name: value for name, value in features.items() if name not in scored.skipped}
+        return Explained() if memory is None else explained(memory, known, scored)
 
     def heed(self, source: str, label: Label, meant: Meant) -> tuple[str, ...]:
         """Change what is normal by what a person says; return the ids of the alerts that are meant.
@@ -99,7 +107,7 @@ class Scorer:
                 memory.keep_out(moments)
             case "unsure":
                 memory.take_back(moments)
-        return tuple(dict.fromkeys(each.mark.alert for each in moments))
+        return tuple(dict.fromkeys(each.alert for each in moments))
 
     def learn(
         self,
@@ -114,7 +122,7 @@ class Scorer:
         """Take the Moment in: its scores calibrate later ones, its finite features normality.
 
         An unusual Moment (p <= alpha) does neither; one with p < LEARN_ABOVE only calibrates.
-        With a `mark` something was said about an alert: it is remembered for people to speak of.
+        A `mark` names it: as an example of what is normal, or for people to speak of its alert.
         """
         self._moments += 1
         self._take_in(source, features, time, scored, carried=carried, mark=mark)
@@ -223,6 +231,10 @@ class Scorer:
         carried: bool,
         mark: Mark | None,
     ) -> None:
+        known = {name: value for name, value in features.items() if name not in scored.skipped}
+        before = self._sources.get(source)
+        if before is not None and not before.knows(known):
+            self._restart(source)  # another part of the picture is masked
         memory = self._known(source)
         memory.pass_time(time)
         if not carried and CARRIED in features and CARRIED not in scored.skipped:
@@ -230,7 +242,6 @@ class Scorer:
         p = scored.assessment.p_value
         if p is not None:
             memory.drift.learn(p)
-        known = {name: value for name, value in features.items() if name not in scored.skipped}
         calibrates = p is None or p > self._rules.alpha
         is_learned = calibrates and (
             p is None or p >= LEARN_ABOVE or self._draw(source, time, "ungated") <= UNGATED
@@ -239,9 +250,22 @@ class Scorer:
             memory.calibrate(time, scored.raw, carried=carried)
         if is_learned:
             memory.learn(known, carried=carried)
-        if mark is not None:
+        if mark is None:
+            return
+        if p is None or p >= LEARN_ABOVE:
+            memory.examples.learn(mark.observation, known)
+        if mark.alert is not None:
             memory.alerted.add(
-                Alerted(mark, time, known, scored.raw, carried, calibrates, is_learned)
+                Alerted(
+                    mark.alert,
+                    mark.observation,
+                    time,
+                    known,
+                    scored.raw,
+                    carried,
+                    calibrates,
+                    is_learned,
+                )
             )
 
     def _known(self, source: str) -> SourceMemory:

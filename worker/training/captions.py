@@ -32,6 +32,11 @@ from worker.models.families.towers import PooledText
 from worker.models.settings import ModelSettings
 from worker.training.batches import generator
 from worker.training.dataset import Dataset
+from worker.training.losses import Terms
+from worker.training.pretraining import Reader
+from worker.training.processes import ALONE, Processes
+from worker.training.settings import FitSettings
+from worker.training.steps import Stepper, are_numbers
 
 Tuning = Literal["head", "lora", "full"]
 
@@ -71,15 +76,30 @@ class Tuner:
             if modality is not Modality.CAPTION
         }
 
+    def pretrain(
+        self, epochs: int, settings: FitSettings, processes: Processes = ALONE
+    ) -> tuple[float, ...]:
+        """Let the model read the distinct texts first; return the losses of `Reader.read`."""
+        held = {self._texts[place] for place in self._places(held_out=True).tolist()}
+        learned = {self._texts[place] for place in self._places(held_out=False).tolist()}
+        texts, unseen = (sorted(filter(None, each)) for each in (learned, held - learned))
+        return Reader(self._text, settings, processes).read(texts, unseen or texts, epochs)
+
     def tune(
         self,
         tuning: Tuning,
         epochs: int,
-        seed: int,
+        settings: FitSettings,
         progress: Callable[[int], None] = lambda _: None,
+        processes: Processes = ALONE,
     ) -> Tuned:
-        """Return the best of so many epochs on what is held out. Raises FailedRunError."""
-        torch.manual_seed(seed)
+        """Return the best of so many epochs on what is held out; with `head` the model as it is.
+
+        Raises FailedRunError where the loss is no number any more.
+        """
+        if tuning == "head":
+            return Tuned(self._files(self._text.model), 0, ())
+        torch.manual_seed(settings.seed)
         network = _prepared(self._text.model, tuning)
         module = PooledText(network, self._text.pool)
         heads = self._heads(module)
@@ -90,9 +110,10 @@ class Tuner:
                 {"params": heads.parameters(), "lr": HEAD_RATE},
             ]
         )
+        stepper = Stepper(optimizer, settings.accumulate, settings.precision, processes)
         best, losses = _moved(module), [math.inf]
         for epoch in range(epochs):
-            self._epoch(module, heads, optimizer, generator(seed, STAGE, epoch))
+            self._epoch(module, heads, stepper, generator(settings.seed, STAGE, epoch))
             loss = self._measured(module, heads)
             if loss < min(losses):
                 best = _moved(module)
@@ -106,21 +127,22 @@ class Tuner:
         self,
         module: nn.Module,
         heads: nn.ModuleDict,
-        optimizer: torch.optim.Optimizer,
+        stepper: Stepper,
         draws: torch.Generator,
     ) -> None:
         """Take a step for each batch; networks stay in evaluation mode: nothing else is drawn."""
         kept = self._places(held_out=False)
         order = kept[torch.randperm(len(kept), generator=draws)]
+
+        def terms_of(places: torch.Tensor, _part: int) -> Terms:
+            return {"contrastive": self._loss(module, heads, places)}
+
         for places in torch.split(order, BATCH):
-            loss = self._loss(module, heads, places)
-            if not torch.isfinite(loss):
+            if not are_numbers(stepper.gradients(places, terms_of)):
                 raise FailedRunError(
                     "the loss of the caption encoder is no number any more: use --tuning head."
                 )
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            stepper.move()
 
     def _measured(self, module: nn.Module, heads: nn.ModuleDict) -> float:
         held = self._places(held_out=True)

@@ -79,7 +79,8 @@ def _training(settings: FitSettings) -> Iterator[str]:
     yield (
         f"Operator {settings.operator}, {settings.dim} dimensions; at most {settings.epochs} epochs"
         f" of each of two stages, batches of {settings.batch_size}, learning rate"
-        f" {settings.learning_rate:g}, modality dropout {settings.dropout:g}, seed {settings.seed}."
+        f" {settings.learning_rate:g}, modality dropout {settings.dropout:g},"
+        f" {settings.precision}{', OGM-GE' if settings.modulation else ''}, seed {settings.seed}."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from worker.core.events import MODALITIES, Modality
 from worker.core.messages import Observation
+from worker.core.rfc3339 import MICROSECONDS
 from worker.errors import OperatorError
 from worker.models.bundles.inputs import SOURCES, read_input
 
@@ -99,11 +101,14 @@ class Dataset:
         return digest.hexdigest()
 
 
-def read_rows(observations: Iterable[Observation]) -> tuple[list[Row], str]:
+def read_rows(
+    observations: Iterable[Observation], seconds: float | None = None
+) -> tuple[list[Row], str]:
     """Return the rows in order of time, and the one digest of the encoders that made them.
 
-    Observations that amend others are left out. Raises OperatorError where there are none, or
-    where several encoders have made them.
+    They may come in any order. Those that amend others are left out, and with `seconds` those that
+    begin so long after the first one. Raises OperatorError where there are none, or where several
+    encoders have made them.
     """
     rows: list[Row] = []
     models: Counter[str] = Counter()
@@ -118,7 +123,9 @@ def read_rows(observations: Iterable[Observation]) -> tuple[list[Row], str]:
         raise OperatorError(
             f"the Observations were made by different models ({counts}): give those of one."
         )
-    return sorted(rows, key=lambda row: (row.start, row.source)), next(iter(models))
+    rows.sort(key=lambda row: (row.start, row.source))
+    end = math.inf if seconds is None else rows[0].start + seconds * MICROSECONDS
+    return [row for row in rows if row.start < end], next(iter(models))
 
 
 def assemble(rows: Sequence[Row], labels: Sequence[str | None] | None = None) -> Dataset:

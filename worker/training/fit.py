@@ -18,8 +18,10 @@ from worker.training.loop import Training
 from worker.training.measures import Measures, measure
 from worker.training.page import render
 from worker.training.settings import FitSettings
+from worker.training.tensorboard import events
 
 PAGE, HISTORY = "fit.html", "history.json"
+CURVES = "events.out.tfevents.0.fit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def bundle_files(
     told = {
         CARD: write_card(fitted.data, fitted.settings, fitted.measures, inputs, origin).encode(),
         PAGE: render(fitted.data, fitted.measures, fitted.history, origin).encode(),
+        CURVES: events(fitted.history),
         HISTORY: json.dumps(
             {
                 "settings": asdict(fitted.settings),

@@ -17,8 +17,11 @@ from worker.training.balance import contributions
 from worker.training.batches import batches, generator
 from worker.training.checkpoint import Checkpoint, Standing
 from worker.training.dataset import Dataset
-from worker.training.losses import Terms, class_weights, first_stage, second_stage, total
+from worker.training.losses import Terms, class_weights, first_stage, second_stage
+from worker.training.modulation import modulate
+from worker.training.processes import ALONE, Processes
 from worker.training.settings import FitSettings
+from worker.training.steps import Stepper, are_numbers
 
 STAGES = (1, 2)
 CHECKPOINT_SECONDS = 5.0
@@ -26,14 +29,16 @@ CHECKPOINT_SECONDS = 5.0
 # there long before the other.
 PARTS = {"agreement": ("agreement",), "fusion": ("classes", "unimodal", "views")}
 HELD_OUT_ROWS = 512  # that the loss of an epoch is measured on, evenly spread
-MAX_NORM = 5.0  # of the gradient
 
 Progress = Callable[[int], None]  # told the epochs that are done
 
 
 @dataclass(slots=True)
 class Training:
-    """One run. `between` are the seconds between two checkpoints; 0 writes one each epoch."""
+    """One run. `between` are the seconds between two checkpoints; 0 writes one each epoch.
+
+    Of several processes each trains; the one that leads writes.
+    """
 
     model: Joint
     data: Dataset
@@ -41,6 +46,7 @@ class Training:
     checkpoint: Checkpoint
     progress: Progress = lambda _: None
     between: float = CHECKPOINT_SECONDS
+    processes: Processes = ALONE
     _written: float = field(default_factory=time.monotonic)
 
     def run(self, standing: Standing | None = None) -> list[dict[str, Any]]:
@@ -55,7 +61,7 @@ class Training:
             self._stage(standing)
             self.model.load_state_dict(dict(standing.best))
             standing = self._next_stage(standing)
-            self.checkpoint.write(standing)
+            self._write(standing)
         return standing.history
 
     def _stage(self, standing: Standing) -> None:
@@ -71,8 +77,12 @@ class Training:
             self.progress((standing.stage - 1) * self.settings.epochs + standing.epoch)
             if time.monotonic() - self._written >= self.between:
                 standing.model, standing.optimizer = _copy(self.model), optimizer.state_dict()
-                self.checkpoint.write(standing)
+                self._write(standing)
                 self._written = time.monotonic()
+
+    def _write(self, standing: Standing) -> None:
+        if self.processes.leads:
+            self.checkpoint.write(standing)
 
     def _epoch(
         self,
@@ -83,18 +93,21 @@ class Training:
     ) -> dict[str, float]:
         """Return the mean of each term over the batches."""
         self.model.train()
-        draws = generator(self.settings.seed, standing.stage, standing.epoch)
+        settings, at = self.settings, (self.settings.seed, standing.stage, standing.epoch)
+        stepper = Stepper(optimizer, settings.accumulate, settings.precision, self.processes)
         noted: list[dict[str, float]] = []
-        for places in batches(kept, self.settings.batch_size, draws):
-            terms = self._terms(standing.stage, kept.rows(places), weights, draws)
-            loss = total(terms)
-            noted.append(self._numbers(terms, standing))
-            optimizer.zero_grad()
-            if loss.requires_grad:
-                loss.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(self.model.parameters(), MAX_NORM)
-                optimizer.step()
-        return {name: sum(each[name] for each in noted) / len(noted) for name in noted[0]}
+        for number, places in enumerate(batches(kept, settings.batch_size, generator(*at))):
+
+            def terms_of(part: torch.Tensor, place: int, number: int = number) -> Terms:
+                draws = generator(*at, number, place)
+                return self._terms(standing.stage, kept.rows(part), weights, draws)
+
+            noted.append(self._checked(stepper.gradients(places, terms_of), standing))
+            if settings.modulation:
+                modulate(self.model, kept.rows(places), generator(*at, number))
+            stepper.move()
+        names = dict.fromkeys(name for each in noted for name in each)
+        return {name: sum(each.get(name, 0.0) for each in noted) / len(noted) for name in names}
 
     def _terms(
         self, stage: int, batch: Dataset, weights: torch.Tensor, draws: torch.Generator
@@ -110,14 +123,13 @@ class Training:
             terms = self._terms(stage, held, weights, generator(self.settings.seed))
         return {name: float(term) for name, term in terms.items()}
 
-    def _numbers(self, terms: Terms, standing: Standing) -> dict[str, float]:
-        numbers = {name: float(term.detach()) for name, term in terms.items()}
-        if not all(map(math.isfinite, numbers.values())):
+    def _checked(self, terms: dict[str, float], standing: Standing) -> dict[str, float]:
+        if not are_numbers(terms):
             raise FailedRunError(
                 f"the loss is no number any more in epoch {standing.epoch + 1} of stage"
                 f" {standing.stage}: lower --learning-rate."
             )
-        return numbers
+        return terms
 
     def _note(
         self,
@@ -153,7 +165,9 @@ class Training:
     def _optimizer(self, stage: int) -> torch.optim.Optimizer:
         settings = self.settings
         rate = settings.learning_rate / stage  # gentler where all move together
-        return torch.optim.AdamW(self._learned(stage), lr=rate, weight_decay=settings.weight_decay)
+        return torch.optim.AdamW(
+            self._learned(stage), lr=rate, weight_decay=settings.weight_decay, fused=True
+        )
 
     def _learned(self, stage: int) -> Iterable[nn.Parameter]:
         """Return what a stage moves: in the first one nothing that joins the modalities."""

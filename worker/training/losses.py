@@ -24,6 +24,7 @@ from worker.training.batches import dropped, others
 from worker.training.dataset import UNLABELLED, Dataset
 
 Terms = dict[str, torch.Tensor]  # scalars by name
+TERMS = ("contrastive", "agreement", "views", "classes", "unimodal", "language")
 PairLoss = Callable[[str, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 UNIMODAL, CONTRASTIVE = 0.3, 0.1
@@ -41,8 +42,9 @@ def first_stage(
         "agreement": _over_pairs(model, z, batch, _Agree(model, batch, draws)),
     }
     if batch.has_labels:
-        output = model.fusion(z, batch.present)
-        terms["unimodal"] = _unimodal(output.unimodal_logits, batch, weights)
+        tokens = model.fusion.tokens_of(z, batch.present)
+        logits = model.fusion.alone(tokens, batch.present)
+        terms["unimodal"] = _unimodal(logits, batch, weights)
     return terms
 
 
@@ -55,16 +57,18 @@ def second_stage(
 ) -> Terms:
     """Return the weighted terms of the second stage, with modalities left out by `dropout`."""
     z = model.standardised(named(batch), batch.present)
-    fewer = dropped(batch.present, dropout, draws)
-    whole, part = model.fusion(z, batch.present), model.fusion(z, fewer)
+    fusion, present = model.fusion, batch.present
+    tokens = fusion.tokens_of(z, present)
+    both = torch.cat([present, dropped(present, dropout, draws)])
+    whole, part = fusion.join(tokens.repeat(2, 1, 1), both)[0].chunk(2)  # one pass for both
     terms = {
         "contrastive": CONTRASTIVE * _over_pairs(model, z, batch, _Contrast(model)),
         "agreement": CONTRASTIVE * _over_pairs(model, z, batch, _Agree(model, batch, draws)),
-        "views": CONTRASTIVE * _views(whole.fused, part.fused, z),
+        "views": CONTRASTIVE * _views(whole, part, z),
     }
     if batch.has_labels:
-        terms["classes"] = _cross_entropy(part.logits, batch.label, weights)
-        terms["unimodal"] = UNIMODAL * _unimodal(whole.unimodal_logits, batch, weights)
+        terms["classes"] = _cross_entropy(fusion.head(part), batch.label, weights)
+        terms["unimodal"] = UNIMODAL * _unimodal(fusion.alone(tokens, present), batch, weights)
     return terms
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from worker.training.steps import Precision
+
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
@@ -11,6 +13,7 @@ class FitSettings:
 
     `patience`: epochs without a lower loss on what is held out, after which a stage ends.
     `dropout`: the probability that a modality is left out of a Moment in the second stage.
+    `accumulate`, `precision`: see `worker.training.steps`; `modulation`: see `.modulation`.
     """
 
     operator: str = "attention"
@@ -23,6 +26,9 @@ class FitSettings:
     dropout: float = 0.3
     patience: int = 8
     seed: int = 0
+    accumulate: int = 1
+    precision: Precision = "float32"
+    modulation: bool = False
 
     def key(self) -> str:
         """Return a text that is equal for equal settings."""

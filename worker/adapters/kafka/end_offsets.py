@@ -47,7 +47,7 @@ class EndOffsets:
         wanted = [ClientPartition(*each) for each in partitions]
         try:
             ends = self._client.end_offsets(wanted, timeout_ms=_TIMEOUT_MS) if wanted else {}
-        except KafkaError:
+        except (KafkaError, KeyError):  # the latter for partitions that its metadata lacks
             ends = {}
         self._asked = time.monotonic()
         return {TopicPartition(*each): end for each, end in ends.items()}

@@ -15,6 +15,7 @@ from kafka.errors import (
     OffsetOutOfRangeError,
 )
 
+from worker.adapters.kafka.admin import TopicInfo
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect, log_error
 from worker.adapters.kafka.end_offsets import EndOffsets
 from worker.adapters.kafka.heartbeats import Heartbeats
@@ -22,6 +23,7 @@ from worker.adapters.kafka.joins import announce_partitions, keep_finished_joins
 from worker.adapters.kafka.membership import Membership, Rebalances, kept, process_id
 from worker.adapters.kafka.parked import make_way
 from worker.adapters.kafka.records import read_leniently, to_record
+from worker.adapters.kafka.topic_watch import TopicWatch
 from worker.config import KafkaSettings
 from worker.core.events import Record
 from worker.core.ports import LogError, Polled, TopicPartition
@@ -32,12 +34,14 @@ _FETCH_WAIT_MS = 200  # shorter than the merge waits for fetches under way
 _MAX_POLL_RECORDS = 500
 _CALL_MS = 10_000
 _CLOSE_MS = 5_000
+_METADATA_MS = 5_000  # how old may be what is known of the topics; the client's default is 300 s
 
 
 class KafkaInputLog:
     """An InputLog. A group without history begins with the oldest records.
 
-    `process` is the id of its process, which is this one's where it is left out.
+    `process` is the id of its process, which is this one's where it is left out. `known` are the
+    topics as the process found them when it started; where they are others now, LogError is raised.
 
     At most about twice 4 MiB are held per broker, and one fetch per paused partition. A record that
     is larger than that comes in a fetch of its own (brokers since 0.10.1).
@@ -48,6 +52,7 @@ class KafkaInputLog:
         settings: KafkaSettings,
         topics: Sequence[str],
         *,
+        known: Mapping[str, TopicInfo] | None = None,
         connect_timeout: float = CONNECT_SECONDS,
         process: str | None = None,
     ) -> None:
@@ -58,7 +63,7 @@ class KafkaInputLog:
         try:
             self._ends = EndOffsets(settings, connect_timeout)
             self._rebalances = Rebalances(self._consumer.group_metadata)
-            self._subscribe(topics)
+            self._subscribe(topics, known or {})
         except BaseException:
             self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
             raise
@@ -72,6 +77,7 @@ class KafkaInputLog:
     def poll(self, timeout: float) -> Polled:
         """Wait up to `timeout` seconds for records. Raises LogError."""
         fetched = self._fetch(timeout)
+        self._topics.check()  # before what was read of them is handed out
         before, seen = self._membership, self._rebalances.take()
         if seen:
             self._membership = seen[-1]
@@ -101,13 +107,15 @@ class KafkaInputLog:
         self._ends.close()
         self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
 
-    def _subscribe(self, topics: Sequence[str]) -> None:
+    def _subscribe(self, topics: Sequence[str], known: Mapping[str, TopicInfo]) -> None:
         missing = [topic for topic in topics if not self._consumer.partitions_for_topic(topic)]
         if missing:
             raise OperatorError(
                 f"there is no topic {', '.join(missing)}: run `mmworker topics create`,"
                 " or set the names under `topics`"
             )
+        self._topics = TopicWatch(self._consumer._cluster, topics, known)
+        self._topics.check()
         self._consumer.subscribe(list(topics), listener=self._rebalances)
         announce_partitions(self._consumer)
 
@@ -221,6 +229,7 @@ def _options(settings: KafkaSettings) -> dict[str, Any]:
         "max_poll_records": _MAX_POLL_RECORDS,
         "session_timeout_ms": session_ms,
         "heartbeat_interval_ms": max(100, min(3000, session_ms // 3)),
+        "metadata_max_age_ms": _METADATA_MS,
         "max_poll_interval_ms": int(settings.max_poll_interval_seconds * 1000),
         "metrics_enabled": False,
     }

@@ -15,6 +15,10 @@ def keep_finished_joins(consumer: Any) -> None:
     """Let the consumer take the result of a finished join at its next poll, as Java's does."""
     coordinator = consumer._coordinator
     kept = _FinishedJoin(coordinator)
+    is_needed = coordinator.need_rejoin
+    # Else a leader that is called again for added partitions takes its own assignment, which it
+    # makes in the background, for news that it has, and the join is never taken up.
+    coordinator.need_rejoin = lambda: coordinator.rejoining or is_needed()
     coordinator._do_join_and_sync_async = kept.join
     coordinator._on_join_complete_async = kept.complete
 

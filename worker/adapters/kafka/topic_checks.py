@@ -9,6 +9,7 @@ from typing import Literal
 from worker.adapters.kafka.admin import KafkaAdmin, TopicInfo, TopicSpec
 from worker.adapters.kafka.rights import lacking
 from worker.config import TopicSettings
+from worker.core.message_sizes import MAX_MESSAGE_BYTES
 
 _ENVELOPE_BYTES = 64 * 1024  # headers and framing beside a record's value
 # A successor reads all of the topic: what was replaced is to be gone from it soon.
@@ -36,8 +37,9 @@ def specs(
     large = {"max.message.bytes": str(max_record_bytes + _ENVELOPE_BYTES)}
     whole = (*inputs(topics), topics.dead_letters, topics.late_events)
     config = dict.fromkeys(whole, appended | large)
-    config |= {topics.alerts: large, topics.observations: large, topics.feedback: appended}
-    config |= {topics.snapshots: _COMPACTED | large}
+    own = {"max.message.bytes": str(max(max_record_bytes, MAX_MESSAGE_BYTES) + _ENVELOPE_BYTES)}
+    config |= {topics.alerts: own, topics.observations: own, topics.feedback: appended}
+    config |= {topics.snapshots: _COMPACTED | own}
     return [TopicSpec(name, partitions, each, replication_factor) for name, each in config.items()]
 
 
@@ -126,6 +128,14 @@ def _sizes(
                 "error",
                 f"topic {name} takes records of {sizes[name]} bytes at most: set its"
                 f" max.message.bytes to {needed + _ENVELOPE_BYTES}, for it gets whole inputs",
+            )
+    for name in (topics.alerts, topics.observations, topics.snapshots):
+        if name in sizes and sizes[name] < MAX_MESSAGE_BYTES + _ENVELOPE_BYTES:
+            yield Finding(
+                "error",
+                f"topic {name} takes records of {sizes[name]} bytes at most: set its"
+                f" max.message.bytes to {MAX_MESSAGE_BYTES + _ENVELOPE_BYTES}, which a Moment of"
+                " many events, or a source's state, may take",
             )
     for name in inputs(topics):
         if name in sizes and sizes[name] < max_record_bytes:

@@ -10,6 +10,7 @@ from kafka import KafkaProducer
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect
 from worker.adapters.kafka.records import OUTPUT_SERIALIZERS, send
 from worker.config import KafkaSettings
+from worker.core.message_sizes import MAX_MESSAGE_BYTES
 from worker.core.partitioner import placement
 from worker.core.ports import Output
 from worker.errors import OperatorError
@@ -38,7 +39,7 @@ def transactional_producer(
         transactional_id=transactional_id,
         transaction_timeout_ms=_TIMEOUT_MS,
         max_block_ms=int(connect_timeout * 1000),
-        max_request_size=max_record_bytes + _MIB,
+        max_request_size=max(max_record_bytes, MAX_MESSAGE_BYTES) + _MIB,
         batch_size=_BATCH_BYTES,
         compression_type=compression_type,
         allow_auto_create_topics=False,

@@ -6,6 +6,13 @@ be added, and raise ValueError with one sentence where a message cannot be used.
 
 from worker.core.messages.alert import Alert, AlertType, Evidence, read_alert
 from worker.core.messages.assessment import Assessment, ExpertScore, Warmup
+from worker.core.messages.explanation import (
+    Cell,
+    Explanation,
+    NearestNormal,
+    Region,
+    Span,
+)
 from worker.core.messages.feedback import Effect, Feedback, Heeded, Label, read_feedback
 from worker.core.messages.headers import (
     capped_value,
@@ -29,17 +36,22 @@ __all__ = [
     "Alert",
     "AlertType",
     "Assessment",
+    "Cell",
     "DecisionRecord",
     "Effect",
     "Evidence",
     "ExpertScore",
+    "Explanation",
     "Feedback",
     "Heeded",
     "InputRef",
     "Label",
     "Lesson",
     "Modalities",
+    "NearestNormal",
     "Observation",
+    "Region",
+    "Span",
     "Warmup",
     "alert_id",
     "amendment_id",

@@ -14,6 +14,7 @@ from worker.core.messages.assessment import (
     read_scores,
     scores_document,
 )
+from worker.core.messages.explanation import Explanation, read_explanation
 from worker.core.messages.parts import (
     InputRef,
     Modalities,
@@ -53,7 +54,9 @@ class Alert:
     The window is that of the Moment which caused the message; times in microseconds since the
     epoch. `score` and `threshold` are in [0, 1], on one scale, higher is more abnormal; `p_value`
     in [0, 1] is None where the alert rests on a trigger and not on statistics. `closed_for` says
-    why it closes, None with other messages.
+    why it closes, None with other messages. `explanation` and
+    `sentence`, for a person, are None where the Moment is not unusual. `incident_id` is shared with
+    alerts of neighbouring sources, None where the source has no neighbours.
     """
 
     alert_id: str
@@ -77,6 +80,9 @@ class Alert:
     degraded: tuple[str, ...]
     traceparent: str | None = None
     closed_for: ClosedFor | None = None
+    explanation: Explanation | None = None
+    sentence: str | None = None
+    incident_id: str | None = None
 
     def __post_init__(self) -> None:
         check_window(self.window_start, self.window_end)
@@ -96,17 +102,20 @@ class Alert:
             "sequence": self.sequence,
             "type": self.type,
             "closed_for": self.closed_for,
+            "incident_id": self.incident_id,
             "source": self.source,
             "window_start": rfc3339.format(self.window_start),
             "window_end": rfc3339.format(self.window_end),
             "severity": self.severity,
             "reasons": self.reasons,
+            "sentence": self.sentence,
             "score": self.score,
             "p_value": self.p_value,
             "threshold": self.threshold,
             "modalities": self.modalities.document(),
             "contributions": in_order(self.contributions),
             "consistency": scores_document(self.consistency),
+            "explanation": None if self.explanation is None else self.explanation.document(),
             "evidence": self.evidence.document(),
             "model": self.model,
             "config_hash": self.config_hash,
@@ -114,7 +123,9 @@ class Alert:
             "degraded": self.degraded,
             "traceparent": self.traceparent,
         }
-        return without_none(document, "closed_for", "traceparent")
+        return without_none(
+            document, "closed_for", "incident_id", "sentence", "explanation", "traceparent"
+        )
 
 
 def read_alert(value: bytes) -> Alert:
@@ -142,6 +153,9 @@ def read_alert(value: bytes) -> Alert:
         degraded=fields.texts("degraded"),
         traceparent=fields.optional("traceparent", fields.text),
         closed_for=fields.optional("closed_for", lambda name: fields.choice(name, CLOSED_FOR)),
+        explanation=read_explanation(fields),
+        sentence=fields.optional("sentence", fields.text),
+        incident_id=fields.optional("incident_id", fields.text),
     )
 
 

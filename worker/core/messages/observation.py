@@ -10,6 +10,7 @@ from worker.core import rfc3339
 from worker.core.alerts import CLOSED_FOR, ClosedFor, Kind
 from worker.core.messages import vectors
 from worker.core.messages.assessment import Assessment, read_assessment
+from worker.core.messages.explanation import Explanation, read_explanation
 from worker.core.messages.feedback import Heeded, read_heeded
 from worker.core.messages.parts import (
     InputRef,
@@ -39,11 +40,20 @@ class DecisionRecord:
     severity: Severity | None
     alert_id: str | None
     closed_for: ClosedFor | None = None
+    incident_id: str | None = None
 
     @property
     def said_about(self) -> str | None:
         """The id of the alert that is opened or updated."""
         return self.alert_id if self.kind in ("open", "update") else None
+
+    @property
+    def messages(self) -> tuple[Kind, ...]:
+        """The types of the alert messages that come of it: none, one, or an opening and a close."""
+        if self.kind == "none":
+            return ()
+        closes_at_once = self.kind == "open" and self.closed_for is not None
+        return ("open", "close") if closes_at_once else (self.kind,)
 
     def document(self) -> Document:
         """Return the JSON object."""
@@ -53,8 +63,9 @@ class DecisionRecord:
             "severity": self.severity,
             "alert_id": self.alert_id,
             "closed_for": self.closed_for,
+            "incident_id": self.incident_id,
         }
-        return without_none(document, "closed_for")
+        return without_none(document, "closed_for", "incident_id")
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # arrays have no single truth value to compare by
@@ -68,6 +79,8 @@ class Observation:
     were learned in the source's partition. One that `amends` an earlier Observation, by its id, is
     about an event that was set aside and sent again; such a one is not learned. `silent_after`: the
     source fell silent with it. `heeded` is what people had said, and changed, right before it.
+    `explanation` is there where the Moment is unusual; `shadow` is what other policies would have
+    decided, where some are tried.
     """
 
     observation_id: str
@@ -90,6 +103,8 @@ class Observation:
     amends: str | None = None
     silent_after: bool = False
     heeded: tuple[Heeded, ...] = ()
+    explanation: Explanation | None = None
+    shadow: DecisionRecord | None = None
 
     def __post_init__(self) -> None:
         check_window(self.window_start, self.window_end)
@@ -111,7 +126,9 @@ class Observation:
             "modalities": self.modalities.document(),
             "assessment": self.assessment.document(),
             "raw_scores": in_order(self.raw_scores),
+            "explanation": None if self.explanation is None else self.explanation.document(),
             "decision": self.decision.document(),
+            "shadow": None if self.shadow is None else self.shadow.document(),
             "feedback": [each.document() for each in self.heeded] or None,
             "inputs": [each.document() for each in self.inputs],
             "model": self.model,
@@ -120,7 +137,15 @@ class Observation:
             "embedding": {"dim": self.embedding.size, "data": vectors.encode(self.embedding)},
             "features": {name: _feature(self.features[name]) for name in sorted(self.features)},
         }
-        absent = ("correlation_id", "amends", "silent_after", "feedback", "traceparent")
+        absent = (
+            "correlation_id",
+            "amends",
+            "silent_after",
+            "explanation",
+            "shadow",
+            "feedback",
+            "traceparent",
+        )
         return without_none(document, *absent)
 
 
@@ -176,6 +201,7 @@ def read_observation(value: bytes) -> Observation:
     """Return the Observation in a record's value. Raises ValueError."""
     fields = fields_of(value, "observation")
     source = fields.text("source")
+    shadow = fields.optional("shadow", fields.nested)
     return Observation(
         observation_id=fields.text("observation_id"),
         source=source,
@@ -197,6 +223,8 @@ def read_observation(value: bytes) -> Observation:
         amends=fields.optional("amends", fields.text),
         silent_after=fields.optional("silent_after", fields.flag) or False,
         heeded=_read_heeded(fields, source),
+        explanation=read_explanation(fields),
+        shadow=None if shadow is None else _read_decision(shadow),
     )
 
 
@@ -237,4 +265,5 @@ def _read_decision(fields: Fields) -> DecisionRecord:
         severity=fields.nullable("severity", lambda name: fields.choice(name, tuple(Severity))),
         alert_id=fields.nullable("alert_id", fields.text),
         closed_for=fields.optional("closed_for", lambda name: fields.choice(name, CLOSED_FOR)),
+        incident_id=fields.optional("incident_id", fields.text),
     )

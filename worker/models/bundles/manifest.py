@@ -18,7 +18,7 @@ from worker.models.weights import joint_digest
 MANIFEST = "manifest.json"
 VERSION = 1
 # For people: they may differ where the models are the same.
-TOLD = frozenset({"MODEL_CARD.md", "fit.html", "history.json"})
+TOLD = frozenset({"MODEL_CARD.md", "fit.html", "history.json", "events.out.tfevents.0.fit"})
 
 
 @dataclass(frozen=True, slots=True)

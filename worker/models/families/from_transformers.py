@@ -102,6 +102,7 @@ class Text(NamedTuple):
     pooling: str
     length: int  # tokens
     tokenize: Tokenize
+    tokenizer: Any
 
     @property
     def pool(self) -> Pool:
@@ -118,7 +119,8 @@ def open_text(opened: Opened, settings: ModelSettings) -> Text:
     pooling = "mean" if settings.pooling == "auto" else settings.pooling
     tokenizer = opened.tokenizer()
     length = _max_tokens(tokenizer, text)
-    return Text(opened.model(), pooling, length, _tokenize(tokenizer, length, padding=True))
+    tokenize = _tokenize(tokenizer, length, padding=True)
+    return Text(opened.model(), pooling, length, tokenize, tokenizer)
 
 
 def _shared_text_encoder(name: Name, opened: Opened, settings: ModelSettings) -> TextEncoder:

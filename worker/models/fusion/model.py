@@ -86,16 +86,29 @@ class FusionModel(nn.Module):
         What is missing has no influence and gets no gradient, and may be NaN; its unimodal logits
         are 0. All outputs are finite for every mask, the empty one included.
         """
+        tokens = self.tokens_of(z, present)
+        fused, weights = self.join(tokens, present, quality)
+        return Output(fused, weights, self.head(fused), self.alone(tokens, present))
+
+    def tokens_of(self, z: Mapping[str, torch.Tensor], present: torch.Tensor) -> torch.Tensor:
+        """Return t (B, M, D), finite even where z is not."""
         places = enumerate(self.modalities)
         clean = [torch.where(present[:, [at]], z[name], 0.0) for at, name in places]
-        tokens = torch.stack(
+        return torch.stack(
             [self.tokens[name](x) for name, x in zip(self.modalities, clean, strict=True)], 1
         )
+
+    def join(
+        self, tokens: torch.Tensor, present: torch.Tensor, quality: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the operator makes of tokens: v (B, D) and w (B, M)."""
         sure = torch.ones_like(tokens[..., 0]) if quality is None else quality
         fused, weights = self.operator(tokens, present, sure)
-        alone = torch.stack(
+        return fused, weights
+
+    def alone(self, tokens: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """Return the unimodal logits (B, M, C)."""
+        logits = torch.stack(
             [self.unimodal_heads[name](tokens[:, at]) for at, name in enumerate(self.modalities)], 1
         )
-        return Output(
-            fused, weights, self.head(fused), torch.where(present.unsqueeze(-1), alone, 0.0)
-        )
+        return torch.where(present.unsqueeze(-1), logits, 0.0)

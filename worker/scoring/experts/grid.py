@@ -36,6 +36,18 @@ class GridExpert:
             return None
         return self._gaussian.score(deviation(thumbnail, usual))
 
+    def heat(self, features: Features) -> NDArray[np.float64] | None:
+        """Return each cell's share (ROWS, COLUMNS) of what makes the picture unusual; sum 1.
+
+        None where `score` gives none, or nothing stands out anywhere.
+        """
+        thumbnail, usual = features.get("luminance"), self._background.median
+        if thumbnail is None or usual is None or self._gaussian.count < MIN_LEARNED:
+            return None
+        parts = np.maximum(self._gaussian.parts(deviation(thumbnail, usual)), 0)
+        total = float(parts.sum())
+        return (parts / total).reshape(ROWS, COLUMNS) if total > 0 else None
+
     def learn(self, features: Features) -> None:
         """Update the Gaussian by the deviation from the background so far, then the background."""
         thumbnail, usual = features.get("luminance"), self._background.median
@@ -63,8 +75,13 @@ class GridExpert:
 
 def deviation(thumbnail: NDArray[Any], usual: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return log1p of the mean absolute difference per cell (ROWS * COLUMNS,), in equal light."""
-    difference = np.abs(in_light_of(thumbnail, usual) - usual)
-    height, width = difference.shape[0] // ROWS, difference.shape[1] // COLUMNS
-    blocks = difference.reshape(ROWS, height, COLUMNS, width)
-    cells: NDArray[np.float32] = np.log1p(blocks.mean(axis=(1, 3), dtype=np.float32)).ravel()
+    cells: NDArray[np.float32] = np.log1p(cell_means(np.abs(in_light_of(thumbnail, usual) - usual)))
     return cells
+
+
+def cell_means(picture: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the mean of each cell (ROWS * COLUMNS,), row by row."""
+    height, width = picture.shape[0] // ROWS, picture.shape[1] // COLUMNS
+    blocks = picture.reshape(ROWS, height, COLUMNS, width)
+    means: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32).ravel()
+    return means

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from worker.scoring.bank import VectorBank
 from worker.scoring.experts.base import Features
 from worker.scoring.state import State, integers, nested, part
@@ -18,10 +21,13 @@ class NearestExpert:
 
     def score(self, features: Features) -> float | None:
         """Return the distance of the vector that is farthest from the bank."""
-        rows = features.get(self._feature)
-        if rows is None or self._learned < self._min_learned or not len(self._bank):
-            return None
-        return float(self._bank.distances(rows.reshape(-1, rows.shape[-1])).max())
+        distances = self._distances(features)
+        return None if distances is None else float(distances.max())
+
+    def farthest(self, features: Features) -> int | None:
+        """Return which of the vectors is farthest from the bank, from 0; None as `score`."""
+        distances = self._distances(features)
+        return None if distances is None else int(distances.argmax())
 
     def learn(self, features: Features) -> None:
         """Offer the vectors to the bank."""
@@ -35,6 +41,12 @@ class NearestExpert:
         if (rows := features.get(self._feature)) is not None:
             self._learned -= 1
             self._bank.forget(rows.reshape(-1, rows.shape[-1]))
+
+    def _distances(self, features: Features) -> NDArray[np.float64] | None:
+        rows = features.get(self._feature)
+        if rows is None or self._learned < self._min_learned or not len(self._bank):
+            return None
+        return self._bank.distances(rows.reshape(-1, rows.shape[-1]))
 
     def state(self) -> State:
         """Return the bank, and how many Moments it was offered."""

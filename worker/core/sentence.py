@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from worker.report import words
+from worker.core import words
+from worker.core.messages.explanation import Region
 
 MAX_CLAUSES = 2
 MAX_QUOTE = 90  # characters of a caption
@@ -32,6 +33,11 @@ _SIGNS = {
     "visual_embedding": "most of all in its content",
     "visual_grid": "most of all against its usual background",
 }
+_PLACES = (
+    ("in its upper left", "in its upper part", "in its upper right"),
+    ("in its left part", "in its middle", "in its right part"),
+    ("in its lower left", "in its lower part", "in its lower right"),
+)
 _UNKNOWN = "something is unlike the usual"
 
 
@@ -44,16 +50,17 @@ def explain(
     caption: str | None,
     p_value: float,
     window_seconds: float,
+    region: Region | None = None,
 ) -> str:
     """Return the sentence. `reasons` come strongest first; `window_seconds` is a Moment's length.
 
-    `experts` are (score, p-value) by name, as in an AlertStory. Raises ValueError where `p_value`
-    is not in [0, 1].
+    `experts` are (score, p-value) by name, `region` is where in the picture it is. Raises
+    ValueError where `p_value` is not in [0, 1].
     """
     named = _named(reasons, contributions)
     clauses = [_clause(reason) for reason in named[:MAX_CLAUSES]] or [_UNKNOWN]
     what = " and ".join(clauses) + _more(len(named) - MAX_CLAUSES)
-    details = _sign(named, experts) + _quote(named, caption)
+    details = _sign(named, experts) + _place(named, region) + _quote(named, caption)
     often = words.how_often(p_value, window_seconds)
     return (
         f"On camera {words.camera(source)}, {what}{details}; "
@@ -96,6 +103,16 @@ def _sign(named: Sequence[str], experts: Mapping[str, tuple[float, float | None]
     if not seen:
         return ""
     return f", {_SIGNS[max(seen, key=lambda name: seen[name])]}"
+
+
+def _place(named: Sequence[str], region: Region | None) -> str:
+    """Say where in the picture it is, by ninths of it, where the picture is the first reason."""
+    if list(named[:MAX_CLAUSES]) != ["visual"] or region is None or not region.cells:
+        return ""
+    total = sum(cell.heat for cell in region.cells)
+    row = sum(cell.heat * (cell.row + 0.5) for cell in region.cells) / total / region.rows
+    column = sum(cell.heat * (cell.column + 0.5) for cell in region.cells) / total / region.columns
+    return f", {_PLACES[int(3 * row)][int(3 * column)]}"
 
 
 def _quote(named: Sequence[str], caption: str | None) -> str:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.report import words
-from worker.report.sentence import explain
+from worker.core import words
+from worker.core.messages import Cell, Region
+from worker.core.sentence import explain
 
 
 def sentence(**changes: Any) -> str:
@@ -32,6 +33,13 @@ def test_the_strongest_visual_expert_is_named_when_the_picture_alone_is_the_reas
     experts = {"visual_embedding": (0.2, 0.01), "visual_grid": (0.9, 1e-9)}
     assert "most of all against its usual background" in sentence(experts=experts)
     assert "background" not in sentence(experts=experts, reasons=("visual", "audio"))
+
+
+def test_the_part_of_the_picture_is_named_where_the_picture_alone_is_the_reason() -> None:
+    lower_left = Region(12, 16, (Cell(9, 3, 0.4), Cell(10, 2, 0.2)))
+    assert "shows, in its lower left; " in sentence(region=lower_left)
+    assert "in its middle" in sentence(region=Region(12, 16, (Cell(6, 8, 0.3),)))
+    assert "lower" not in sentence(region=lower_left, reasons=("audio", "visual"))
 
 
 def test_two_reasons_are_joined_and_further_ones_are_counted() -> None:

@@ -1,0 +1,71 @@
+"""Rules that are tried: their decisions are on record, and nothing comes of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.runtime.builders import config, footage, in_time_order
+from tests.runtime.test_shard import Desk
+from worker.core.messages import Alert, Observation, read_alert, read_observation
+from worker.runtime.policies import shadow_policies
+
+LOUD = {"scoring__calibration_moments": 20, "scoring__false_alarms_per_day": 20_000}
+
+
+def judged(**changes: Any) -> tuple[list[Observation], list[Alert]]:
+    desk = Desk(**{**LOUD, **changes})
+    desk.read(in_time_order(footage(60, captions=False), footage(60, "/cameras/b", captions=False)))
+    desk.settled()
+    outputs = desk.unit().outputs
+    return (
+        [read_observation(o.value or b"") for o in outputs if o.topic == "observations"],
+        [read_alert(o.value or b"") for o in outputs if o.topic == "alerts"],
+    )
+
+
+def test_a_shadow_alone_alerts_nobody_and_is_on_record() -> None:
+    observations, alerts = judged(
+        scoring__false_alarms_per_day=0, scoring__shadow={"false_alarms_per_day": 20_000}
+    )
+    assert alerts == []
+    assert {each.decision.kind for each in observations} == {"none"}
+    assert "open" in {each.shadow.kind for each in observations if each.shadow is not None}
+
+
+def test_a_shadow_with_the_same_rules_decides_the_same_and_changes_nothing() -> None:
+    plain, alerts = judged()
+    observations, same = judged(scoring__shadow={"false_alarms_per_day": 20_000})
+    assert alerts and [each.alert_id for each in same] == [each.alert_id for each in alerts]
+    assert [each.decision for each in observations] == [each.decision for each in plain]
+    assert [each.shadow for each in observations] == [each.decision for each in plain]
+    assert {each.shadow for each in plain} == {None}
+
+
+def test_what_a_shadow_leaves_out_is_as_in_the_real_rules() -> None:
+    real = {"match": "/cameras/a", "mute": True}
+    assert shadow_policies(config(scoring__sources=[real])) is None
+    policies = shadow_policies(
+        config(scoring__sources=[real], scoring__shadow={"cooldown_seconds": 7})
+    )
+    assert policies is not None
+    assert policies.of("/cameras/a").quiet.muted
+    assert policies.usual.cooldown == 7_000_000
+
+
+@pytest.mark.parametrize("neighbours", [[], [["/cameras/*"]]])
+def test_alerts_of_neighbours_share_an_incident(neighbours: list[list[str]]) -> None:
+    observations, alerts = judged(scoring__neighbours=neighbours, scoring__incident_seconds=3600)
+    assert {each.source for each in alerts} == {"/cameras/a", "/cameras/b"}
+    incidents = {each.incident_id for each in alerts}
+    assert incidents == ({alerts[0].alert_id} if neighbours else {None})
+    told = {each.decision.incident_id for each in observations if each.decision.kind != "none"}
+    assert told == incidents
+
+
+def test_a_decision_that_says_nothing_names_no_incident() -> None:
+    observations, _ = judged(scoring__neighbours=[["/cameras/*"]])
+    quiet = [each for each in observations if each.decision.kind == "none"]
+    assert quiet and all("incident_id" not in json.dumps(e.document()["decision"]) for e in quiet)
