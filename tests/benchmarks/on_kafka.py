@@ -25,7 +25,7 @@ from worker.demo.processes import free_ports
 from worker.demo.services import LocalKafka, LocalRedis, local_kafka, local_redis
 from worker.errors import FailedRunError
 
-_DRAIN_SECONDS = 300.0
+_DRAIN_SECONDS = 900.0
 _REPORTED_SECONDS = 1.5  # within which a worker's metrics show what it has done
 _SETTLE_SECONDS = 3.0  # after which a worker that is ready counts as idle
 
