@@ -89,7 +89,7 @@ class Topics(Values):
     create: Literal["job", "strimzi", "none"] = Field(
         default="job",
         description="`job`: `mmworker topics create` before each install and upgrade, which leaves"
-        " topics that exist as they are",
+        " topics that exist as they are, and fails where they have other `partitions`",
     )
     partitions: int = Field(
         default=6,
@@ -106,8 +106,9 @@ class Topics(Values):
 class LagThresholds(Values):
     """Records behind, per topic and pod, that call for one pod more.
 
-    Lag never reaches zero: the records of open windows are not committed. Stay well above what a
-    pod holds open: (pairing.window_seconds + pairing.grace_seconds) x records per second.
+    The lag of committed offsets never reaches zero: records of open windows are not committed.
+    Stay well above what a pod holds open:
+    (pairing.window_seconds + pairing.grace_seconds) x records per second.
     """
 
     frames: int = Field(default=1000, ge=1, description="video frames")
@@ -132,7 +133,7 @@ class Keda(Values):
         description="the highest need of so long counts: a rebalance is not free",
     )
     fallback_replicas: int = Field(
-        default=2, ge=1, le=1000, description="pods while KEDA cannot reach Kafka"
+        default=2, ge=1, le=1000, description="pods while KEDA cannot reach Kafka, unless more run"
     )
     lag_threshold: LagThresholds = Field(
         default=LagThresholds(), description="lag per pod that calls for one more"
@@ -148,7 +149,7 @@ class PodMonitor(Values):
 
     enabled: bool = Field(default=False, description="make a PodMonitor")
     interval: str = Field(
-        default="15s", pattern=r"^[0-9]+(ms|s|m)$", description="between two scrapes"
+        default="15s", pattern=r"^[1-9][0-9]*(ms|s|m)$", description="between two scrapes"
     )
     additional_labels: Labels = Field(
         default={}, description="labels by which your Prometheus finds it"
@@ -188,6 +189,16 @@ class Monitoring(Values):
     )
 
 
+class Tracing(Values):
+    """Traces, by OpenTelemetry's protocol over HTTP."""
+
+    endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s?]*)?)?$",
+        description="collector, such as `http://collector.tracing:4318`; empty: no traces",
+    )
+
+
 class Destination(Values):
     """Where packets may go."""
 
@@ -211,6 +222,7 @@ class NetworkPolicy(Values):
     )
     kafka: Destination = Field(default=Destination(), description="the brokers")
     redis: Destination = Field(default=Destination(), description="the cache")
+    tracing: Destination = Field(default=Destination(), description="the collector of traces")
     extra_egress: list[FreeForm] = Field(
         default=[], description="further egress rules, such as for a bundle's download"
     )

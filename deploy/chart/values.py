@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from deploy.chart.around import Keda, Monitoring, NetworkPolicy, Secrets, Topics
+from deploy.chart.around import Keda, Monitoring, NetworkPolicy, Secrets, Topics, Tracing
 from deploy.chart.base import FreeForm, Labels, ObjectName, Values
 from deploy.chart.workload import (
     Bundle,
@@ -18,6 +18,7 @@ from deploy.chart.workload import (
     Scheduling,
     Service,
     ServiceAccount,
+    Weights,
 )
 
 
@@ -35,6 +36,12 @@ class ChartValues(Values):
     )
     replicas: int = Field(
         default=2, ge=0, le=1000, description="pods, unless KEDA decides; 0 stops all work"
+    )
+    task: list[str] = Field(
+        default=[],
+        description="instead of workers one Job that runs `mmworker` with these arguments:"
+        " `[run, --drain]`, `[topics, check]`, `[topics, offsets, --to, committed, --yes]`;"
+        " without it workers start again",
     )
     image: Image = Field(default=Image(), description="container image")
     config: FreeForm = Field(
@@ -61,6 +68,8 @@ class ChartValues(Values):
     )
     network_policy: NetworkPolicy = Field(default=NetworkPolicy(), description="who speaks to whom")
     monitoring: Monitoring = Field(default=Monitoring(), description="Prometheus and Grafana")
+    tracing: Tracing = Field(default=Tracing(), description="OpenTelemetry")
+    models: Weights = Field(default=Weights(), description="weights of encoders of your own")
     service: Service = Field(default=Service(), description="headless Service")
     service_account: ServiceAccount = Field(
         default=ServiceAccount(), description="identity of the pods"

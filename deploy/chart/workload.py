@@ -62,11 +62,13 @@ class Resources(Values):
 
     requests: ResourceList = Field(
         default=ResourceList(cpu="2", memory="2Gi"),
-        description="what the scheduler keeps for a pod",
+        description="what the scheduler keeps for a pod; `cpu` is also how many threads the worker"
+        " uses, unless `models.threads` is set",
     )
     limits: ResourceList = Field(
         default=ResourceList(memory="4Gi"),
-        description="what a pod may use at most; no CPU limit: throttling shows as lag",
+        description="what a pod may use at most; no CPU limit: throttling shows as lag. At four"
+        " fifths of the memory the worker reads no more, unless `limits.max_resident_bytes` is set",
     )
 
 
@@ -121,6 +123,24 @@ class Probes(Values):
     readiness: Probe = Field(
         default=Probe(period_seconds=5),
         description="`/readyz`: a member of the group whose state is known",
+    )
+
+
+class Weights(Values):
+    """Where weights are that `config.models` names as `FAMILY:/models/...`; mounted read-only."""
+
+    volume_claim: ObjectName = Field(
+        default="", description="name of a PersistentVolumeClaim, mounted at `/models`"
+    )
+    image: str = Field(
+        default="",
+        pattern=r"^([a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64})?$",
+        description="or an image volume (Kubernetes 1.33 or newer), by digest: `name@sha256:...`",
+    )
+    sub_path: str = Field(
+        default="",
+        pattern=r"^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$",
+        description="directory inside the volume that is mounted",
     )
 
 

@@ -61,10 +61,11 @@ def _alive(pace: Pace) -> Iterator[Alert]:
         pace.span(1),
         "{{ $labels.instance }} has started again {{ $value }} times in half an hour",
     )
+    rebalances = "mmworker_rebalances_total"
     yield Alert(
         "MmworkerRebalancing",
         "warning",
-        f"sum by (namespace, job, instance) (increase(mmworker_rebalances_total[{pace.span(15)}])) > 6",
+        f"sum by (namespace, job, instance) (increase({rebalances}[{pace.span(15)}])) > 6",
         pace.span(5),
         "{{ $labels.instance }} has lost and got partitions {{ $value | humanize }} times in 15"
         " minutes",
@@ -72,7 +73,8 @@ def _alive(pace: Pace) -> Iterator[Alert]:
     yield Alert(
         "MmworkerModelsDiffer",
         "warning",
-        "count by (namespace, job, modality) (count by (namespace, job, modality, digest) (mmworker_model_info)) > 1",
+        "count by (namespace, job, modality)"
+        " (count by (namespace, job, modality, digest) (mmworker_model_info)) > 1",
         pace.span(30),
         "The workers of {{ $labels.job }} use {{ $value }} different {{ $labels.modality }} models",
     )
@@ -106,10 +108,11 @@ def _keeping_up(pace: Pace) -> Iterator[Alert]:
         "{{ $labels.instance }} is more than a minute behind and its lag grows:"
         " {{ $value | humanize }} records",
     )
+    failures = "mmworker_commit_failures_total"
     yield Alert(
         "MmworkerCommitFailures",
         "warning",
-        f"sum by (namespace, job, reason) (increase(mmworker_commit_failures_total[{pace.span(15)}])) > 3",
+        f"sum by (namespace, job, reason) (increase({failures}[{pace.span(15)}])) > 3",
         pace.span(1),
         "Commits of {{ $labels.job }} fail: {{ $labels.reason }}",
     )

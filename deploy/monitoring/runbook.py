@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-BASE = "https://runbooks.example/multimodal-worker/RUNBOOK.md"  # replaced: see `--help` of deploy.monitoring, and the chart
+BASE = "https://runbooks.example/multimodal-worker/RUNBOOK.md"  # `--runbook-url` replaces it
 
 
 def link(heading: str, base: str = BASE) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from worker.adapters.kafka.admin import TopicInfo
-from worker.adapters.kafka.topic_checks import Finding, findings, inputs, read_topics, specs
+from worker.adapters.kafka.topic_checks import Finding, findings, inputs, read_topics, specs, unlike
 from worker.config import TopicSettings
 
 TOPICS = TopicSettings()
@@ -68,6 +70,36 @@ def test_without_feedback_the_worker_goes_on_and_says_so() -> None:
 def test_feedback_with_another_count_than_the_inputs_is_an_error() -> None:
     finding = the_only(cluster(feedback=TopicInfo(2, cluster()["feedback"].config)))
     assert finding.severity == "error"
+
+
+def test_with_three_replicas_two_have_a_record_before_it_counts() -> None:
+    for factor, wanted in ((-1, None), (1, None), (2, None), (3, "2")):
+        for spec in specs(TOPICS, 4, LIMIT, factor):
+            assert spec.config.get("min.insync.replicas") == wanted
+
+
+def test_three_replicas_of_which_one_is_enough_are_a_warning() -> None:
+    weak = replace(with_config("alerts", min_insync_replicas="1"), replicas=3)
+    finding = the_only(cluster(alerts=weak))
+    assert finding.severity == "warning"
+    assert "topics alerts take a record for written with one replica" in finding.sentence
+    assert findings(TOPICS, cluster(alerts=replace(weak, replicas=2)), LIMIT) == []
+
+
+def test_observations_that_are_kept_for_less_than_a_day_are_a_warning() -> None:
+    kept = with_config("observations", retention_ms="3600000")
+    finding = the_only(cluster(observations=kept))
+    assert finding.severity == "warning"
+    assert "keeps its records for 3600000 ms only" in finding.sentence
+    for enough in ("86400000", "-1"):
+        kept = with_config("observations", retention_ms=enough)
+        assert findings(TOPICS, cluster(observations=kept), LIMIT) == []
+
+
+def test_inputs_with_another_number_of_partitions_than_planned_are_told() -> None:
+    assert unlike(TOPICS, cluster(), 4) == []
+    assert unlike(TOPICS, {}, 6) == []
+    assert [each.severity for each in unlike(TOPICS, cluster(alerts=None), 6)] == ["error"] * 3
 
 
 def test_producers_times_on_an_input_are_a_warning() -> None:

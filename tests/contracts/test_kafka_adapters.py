@@ -154,7 +154,7 @@ def test_the_topics_that_are_created_pass_the_check(kafka_server: LocalKafka) ->
         assert check_topics(admin, topics, 1_000_000) == []
         described = admin.describe([topics.frames])[topics.frames]
     assert len([each for each in missing if "there is no topic" in each.sentence]) == 9
-    assert described.partitions == 3
+    assert (described.partitions, described.replicas) == (3, 1)
     assert described.config["message.timestamp.type"] == "LogAppendTime"
 
 

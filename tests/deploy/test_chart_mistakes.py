@@ -56,6 +56,10 @@ BY_SCHEMA = [
         {"config": {"kafka": {"ssl_cafile": "/ca.crt"}}},
         "at '/config/kafka': additional properties 'ssl_cafile' not allowed",
     ),
+    (
+        {"monitoring": {"podMonitor": {"interval": "0s"}}},
+        "at '/monitoring/podMonitor/interval': '0s' does not match pattern",
+    ),
     ({"config": {"http": {"port": 80}}}, "at '/config/http/port': minimum: got 80, want 1,024"),
 ]
 BY_TEMPLATE: list[tuple[dict[str, Any], str]] = [
@@ -109,6 +113,18 @@ BY_TEMPLATE: list[tuple[dict[str, Any], str]] = [
         {"config": {"redis": {"url": "redis://:hunter2@cache:6379/0"}}},
         "config.redis.url holds a password, which a ConfigMap would show",
     ),
+    (
+        {"config": {"redis": {"url": "redis://:p/hunter2@cache:6379/0"}}},
+        "config.redis.url holds a password, which a ConfigMap would show",
+    ),
+    (
+        {"config": {"redis": {"url": "redis://cache:6379/0?password=hunter2"}}},
+        "config.redis.url has an option other than ",
+    ),
+    (
+        {"config": {"redis": {"url": "redis://cache:6379/0?db=1&credential=hunter2"}}},
+        "config.redis.url has an option other than ",
+    ),
     ({"gpu": {"enabled": True}}, "gpu.enabled needs gpu.resourceName"),
     (
         {
@@ -118,10 +134,65 @@ BY_TEMPLATE: list[tuple[dict[str, Any], str]] = [
         "gpu.enabled and config.models.device cpu contradict each other",
     ),
     ({"config": {"models": {"device": "cuda"}}}, "config.models.device cuda needs gpu.enabled"),
+    (
+        {"config": {"limits": {"max_resident_bytes": 5 << 30}}},
+        "config.limits.max_resident_bytes (5368709120) exceeds resources.limits.memory (4Gi)",
+    ),
+    (
+        {"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1Gi"}}},
+        "max_buffered_bytes (268435456) and 600 MiB for the worker itself",
+    ),
+    (
+        {"config": {"pairing": {"max_buffered_bytes": 3 << 30}}},
+        "max_buffered_bytes (3221225472) and 600 MiB for the worker itself",
+    ),
+    (
+        {"podLabels": {"app.kubernetes.io/instance": "other"}},
+        "podLabels may not set app.kubernetes.io/instance",
+    ),
+    ({"podAnnotations": {"checksum/config": "0"}}, "podAnnotations may not set checksum/config"),
+    (
+        {"fullnameOverride": "a.b", "kind": "StatefulSet"},
+        "fullnameOverride may have no dot where there is a Service",
+    ),
+    (
+        {"resources": {"requests": {"memory": "8Gi"}}},
+        "resources.requests.memory (8Gi) exceeds resources.limits.memory (4Gi)",
+    ),
+    (
+        {"config": {"topics": {"frames": "media", "captions": "media"}}},
+        "config.topics names one topic twice (audio, media, media)",
+    ),
     ({"bundle": {"source": "volumeClaim"}}, "bundle.source volumeClaim needs bundle.volumeClaim"),
     (
         {"bundle": {"source": "download", "url": "https://store/b.tar.gz"}},
         "bundle.source download needs bundle.sha256",
+    ),
+    (
+        {
+            "bundle": {
+                "source": "download",
+                "url": "https://store/b.tar.gz",
+                "sha256": "0" * 64,
+            }
+        },
+        "bundle.source download needs networkPolicy.extraEgress",
+    ),
+    ({"config": {"models": {"allow_hub": True}}}, "config.models.allow_hub has no effect in"),
+    (
+        {"config": {"models": {"frame": "transformers:/models/x"}}},
+        "config.models.frame names /models/x, which is not in the pod",
+    ),
+    (
+        {
+            "config": {"models": {"audio": "torchaudio:/weights/x"}},
+            "models": {"volumeClaim": "weights"},
+        },
+        "config.models.audio names /weights/x, which is not in the pod",
+    ),
+    (
+        {"models": {"volumeClaim": "weights", "image": f"weights@sha256:{'0' * 64}"}},
+        "models has both a volumeClaim and an image",
     ),
     ({"topics": {"create": "strimzi"}}, "topics.create strimzi needs topics.strimzi.cluster"),
     ({"topics": {"strimzi": {"user": "mm"}}}, "topics.strimzi.user needs topics.create strimzi"),

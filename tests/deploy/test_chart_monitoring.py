@@ -1,4 +1,4 @@
-"""Rules and dashboard of a release are about that release, and lead to the runbook of its people."""
+"""Rules and dashboard of a release are about that release and link to the runbook of its people."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -24,6 +25,7 @@ from tests.deploy.chart import (
 from tests.deploy.helm import rendered
 from worker.adapters.kafka.rights import worker_rights
 from worker.adapters.kafka.topic_checks import specs
+from worker.adapters.spans import SWITCHES
 from worker.config import LimitSettings, TopicSettings
 from worker.runtime.service import CLOSE_SECONDS, FINISH_SECONDS
 
@@ -47,6 +49,86 @@ def test_large_numbers_arrive_as_they_are() -> None:
     assert "max_buffered_bytes: 268435456\n" in text
 
 
+@pytest.mark.parametrize(
+    ("limit", "settings", "cap"),
+    [
+        ("4Gi", {}, 3_435_973_836),
+        ("12G", {}, 9_600_000_000),
+        (5_000_000_000, {}, 4_000_000_000),
+        ("4Gi", {"max_resident_bytes": 3 << 30}, 3 << 30),
+        ("4Gi", {"max_resident_bytes": 0}, 0),
+        (None, {}, None),
+    ],
+)
+def test_the_worker_stops_to_read_before_its_memory_limit(
+    limit: object, settings: dict[str, Any], cap: int | None
+) -> None:
+    values = with_config({"limits": settings}) | {"resources": {"limits": {"memory": limit}}}
+    limits = yaml.safe_load(config_text(objects(values)))["limits"]
+    assert limits.get("max_resident_bytes") == cap
+
+
+def test_the_threads_are_those_of_the_request_unless_they_are_set() -> None:
+    def source(values: dict[str, Any]) -> object:
+        variables = {each["name"]: each for each in worker(objects(values))["env"]}
+        return variables.get("MMWORKER_MODELS__THREADS", {}).get("valueFrom")
+
+    assert source(MINIMAL) == {
+        "resourceFieldRef": {"containerName": "worker", "resource": "requests.cpu"}
+    }
+    assert source(with_config({"models": {"threads": 3}})) is None
+    assert source(MINIMAL | {"resources": {"requests": {"cpu": None}}}) is None
+
+
+@pytest.mark.parametrize("name", ["strimzi", "small", "static"])
+def test_a_task_runs_alone_with_all_that_a_worker_has(name: str) -> None:
+    found = objects(example(name) | {"task": ["run", "--drain"]})
+    assert workload(found)["spec"]["replicas"] == 0
+    for scaled in of_kind(found, "ScaledObject"):
+        assert scaled["metadata"]["annotations"] == {"autoscaling.keda.sh/paused-replicas": "0"}
+    [job] = [each for each in of_kind(found, "Job") if "-task-" in each["metadata"]["name"]]
+    [container] = pod(job)["containers"]
+    assert container["args"] == ["run", "--drain", "--config=/etc/mmworker/config/config.yaml"]
+    assert not any(key.endswith("Probe") for key in container)
+    for key in ("env", "volumeMounts", "resources", "securityContext"):
+        assert container[key] == worker(found)[key]
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    selector = workload(found)["spec"]["selector"]["matchLabels"]
+    assert (
+        not selector.items() <= labels.items()
+    )  # else the workload would take the pod for its own
+    assert (
+        one(found, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    )
+    kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [("http://collector.tracing:4318", 4318), ("https://traces.example.org/otlp", 443)],
+)
+def test_traces_are_sent_and_let_out(endpoint: str, port: int) -> None:
+    found = objects(MINIMAL | {"tracing": {"endpoint": endpoint}})
+    variables = {each["name"]: each.get("value") for each in worker(found)["env"]}
+    assert variables[SWITCHES[0]] == endpoint
+    last = one(found, "NetworkPolicy")["spec"]["egress"][-1]
+    assert [each["port"] for each in last["ports"]] == [port]
+
+
+def test_weights_of_one_s_own_are_mounted_where_the_configuration_names_them() -> None:
+    values = with_config({"models": {"frame": "torchvision:/models/x"}})
+    found = objects(values | {"models": {"volumeClaim": "weights", "subPath": "v2"}})
+    [mount] = [each for each in worker(found)["volumeMounts"] if each["name"] == "models"]
+    assert mount == {
+        "name": "models",
+        "mountPath": "/models",
+        "readOnly": True,
+        "subPath": "v2",
+    }
+    [volume] = [each for each in pod(workload(found))["volumes"] if each["name"] == "models"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "weights", "readOnly": True}
+
+
 def test_keda_decides_on_the_replicas_where_it_is_switched_on() -> None:
     values = MINIMAL | {"keda": {"enabled": True}}
     assert "replicas" not in workload(objects(values))["spec"]
@@ -59,6 +141,12 @@ def test_a_gpu_is_asked_for_by_its_name_and_used() -> None:
     assert yaml.safe_load(config_text(found))["models"]["device"] == "cuda"
     assert worker(found)["image"].endswith("-cuda")
     assert workload(found)["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == 0
+
+
+def test_a_gpu_is_asked_for_without_other_limits_too() -> None:
+    gpu = {"enabled": True, "resourceName": "nvidia.com/gpu"}
+    found = objects(MINIMAL | {"gpu": gpu, "resources": {"limits": None}})
+    assert worker(found)["resources"]["limits"] == {"nvidia.com/gpu": "1"}
 
 
 def test_a_digest_wins_over_a_tag() -> None:
@@ -118,7 +206,12 @@ def test_the_strimzi_user_may_do_exactly_what_the_worker_does() -> None:
 
 @pytest.mark.parametrize(
     ("url", "ports"),
-    [("", [9092]), ("redis://cache", [9092, 6379]), ("rediss://cache:6390/2", [9092, 6390])],
+    [
+        ("", [9092]),
+        ("redis://cache", [9092, 6379]),
+        ("redis://cache?db=2", [9092, 6379]),
+        ("rediss://cache:6390/2", [9092, 6390]),
+    ],
 )
 def test_the_network_policy_lets_out_what_the_configuration_names(
     url: str, ports: list[int]
@@ -139,6 +232,13 @@ def test_the_notes_say_how_to_go_on_and_name_the_secrets_to_make() -> None:
     assert "rollout status deployment/mm-multimodal-worker" in notes
     assert "these Secrets are there: kafka-login, redis-ca, redis-login." in notes
     assert "{{" not in notes
+
+
+def test_the_notes_of_a_task_say_how_to_wait_for_it() -> None:
+    texts = rendered(CHART, MINIMAL | {"task": ["topics", "check"]})
+    [notes] = [text for path, text in texts.items() if path.endswith("NOTES.txt")]
+    assert "runs instead: mmworker topics check\n" in notes
+    assert "wait job/mm-multimodal-worker-task-1 --for=condition=complete" in notes
 
 
 def test_two_releases_in_one_namespace_do_not_share_a_pod() -> None:

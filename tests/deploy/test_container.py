@@ -30,7 +30,7 @@ def test_hadolint_finds_nothing_to_improve() -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-def test_the_image_runs_as_a_user_without_rights_and_without_a_shell() -> None:
+def test_the_image_runs_as_a_user_without_rights_and_needs_no_shell() -> None:
     last_stage = DOCKERFILE.read_text(encoding="utf-8").rpartition("\nFROM ")[2]
     assert "\nUSER 10001:10001\n" in last_stage
     assert '\nENTRYPOINT ["/opt/mmworker/bin/mmworker"]\nCMD ["run"]\n' in last_stage

@@ -38,7 +38,7 @@ class MetricSet:
         self.consumed_bytes = counter("consumed_bytes_total", "Bytes of values read", topic=topics)
         self.lag = gauge(
             "consumer_lag_records",
-            "Records behind the end of a partition; never zero while windows are open",
+            "Records of a partition that are not read yet",
             topic=topics,
             partition=None,
         )

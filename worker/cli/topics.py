@@ -9,10 +9,11 @@ import typer
 
 from worker.adapters.kafka.admin import KafkaAdmin
 from worker.adapters.kafka.offsets import Target, move_offsets
-from worker.adapters.kafka.topic_checks import check_topics, inputs, specs
+from worker.adapters.kafka.topic_checks import check_topics, inputs, specs, unlike
 from worker.cli.options import AsJson, Bootstrap, ConfigFile, config_of
 from worker.cli.topics_plan import plan
 from worker.core.ports import TopicPartition
+from worker.errors import OperatorError
 
 app = typer.Typer(help="Plan, create and check the Kafka topics.", no_args_is_help=True)
 app.command("plan")(plan)
@@ -24,6 +25,10 @@ def create(
     replication_factor: Annotated[
         int, typer.Option(min=-1, help="-1: as the cluster does by default.")
     ] = -1,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Fail where an input has another number of partitions."),
+    ] = False,
     config: ConfigFile = None,
     bootstrap: Bootstrap = None,
 ) -> None:
@@ -33,6 +38,8 @@ def create(
     with KafkaAdmin(effective.kafka) as admin:
         wanted = specs(effective.topics, partitions, largest, replication_factor)
         before = admin.describe(spec.name for spec in wanted)
+        if exact and (other := unlike(effective.topics, before, partitions)):
+            raise OperatorError("; ".join(finding.sentence for finding in other))
         admin.create(wanted)
         for spec in wanted:
             count = before[spec.name].partitions if spec.name in before else spec.partitions

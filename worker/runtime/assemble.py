@@ -20,6 +20,7 @@ from worker.core.triggers import experts
 from worker.media.limits import Limits
 from worker.models import registry
 from worker.models.base import Encoder
+from worker.models.processor import this_processor
 from worker.models.settings import ModelSettings
 from worker.models.weights import joint_digest
 from worker.pipeline import Pipeline
@@ -120,7 +121,7 @@ def _trained(bundle: Bundle, encoders: Mapping[Modality, Encoder], seed: int) ->
 
 def decode_threads(config: Config) -> int:
     """Return how many threads decode media: as many as the encoders may use."""
-    return config.models.threads or os.cpu_count() or 1
+    return config.models.threads or this_processor().cores
 
 
 def worker_rules(

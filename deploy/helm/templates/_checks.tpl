@@ -25,6 +25,27 @@
 {{- end }}
 {{- end }}
 
+{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" }}
+{{- if hasKey $v.podLabels $label }}
+{{- fail (printf "podLabels may not set %s, by which the pods are found." $label) }}
+{{- end }}
+{{- end }}
+{{- if hasKey $v.podAnnotations "checksum/config" }}
+{{- fail "podAnnotations may not set checksum/config, which starts new pods after a change." }}
+{{- end }}
+{{- if and (contains "." (include "worker.fullname" .)) (or $v.service.enabled (eq $v.kind "StatefulSet")) }}
+{{- fail "fullnameOverride may have no dot where there is a Service: Kubernetes takes none in its name." }}
+{{- end }}
+{{- $asked := (($v.resources | default dict).requests | default dict).memory }}
+{{- $allowed := (($v.resources | default dict).limits | default dict).memory }}
+{{- if and $asked $allowed (gt (include "worker.bytes" $asked | int64) (include "worker.bytes" $allowed | int64)) }}
+{{- fail (printf "resources.requests.memory (%s) exceeds resources.limits.memory (%s)." (toString $asked) (toString $allowed)) }}
+{{- end }}
+{{- $inputs := include "worker.inputs" . | fromJson | values }}
+{{- if lt (len (uniq $inputs)) (len $inputs) }}
+{{- fail (printf "config.topics names one topic twice (%s): frames, captions and audio must be different ones." (sortAlpha $inputs | join ", ")) }}
+{{- end }}
+
 {{- $token := $v.secrets.kafkaToken }}
 {{- if and $token.name $token.audience }}
 {{- fail "secrets.kafkaToken has both a name and an audience: choose one." }}
@@ -71,8 +92,11 @@
 {{- if and $v.secrets.redisCa.name (not (hasPrefix "rediss://" $redis.url)) }}
 {{- fail "secrets.redisCa needs a config.redis.url that begins with rediss://." }}
 {{- end }}
-{{- if regexMatch "://[^/]*:[^/]*@" ($redis.url | default "") }}
+{{- if regexMatch "://[^@]*:.*@" ($redis.url | default "") }}
 {{- fail "config.redis.url holds a password, which a ConfigMap would show: put it into a Secret and name that in secrets.redisPassword." }}
+{{- end }}
+{{- if and (contains "?" ($redis.url | default "")) (not (regexMatch "^[^?]*[?]((db|ssl_ca_certs|ssl_certfile|ssl_keyfile)=[^&]*(&|$))*$" $redis.url)) }}
+{{- fail "config.redis.url has an option other than db, ssl_ca_certs, ssl_certfile and ssl_keyfile: a ConfigMap would show it; a password belongs into secrets.redisPassword." }}
 {{- end }}
 
 {{- if $v.gpu.enabled }}
@@ -86,10 +110,39 @@
 {{- fail "config.models.device cuda needs gpu.enabled, which asks for a GPU." }}
 {{- end }}
 
+{{- /* 600 MiB: what a worker with the models of the image took at most, `make bench`. */}}
+{{- $models := 629145600 }}
+{{- $limit := (($v.resources | default dict).limits | default dict).memory }}
+{{- $cap := include "worker.memoryCap" . | default (dig "limits" "max_resident_bytes" 2147483648 $v.config) | int64 }}
+{{- $buffers := dig "pairing" "max_buffered_bytes" 268435456 $v.config | int64 }}
+{{- if and $limit (gt $cap (include "worker.bytes" $limit | int64)) }}
+{{- fail (printf "config.limits.max_resident_bytes (%d) exceeds resources.limits.memory (%s): the pod would be killed before the worker stops to read; leave it out, it is then four fifths of the limit." $cap (toString $limit)) }}
+{{- end }}
+{{- if and $cap (lt $cap (add $models $buffers)) }}
+{{- fail (printf "config.pairing.max_buffered_bytes (%d) and 600 MiB for the worker itself exceed the %d bytes at which a worker reads no more: raise resources.limits.memory, of which that is four fifths, or lower the buffer." $buffers $cap) }}
+{{- end }}
+
 {{- $needs := dict "volumeClaim" (list "volumeClaim") "image" (list "image") "download" (list "url" "sha256") "none" list }}
 {{- range $field := get $needs $v.bundle.source }}
 {{- if not (get $v.bundle $field) }}
 {{- fail (printf "bundle.source %s needs bundle.%s." $v.bundle.source $field) }}
+{{- end }}
+{{- end }}
+
+{{- if and (eq $v.bundle.source "download") $v.networkPolicy.enabled (not $v.networkPolicy.extraEgress) }}
+{{- fail "bundle.source download needs networkPolicy.extraEgress: without a rule for the store's address the pods' own NetworkPolicy stops the download." }}
+{{- end }}
+
+{{- if dig "models" "allow_hub" false $v.config }}
+{{- fail "config.models.allow_hub has no effect in the image, which is offline: put the weights on a volume and name that in models.volumeClaim." }}
+{{- end }}
+{{- if and $v.models.volumeClaim $v.models.image }}
+{{- fail "models has both a volumeClaim and an image: choose one." }}
+{{- end }}
+{{- range $field := list "frame" "caption" "audio" }}
+{{- $directory := dig "models" $field "" $v.config | regexFind ":/.*$" | trimPrefix ":" }}
+{{- if and $directory (not (and (hasPrefix "/models/" (printf "%s/" $directory)) (or $v.models.volumeClaim $v.models.image))) }}
+{{- fail (printf "config.models.%s names %s, which is not in the pod: name its volume in models.volumeClaim or models.image, which is mounted at /models." $field $directory) }}
 {{- end }}
 {{- end }}
 

@@ -22,7 +22,30 @@
 {{- if .Values.gpu.enabled }}{{ $_ := set $models "device" "cuda" }}{{ end -}}
 {{- if ne .Values.bundle.source "none" }}{{ $_ := set $models "bundle" "/var/lib/mmworker/bundle" }}{{ end -}}
 {{- if $models }}{{ $_ := set $config "models" $models }}{{ end -}}
+{{- with include "worker.memoryCap" . -}}
+{{- $_ := set $config "limits" (merge (dict "max_resident_bytes" (int64 .)) ($config.limits | default dict)) -}}
+{{- end -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* Four fifths of the memory limit, in bytes, at which a worker reads no more; empty where the
+     values set the cap themselves or there is no limit. The rest is for what the kernel counts
+     beside the worker's own pages, and for what is read within a second. */}}
+{{- define "worker.memoryCap" -}}
+{{- $limit := (.Values.resources.limits | default dict).memory -}}
+{{- if and $limit (not (hasKey (.Values.config.limits | default dict) "max_resident_bytes")) -}}
+{{- div (mul (include "worker.bytes" $limit | int64) 4) 5 -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A Kubernetes quantity as a whole number. */}}
+{{- define "worker.bytes" -}}
+{{- $factors := dict "" 1 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- if kindIs "string" . -}}
+{{- mulf (regexFind "^[0-9.]+" . | float64) (get $factors (regexFind "[A-Za-z]*$" .)) | int64 -}}
+{{- else -}}
+{{- int64 . -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "worker.port" -}}

@@ -169,6 +169,20 @@ spec:
       env:
         - name: XDG_CACHE_HOME
           value: /var/cache/mmworker
+        {{- with .Values.tracing.endpoint }}
+        - name: OTEL_EXPORTER_OTLP_ENDPOINT
+          value: {{ . | quote }}
+        - name: OTEL_SERVICE_NAME
+          value: {{ include "worker.fullname" $ }}
+        {{- end }}
+        {{- if and (.Values.resources.requests | default dict).cpu (not (hasKey (.Values.config.models | default dict) "threads")) }}
+        # what was asked for, not all cores of the node: without a CPU limit nothing else says it
+        - name: MMWORKER_MODELS__THREADS
+          valueFrom:
+            resourceFieldRef:
+              containerName: worker
+              resource: requests.cpu
+        {{- end }}
         {{- if eq .Values.kind "StatefulSet" }}
         # static membership: the pod keeps its partitions over a restart
         - name: MMWORKER_KAFKA__GROUP_INSTANCE_ID
@@ -198,6 +212,14 @@ spec:
         {{- include "worker.configMounts" . | nindent 8 }}
         - name: cache
           mountPath: /var/cache/mmworker
+        {{- if or .Values.models.volumeClaim .Values.models.image }}
+        - name: models
+          mountPath: /models
+          readOnly: true
+          {{- with .Values.models.subPath }}
+          subPath: {{ . }}
+          {{- end }}
+        {{- end }}
         {{- if ne .Values.bundle.source "none" }}
         - name: bundle
           mountPath: /var/lib/mmworker/bundle
@@ -212,6 +234,9 @@ spec:
     - name: cache
       emptyDir:
         sizeLimit: 64Mi
+    {{- with include "worker.modelVolumes" . }}
+    {{- . | nindent 4 }}
+    {{- end }}
     {{- with include "worker.bundleVolumes" . }}
     {{- . | nindent 4 }}
     {{- end }}
@@ -229,10 +254,26 @@ failureThreshold: {{ $probe.failureThreshold }}
 
 {{- define "worker.resources" -}}
 {{- $resources := deepCopy .Values.resources -}}
+{{- $_ := set $resources "limits" ($resources.limits | default dict) -}}
 {{- if .Values.gpu.enabled -}}
 {{- $_ := set $resources.limits .Values.gpu.resourceName (toString .Values.gpu.count) -}}
 {{- end -}}
 {{- toYaml $resources -}}
+{{- end -}}
+
+{{- define "worker.modelVolumes" -}}
+{{- with .Values.models.volumeClaim -}}
+- name: models
+  persistentVolumeClaim:
+    claimName: {{ . }}
+    readOnly: true
+{{- end -}}
+{{- with .Values.models.image -}}
+- name: models
+  image:
+    reference: {{ . }}
+    pullPolicy: IfNotPresent
+{{- end -}}
 {{- end -}}
 
 {{- define "worker.bundleVolumes" -}}

@@ -21,6 +21,8 @@ from worker.errors import OperatorError
 class TopicInfo:
     """An existing topic; `config` holds the effective values, as Kafka spells them.
 
+    `replicas` is the least number that a partition has; 0 where brokers do not tell.
+
     `id` is the brokers' own: another one when the topic is deleted and created anew. `operations`
     are what this user may do with it, as in `DescribeConfigs`; none where brokers do not tell.
     """
@@ -29,6 +31,7 @@ class TopicInfo:
     config: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
     operations: frozenset[str] = frozenset()
+    replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class KafkaAdmin(Closing):
                 configs.get(name, {}),
                 str(each["topic_id"]),
                 allowed[name],
+                min((len(part["replica_nodes"]) for part in each["partitions"]), default=0),
             )
             for name, each in existing.items()
         }

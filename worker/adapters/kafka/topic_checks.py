@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from worker.adapters.kafka.admin import KafkaAdmin, TopicInfo, TopicSpec
@@ -18,6 +19,11 @@ _COMPACTED = {
     "min.cleanable.dirty.ratio": "0.2",  # of what is there; the brokers' default is 0.5
     "segment.bytes": str(64 * 1024 * 1024),  # the newest segment is never cleaned; default 1 GiB
 }
+# A commit is acknowledged once so many replicas have it; then the loss of one broker loses nothing.
+_SAFE = {"min.insync.replicas": "2"}
+_REPLICAS_FOR_SAFE = 3  # with two of two, one broker that is away would stop all writes
+_RETENTION = timedelta(hours=24)  # of Observations; a successor reads what it does not have stored
+_MILLISECOND = timedelta(milliseconds=1)
 _CREATE_HINT = "run `mmworker topics create`"
 
 
@@ -33,6 +39,7 @@ def specs(
     topics: TopicSettings, partitions: int, max_record_bytes: int, replication_factor: int = -1
 ) -> list[TopicSpec]:
     """Return all topics as they should be, with as many partitions each."""
+    safe = _SAFE if replication_factor >= _REPLICAS_FOR_SAFE else {}
     appended = {"message.timestamp.type": "LogAppendTime"}
     large = {"max.message.bytes": str(max_record_bytes + _ENVELOPE_BYTES)}
     whole = (*inputs(topics), topics.dead_letters, topics.late_events)
@@ -40,7 +47,10 @@ def specs(
     own = {"max.message.bytes": str(max(max_record_bytes, MAX_MESSAGE_BYTES) + _ENVELOPE_BYTES)}
     config |= {topics.alerts: own, topics.observations: own, topics.feedback: appended}
     config |= {topics.snapshots: _COMPACTED | own}
-    return [TopicSpec(name, partitions, each, replication_factor) for name, each in config.items()]
+    return [
+        TopicSpec(name, partitions, each | safe, replication_factor)
+        for name, each in config.items()
+    ]
 
 
 def inputs(topics: TopicSettings) -> tuple[str, str, str]:
@@ -74,8 +84,23 @@ def findings(
         *_sizes(topics, found, max_record_bytes),
         *_times(topics, found),
         *_compaction(topics, found),
+        *_safety(found),
+        *_retention(topics, found),
     ]
     return sorted(everything, key=lambda finding: finding.severity)
+
+
+def unlike(topics: TopicSettings, found: Mapping[str, TopicInfo], partitions: int) -> list[Finding]:
+    """Return which inputs exist with another number of partitions."""
+    return [
+        Finding(
+            "error",
+            f"topic {name} has {found[name].partitions} partitions, not {partitions}: name the"
+            " number that it has, or drain the workers and add partitions (deploy/RUNBOOK.md)",
+        )
+        for name in inputs(topics)
+        if name in found and found[name].partitions != partitions
+    ]
 
 
 def _missing(
@@ -165,4 +190,31 @@ def _compaction(topics: TopicSettings, found: Mapping[str, TopicInfo]) -> Iterat
         yield Finding(
             "warning",
             f"topic {name} is not compacted: set its cleanup.policy to compact, else it grows",
+        )
+
+
+def _safety(found: Mapping[str, TopicInfo]) -> Iterator[Finding]:
+    (key, wanted), *_ = _SAFE.items()
+    weak = sorted(
+        name
+        for name, info in found.items()
+        if info.replicas >= _REPLICAS_FOR_SAFE and int(info.config.get(key, wanted)) < int(wanted)
+    )
+    if weak:
+        yield Finding(
+            "warning",
+            f"topics {', '.join(weak)} take a record for written with one replica: set their {key}"
+            f" to {wanted}, else the loss of a broker can lose what was committed",
+        )
+
+
+def _retention(topics: TopicSettings, found: Mapping[str, TopicInfo]) -> Iterator[Finding]:
+    config = found[topics.observations].config if topics.observations in found else {}
+    kept = int(config.get("retention.ms", -1))
+    if "delete" in config.get("cleanup.policy", "") and 0 <= kept < _RETENTION / _MILLISECOND:
+        yield Finding(
+            "warning",
+            f"topic {topics.observations} keeps its records for {kept} ms only: set its"
+            f" retention.ms to {_RETENTION // _MILLISECOND} or more, else a worker that takes over"
+            " a source may not find what it needs and let it warm up again",
         )
