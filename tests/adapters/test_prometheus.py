@@ -67,6 +67,7 @@ def used(metrics: Metrics) -> Metrics:
     telemetry.drifting()
     telemetry.modality("audio", "missing")
     telemetry.alert("high", "open")
+    telemetry.shadowed("low", "open")
     telemetry.suppressed("debounce")
     telemetry.heeded("normal", "learned")
     telemetry.delay("scored", 2.5)
@@ -91,6 +92,7 @@ def test_what_is_reported_is_what_is_scraped() -> None:
     assert value(metrics, "encoder_items_total", modality="frame", device="cpu") == 4
     assert value(metrics, "cache_request_duration_seconds_count", op="get") == 1
     assert value(metrics, "alerts_total", severity="high", type="open") == 1
+    assert value(metrics, "shadow_alerts_total", severity="low", type="open") == 1
     assert value(metrics, "degraded", component="redis") == 1
     assert value(metrics, "overload_step") == 2
     assert value(metrics, "sources_stale") == 1

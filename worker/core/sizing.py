@@ -25,7 +25,7 @@ class Figures:
     worker_moments_per_second: float = 34.0
     worker_cores: float = 2
     worker_frames_per_moment: int = 4
-    worker_bytes: float = 1.43e9
+    worker_bytes: float = 0.59e9
     source_bytes: float = 1.35e6  # learned numbers of one source, in memory
     stored_source_bytes: float = 870e3  # the same in topic `snapshots`
     frame_bytes: float = 27_000
