@@ -248,7 +248,7 @@ _ALL: dict[Callable[[], Broken], str] = {
     what_waits_to_be_heeded_is_forgotten: "feedback",
 }
 VARIANTS = {each.__name__: (each, rule) for each, rule in _ALL.items()}
-SEEDS = 150  # after which a broken rule counts as not noticed
+SEEDS = 400  # after which a broken rule counts as not noticed
 
 
 def is_noticed(name: str) -> bool:

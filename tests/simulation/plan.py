@@ -79,11 +79,15 @@ class Plan:
         )
 
 
+# By the number of sources: one gets warm and alerts, more of them are short and crowded.
+SECONDS = {1: 34.0, 2: 16.0, 3: 12.0, 4: 9.0, 5: 8.0, 6: 7.0}
+
+
 def plan(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Plan:
     """Return the plan of a seed. Of `kinds` up to six faults are drawn."""
     rng = Random(f"plan {seed}")
     sources = rng.choice((1, 1, 2, 2, 3, 4, 5, 6))
-    length = max(9.0, min(34.0, 48 / sources))
+    length = SECONDS[sources]
     records = stream(Random(f"stream {seed}"), sources, length)
     times = sorted(START + seconds(rng.uniform(1, length + IDLE)) for _ in range(rng.randint(1, 6)))
     drain, people = Random(f"drain {seed}"), Random(f"people {seed}")

@@ -143,9 +143,9 @@ class Simulation:
         self._log.armed = None
         self._embeddings.ill = False
         self._rest_after(0.0)
-        crashes = -1
-        while self.result.rested and crashes != self.result.crashes:
-            crashes = self.result.crashes  # who comes after one waits for silence anew
+        joined = -1
+        while self.result.rested and joined != self._joined:
+            joined = self._joined  # who comes after another waits for silence anew
             self._rest_after(IDLE + 2)
 
     def _rest_after(self, pause: float) -> None:
