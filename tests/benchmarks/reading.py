@@ -5,21 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from kafka import KafkaConsumer
 from kafka import TopicPartition as ClientPartition
 
+from worker.adapters.kafka.closing import Closing
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect
 from worker.config import KafkaSettings
 
 
-class Reader:
+class Reader(Closing):
     """Hands each value of a topic to `note`, with the time at which it could be read.
 
     In a thread of its own, from the oldest value on, read as committed; times are seconds since
-    the epoch. A context manager: leaving it ends the reading.
+    the epoch.
     """
 
     def __init__(
@@ -41,16 +40,10 @@ class Reader:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read, name=f"reads {topic}", daemon=True)
 
-    def __enter__(self) -> Self:
         self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Read no more."""
         self._stop.set()
         self._thread.join()
         self._consumer.close(autocommit=False)

@@ -15,6 +15,7 @@ from worker.core.alerts import AlertPolicy, AlertState, Decision, Finding
 from worker.core.policy import Budget, Severity, score_of
 from worker.core.quiet import Hours, QuietTimes
 from worker.core.rfc3339 import seconds
+from worker.core.source_patterns import SourcePatterns
 
 ALPHA = 1e-4
 POLICY = AlertPolicy(Budget(ALPHA), cooldown=seconds(30))
@@ -181,7 +182,11 @@ def test_a_schedule_follows_the_clock_of_its_time_zone() -> None:
 def test_the_first_pattern_that_matches_a_source_holds() -> None:
     night, day = (replace(POLICY, cooldown=number) for number in (1, 2))
     policies = AlertPolicies(
-        POLICY, (SourcePolicy("/cameras/gate-[12]", night), SourcePolicy("/cameras/*", day))
+        POLICY,
+        (
+            SourcePolicy(SourcePatterns(("/cameras/gate-[12]",)), night),
+            SourcePolicy(SourcePatterns(("/cameras/*",)), day),
+        ),
     )
     assert policies.of("/cameras/gate-1") is night
     assert policies.of("/cameras/gate-3") is day

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from worker.core.incidents import Incident, Neighbourhoods
 from worker.core.rfc3339 import seconds
+from worker.core.source_patterns import SourcePatterns
 
-NEAR = Neighbourhoods((("/gate-*", "/yard"), ("/roof", "/yard")), within=seconds(10))
+NEAR = Neighbourhoods(
+    (SourcePatterns(("/gate-*", "/yard")), SourcePatterns(("/roof", "/yard"))), within=seconds(10)
+)
 ALERT = "a" * 32
 
 

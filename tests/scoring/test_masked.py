@@ -15,6 +15,7 @@ from tests.scoring.moments import TEXT_DIM, Features, normal
 from worker.config import Config
 from worker.core.masks import Area, Masks
 from worker.core.rfc3339 import seconds
+from worker.core.source_patterns import SourcePatterns
 from worker.errors import OperatorError
 from worker.media.masking import masked
 from worker.pipeline import Prepared
@@ -83,7 +84,7 @@ def test_a_masked_area_has_the_mean_colour_of_the_rest() -> None:
 
 def test_the_first_pattern_that_matches_a_source_holds() -> None:
     area = Area(0, 0, 1, 0.2)
-    masks = Masks([("/gate", ()), ("/gate*", (area,))])
+    masks = Masks([(SourcePatterns(("/gate",)), ()), (SourcePatterns(("/gate*",)), (area,))])
     assert (masks.of("/gate"), masks.of("/gate-2"), masks.of("/yard")) == ((), (area,), ())
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from tests.models.tiny import write_transformers
 from tests.training.builders import rows
@@ -24,14 +22,6 @@ from worker.training.settings import FitSettings
 
 SETTINGS = ModelSettings("cpu", "float32", "torch", batch_size=4, threads=1)
 WORDS = ("fire", "water", "earth", "air")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from crc32c import crc32c
 
 from tests.training.builders import SMALL, labels, rows, training
 from tests.training.parallel import train_together
@@ -23,17 +23,9 @@ from worker.training.losses import Terms
 from worker.training.model import make_model
 from worker.training.modulation import coefficients, modulate
 from worker.training.steps import MAX_NORM, Stepper, TermsOf, are_numbers
-from worker.training.tensorboard import crc32c, events
+from worker.training.tensorboard import events
 
 PLACES = torch.arange(12)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def stepper(weight: torch.nn.Parameter, **more: object) -> Stepper:

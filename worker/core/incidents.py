@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from worker.core.source_patterns import SourcePatterns
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,28 +22,14 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhoods:
-    """Groups of patterns for source ids, `*`, `?` and `[...]` as in a shell.
+    """Groups of sources.
 
-    Sources that one group matches are neighbours; their alerts are one incident where each begins
-    no more than `within` microseconds from another one.
+    Sources of one group are neighbours; their alerts are one incident where each begins no more
+    than `within` microseconds from another one.
     """
 
-    groups: tuple[tuple[str, ...], ...] = ()
+    groups: tuple[SourcePatterns, ...] = ()
     within: int = 0
-    _patterns: tuple[re.Pattern[str], ...] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        joined = ("|".join(map(fnmatch.translate, group)) for group in self.groups)
-        object.__setattr__(self, "_patterns", tuple(map(re.compile, joined)))
-
-    def groups_of(self, source: str) -> Sequence[re.Pattern[str]]:
-        """Return the groups that a source is in, as patterns for its neighbours.
-
-        >>> gates = Neighbourhoods((("/gate-*", "/yard"), ("/roof",)))
-        >>> [each.fullmatch("/yard") is not None for each in gates.groups_of("/gate-2")]
-        [True]
-        """
-        return [pattern for pattern in self._patterns if pattern.fullmatch(source)]
 
     def incident(
         self, source: str, alert: str, time: int, others: Mapping[str, Incident]
@@ -52,7 +38,7 @@ class Neighbourhoods:
 
         `others` are incidents by source. Of several the one with the newest alert is joined.
         """
-        groups = self.groups_of(source)
+        groups = [group for group in self.groups if group.match(source)]
         if not groups:
             return None
         near = _near(source, groups, time, self.within, others)
@@ -62,12 +48,12 @@ class Neighbourhoods:
 
 def _near(
     source: str,
-    groups: Sequence[re.Pattern[str]],
+    groups: Sequence[SourcePatterns],
     time: int,
     within: int,
     others: Mapping[str, Incident],
 ) -> Iterable[Incident]:
     for name, other in others.items():
-        is_neighbour = any(pattern.fullmatch(name) for pattern in groups)
+        is_neighbour = any(group.match(name) for group in groups)
         if name != source and is_neighbour and abs(other.time - time) <= within:
             yield other

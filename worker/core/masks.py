@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from worker.core.source_patterns import SourcePatterns
 
 
 class Area(NamedTuple):
@@ -18,28 +17,16 @@ class Area(NamedTuple):
     bottom: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Masked:
-    pattern: re.Pattern[str]
-    areas: tuple[Area, ...]
-
-
 class Masks:
-    """The areas by patterns for source ids, `*`, `?` and `[...]` as in a shell.
+    """The areas by source; the first patterns that match a source hold."""
 
-    The first pattern that matches a source holds.
-    """
-
-    def __init__(self, masked: Iterable[tuple[str, tuple[Area, ...]]] = ()) -> None:
-        self._masked = tuple(
-            _Masked(re.compile(fnmatch.translate(match)), areas) for match, areas in masked
-        )
+    def __init__(self, masked: Iterable[tuple[SourcePatterns, tuple[Area, ...]]] = ()) -> None:
+        self._masked = tuple(masked)
 
     def of(self, source: str) -> tuple[Area, ...]:
         """Return the areas of a source; none for most.
 
-        >>> Masks([("/gate*", (Area(0, 0, 1, 0.2),))]).of("/yard")
+        >>> Masks([(SourcePatterns(("/gate*",)), (Area(0, 0, 1, 0.2),))]).of("/yard")
         ()
         """
-        found = (each.areas for each in self._masked if each.pattern.fullmatch(source))
-        return next(found, ())
+        return next((areas for sources, areas in self._masked if sources.match(source)), ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from json.encoder import encode_basestring
 
 from worker.core.events import Event
 
@@ -14,5 +14,5 @@ _ENTRY_BYTES = 160  # of an event in a list beside its topic and its id
 
 def listed_bytes(event: Event) -> int:
     """Return what an event takes in an alert at most: an entry among the inputs, and its id."""
-    name = json.dumps(event.id, ensure_ascii=False).encode()
+    name = encode_basestring(event.id).encode()  # as JSON without escapes to ASCII
     return _ENTRY_BYTES + len(event.record.topic) + 2 * len(name)

@@ -7,33 +7,24 @@ All of them give the reason `trigger:fire`.
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from worker.core.events import Modality
 from worker.core.policy import Severity
+from worker.core.source_patterns import EVERY_SOURCE, SourcePatterns
 
 _PREFIX = "trigger:"
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What to watch for, in the sources that `match` names; an alert is at least that severe."""
+    """What to watch for, in some sources; an alert is at least that severe."""
 
     name: str
     text: str
     severity: Severity
-    match: str = "*"
-    _pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_pattern", re.compile(fnmatch.translate(self.match)))
-
-    def watches(self, source: str) -> bool:
-        """Tell whether a source is meant."""
-        return self._pattern.fullmatch(source) is not None
+    sources: SourcePatterns = EVERY_SOURCE
 
     @property
     def reason(self) -> str:

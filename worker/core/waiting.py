@@ -76,22 +76,21 @@ class Waiting:
 
     def take_window(self, start: int) -> list[Event]:
         """Return the events of the window that begins so; they wait no more."""
-        return self._taken(start, self._windows.pop(start, []))
+        del self._listed[start]
+        return self._forgotten(self._windows.pop(start, []))
 
     def take_correlated(self, correlation_id: str) -> list[Event]:
         """Return the events with a correlation id; they wait no more."""
-        return self._taken(correlation_id, self._correlated.pop(correlation_id).events)
+        del self._listed[correlation_id]
+        return self._forgotten(self._correlated.pop(correlation_id).events)
 
     def take_captions(self, before: int | None = None) -> list[Event]:
         """Return the as-of captions of before a time, or all; they wait no more."""
-        waiting, self.captions = self._taken(_CAPTIONS, self.captions), []
-        taken: list[Event] = []
-        for event in waiting:
-            if before is None or event.time < before:
-                taken.append(event)
-            else:
-                self.keep(event)
-        return taken
+        taken = [each for each in self.captions if before is None or each.time < before]
+        if taken:
+            self.captions = [e for e in self.captions if before is not None and e.time >= before]
+            self._listed[_CAPTIONS] -= sum(map(listed_bytes, taken))
+        return self._forgotten(taken)
 
     def _correlate(self, correlation_id: str, event: Event) -> None:
         group = self._correlated.setdefault(correlation_id, _Correlated(event.time))
@@ -112,7 +111,6 @@ class Waiting:
             return event.correlation_id
         return _CAPTIONS if self._rules.is_as_of(event) else self._rules.window_start(event.time)
 
-    def _taken(self, group: int | str, events: list[Event]) -> list[Event]:
+    def _forgotten(self, events: list[Event]) -> list[Event]:
         self._identities.difference_update(event.identity for event in events)
-        del self._listed[group]
         return events

@@ -12,14 +12,18 @@ import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
-from worker.models.kept_files import kept_directory, key_name, read_own, write_whole
+from worker.models.kept_files import (
+    kept_directory,
+    key_name,
+    library_versions,
+    read_own,
+    write_whole,
+)
 from worker.models.openvino_runtime import Model, read_model, write_model
 from worker.models.settings import ModelSettings
 
-_LIBRARIES = ("torch", "openvino", "transformers")
 _FORM = 1  # of the file and of the networks' own code
 
 
@@ -33,8 +37,7 @@ class ConvertedFile:
     @classmethod
     def of(cls, settings: ModelSettings, digest: str) -> ConvertedFile:
         """Return the place for a network, by the digest of its weights and preprocessing."""
-        libraries = {name: version(name) for name in _LIBRARIES}
-        key = {"form": _FORM, "digest": digest, "libraries": libraries}
+        key = {"form": _FORM, "digest": digest, "libraries": library_versions()}
         return cls(kept_directory(settings.cache_directory), key)
 
     @property

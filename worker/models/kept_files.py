@@ -8,11 +8,18 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import platformdirs
 
 _OTHERS_MAY_WRITE = 0o022
+_LIBRARIES = ("torch", "openvino", "transformers")
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what runs networks, on which all that is kept of them depends."""
+    return {name: version(name) for name in _LIBRARIES}
 
 
 def kept_directory(configured: Path | None) -> Path:

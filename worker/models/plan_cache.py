@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
-from worker.models.kept_files import kept_directory, key_name, read_own, write_whole
+from worker.models.kept_files import (
+    kept_directory,
+    key_name,
+    library_versions,
+    read_own,
+    write_whole,
+)
 from worker.models.plan import Plan
 from worker.models.processor import Processor
 from worker.models.settings import ModelSettings
 
-_LIBRARIES = ("torch", "openvino", "transformers")
 _FORM = 2  # of the file and of the way plans are measured
 _MAX_BATCH_SIZE = 4_096
 _MAX_THREADS = 4_096
@@ -37,7 +41,7 @@ class PlanCache:
             "form": _FORM,
             "digest": digest,
             "processor": asdict(processor),
-            "libraries": {name: version(name) for name in _LIBRARIES},
+            "libraries": library_versions(),
             "asked": [settings.runtime, settings.dtype, settings.batch_size, settings.threads],
         }
         return cls(kept_directory(settings.cache_directory), key)

@@ -63,5 +63,5 @@ class Watch:
         return {
             trigger.expert(modality): np.array([phrase @ exact - ordinary], np.float32)
             for trigger, phrase in zip(self.triggers, self._phrases, strict=True)
-            if trigger.watches(source)
+            if trigger.sources.match(source)
         }

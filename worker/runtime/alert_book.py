@@ -58,7 +58,9 @@ class AlertBook:
         return len(self._states) / MAX_ALERT_STATES
 
     def _with_incident(self, source: str, state: AlertState, start: int) -> AlertState:
+        neighbourhoods = self._policies.neighbourhoods
+        if not neighbourhoods.groups:
+            return state
         others = {n: each.incident for n, each in self._states.items() if each.incident is not None}
         named = alert_id(source, RULE, start)
-        incident = self._policies.neighbourhoods.incident(source, named, start, others)
-        return replace(state, incident=incident)
+        return replace(state, incident=neighbourhoods.incident(source, named, start, others))

@@ -17,6 +17,7 @@ from worker.core.masks import Area, Masks
 from worker.core.policy import Budget, Severity
 from worker.core.quiet import Hours, QuietTimes
 from worker.core.rfc3339 import seconds
+from worker.core.source_patterns import SourcePatterns
 from worker.core.triggers import Trigger, experts
 from worker.scoring.scored import ScoringRules
 
@@ -32,11 +33,11 @@ def alert_policies(config: Config) -> AlertPolicies:
     cooldown = seconds(config.scoring.cooldown_seconds)
     usual = AlertPolicy(budget(config), cooldown, severities=severities)
     special = (
-        SourcePolicy(each.match, _policy(config, each, usual)) for each in config.scoring.sources
+        SourcePolicy(SourcePatterns((each.match,)), _policy(config, each, usual))
+        for each in config.scoring.sources
     )
-    neighbourhoods = Neighbourhoods(
-        config.scoring.neighbours, seconds(config.scoring.incident_seconds)
-    )
+    groups = tuple(map(SourcePatterns, config.scoring.neighbours))
+    neighbourhoods = Neighbourhoods(groups, seconds(config.scoring.incident_seconds))
     return AlertPolicies(usual, tuple(special), neighbourhoods)
 
 
@@ -52,7 +53,10 @@ def shadow_policies(config: Config) -> AlertPolicies | None:
 def masks(config: Config) -> Masks:
     """Return what of pictures is not looked at."""
     return Masks(
-        (each.match, tuple(Area(a.left, a.top, a.right, a.bottom) for a in each.masked))
+        (
+            SourcePatterns((each.match,)),
+            tuple(Area(a.left, a.top, a.right, a.bottom) for a in each.masked),
+        )
         for each in config.scoring.sources
     )
 
@@ -60,7 +64,7 @@ def masks(config: Config) -> Masks:
 def triggers(config: Config) -> tuple[Trigger, ...]:
     """Return the watch phrases."""
     return tuple(
-        Trigger(each.name, each.text, Severity(each.severity), each.match)
+        Trigger(each.name, each.text, Severity(each.severity), SourcePatterns((each.match,)))
         for each in config.scoring.triggers
     )
 

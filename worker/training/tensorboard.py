@@ -14,8 +14,9 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from crc32c import crc32c
+
 _VERSION = b"brain.Event:2"
-_CASTAGNOLI = 0x82F63B78
 
 
 def events(history: Sequence[Mapping[str, Any]]) -> bytes:
@@ -27,18 +28,6 @@ def events(history: Sequence[Mapping[str, Any]]) -> bytes:
         )
         records.append(_record(_double(1, float(step)) + _varint(2, step) + _bytes(5, values)))
     return b"".join(records)
-
-
-def crc32c(data: bytes) -> int:
-    """Return the CRC-32C of RFC 3720.
-
-    >>> hex(crc32c(b"123456789"))
-    '0xe3069283'
-    """
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = _TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    return crc ^ 0xFFFFFFFF
 
 
 def _scalars(entry: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -85,12 +74,3 @@ def _number(value: int) -> bytes:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*out, value])
-
-
-def _entry(number: int) -> int:
-    for _ in range(8):
-        number = number >> 1 ^ (_CASTAGNOLI if number & 1 else 0)
-    return number
-
-
-_TABLE = tuple(map(_entry, range(256)))

@@ -12,18 +12,24 @@ from worker.core.ports import LogError
 class TopicWatch:
     """Compares topics with what they were when the process started, or first seen if later.
 
-    By the client's own knowledge of the cluster, as old as its metadata; nobody is asked.
+    By the client's own knowledge of the cluster, as old as its metadata, each time that it is
+    renewed; nobody is asked.
     """
 
     def __init__(self, cluster: Any, topics: Iterable[str], known: Mapping[str, TopicInfo]) -> None:
         self._cluster = cluster
         self._known = {each: known.get(each) or self._now(each) for each in topics}
+        self._looked: float | None = None  # when the metadata was renewed that was looked at
 
     def check(self) -> None:
         """Raise LogError where a topic is another one now, or has more partitions.
 
         In both cases going on would leave records out, or take them for misplaced.
         """
+        renewed = self._cluster._last_successful_refresh_ms
+        if renewed == self._looked:
+            return
+        self._looked = renewed
         for topic, known in self._known.items():
             now = self._now(topic)
             if known.id and now.id and now.id != known.id:
