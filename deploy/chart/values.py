@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from deploy.chart.around import Keda, Monitoring, NetworkPolicy, Secrets, Topics, Tracing
-from deploy.chart.base import FreeForm, Labels, ObjectName, Values
+from deploy.chart.base import FreeForm, Labels, ObjectName, Quantity, Values
 from deploy.chart.workload import (
     Bundle,
     DisruptionBudget,
@@ -68,6 +68,12 @@ class ChartValues(Values):
     )
     network_policy: NetworkPolicy = Field(default=NetworkPolicy(), description="who speaks to whom")
     monitoring: Monitoring = Field(default=Monitoring(), description="Prometheus and Grafana")
+    cache_size: Quantity = Field(
+        default="512Mi",
+        description="ephemeral storage for what the start-up measurement found and for converted"
+        " networks: three times the weights of your encoders; those of the image take 100 MB, twice"
+        " that while they are written",
+    )
     tracing: Tracing = Field(default=Tracing(), description="OpenTelemetry")
     models: Weights = Field(default=Weights(), description="weights of encoders of your own")
     service: Service = Field(default=Service(), description="headless Service")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from deploy.chart.base import Digest, FreeForm, Labels, ObjectName, Port, Quantity, Values
+
+PinnedImage = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64})?$")]
+SubPath = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$")]
 
 
 class Image(Values):
@@ -114,8 +117,7 @@ class Probes(Values):
 
     startup: Probe = Field(
         default=Probe(period_seconds=5, failure_threshold=60),
-        description="`/startupz`: weights loaded and warm; the first start on a machine measures"
-        " its encoders",
+        description="`/startupz`: weights loaded and warm; a new pod measures its encoders first",
     )
     liveness: Probe = Field(
         default=Probe(period_seconds=20), description="`/livez`: the poll loop comes round"
@@ -132,16 +134,11 @@ class Weights(Values):
     volume_claim: ObjectName = Field(
         default="", description="name of a PersistentVolumeClaim, mounted at `/models`"
     )
-    image: str = Field(
+    image: PinnedImage = Field(
         default="",
-        pattern=r"^([a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64})?$",
         description="or an image volume (Kubernetes 1.33 or newer), by digest: `name@sha256:...`",
     )
-    sub_path: str = Field(
-        default="",
-        pattern=r"^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$",
-        description="directory inside the volume that is mounted",
-    )
+    sub_path: SubPath = Field(default="", description="directory inside the volume that is mounted")
 
 
 class Bundle(Values):
@@ -153,9 +150,8 @@ class Bundle(Values):
     volume_claim: ObjectName = Field(
         default="", description="name of a PersistentVolumeClaim that holds it"
     )
-    image: str = Field(
+    image: PinnedImage = Field(
         default="",
-        pattern=r"^([a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64})?$",
         description="image volume (Kubernetes 1.33 or newer), by digest: `name@sha256:...`",
     )
     url: str = Field(
@@ -166,11 +162,7 @@ class Bundle(Values):
     sha256: str = Field(
         default="", pattern=r"^([0-9a-f]{64})?$", description="of that file; else it is refused"
     )
-    sub_path: str = Field(
-        default="",
-        pattern=r"^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$",
-        description="directory of the bundle inside the volume",
-    )
+    sub_path: SubPath = Field(default="", description="directory of the bundle inside the volume")
 
 
 class ServiceAccount(Values):

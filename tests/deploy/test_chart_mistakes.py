@@ -139,7 +139,11 @@ BY_TEMPLATE: list[tuple[dict[str, Any], str]] = [
         "config.limits.max_resident_bytes (5368709120) exceeds resources.limits.memory (4Gi)",
     ),
     (
-        {"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1Gi"}}},
+        {"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1900Mi"}}},
+        "resources.limits.memory (1900Mi) is below 2Gi: a new pod measures its encoders",
+    ),
+    (
+        {"config": {"limits": {"max_resident_bytes": 800 << 20}}},
         "max_buffered_bytes (268435456) and 600 MiB for the worker itself",
     ),
     (

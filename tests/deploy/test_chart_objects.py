@@ -27,6 +27,7 @@ from worker.adapters.kafka.rights import worker_rights
 from worker.adapters.kafka.topic_checks import specs
 from worker.adapters.spans import SWITCHES
 from worker.config import LimitSettings, TopicSettings
+from worker.models.weights import EFFICIENTNET_LITE0, MINILM, read_pinned
 from worker.runtime.service import CLOSE_SECONDS, FINISH_SECONDS
 
 CHECKSUM = "checksum/config"
@@ -66,6 +67,15 @@ def test_the_worker_stops_to_read_before_its_memory_limit(
     values = with_config({"limits": settings}) | {"resources": {"limits": {"memory": limit}}}
     limits = yaml.safe_load(config_text(objects(values)))["limits"]
     assert limits.get("max_resident_bytes") == cap
+
+
+def test_the_cache_has_room_for_the_networks_of_the_image_while_they_are_written() -> None:
+    (cache,) = [
+        each for each in pod(workload(objects(MINIMAL)))["volumes"] if each["name"] == "cache"
+    ]
+    room = int(cache["emptyDir"]["sizeLimit"].removesuffix("Mi")) << 20
+    weights = sum(len(read_pinned(each)) for each in (EFFICIENTNET_LITE0, MINILM))
+    assert 2 * weights < room
 
 
 def test_the_threads_are_those_of_the_request_unless_they_are_set() -> None:

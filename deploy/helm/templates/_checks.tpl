@@ -110,6 +110,10 @@
 {{- fail "config.models.device cuda needs gpu.enabled, which asks for a GPU." }}
 {{- end }}
 
+{{- if and $allowed (not $v.gpu.enabled) (lt (include "worker.bytes" $allowed | int64) 2147483648) }}
+{{- fail (printf "resources.limits.memory (%s) is below 2Gi: a new pod measures its encoders in a process of their own, which takes 1.5 GiB beside the worker." (toString $allowed)) }}
+{{- end }}
+
 {{- /* 600 MiB: what a worker with the models of the image took at most, `make bench`. */}}
 {{- $models := 629145600 }}
 {{- $limit := (($v.resources | default dict).limits | default dict).memory }}

@@ -230,10 +230,11 @@ spec:
         {{- end }}
   volumes:
     {{- include "worker.configVolumes" (dict "release" . "configMap" (include "worker.fullname" .)) | nindent 4 }}
-    # what the encoders' start-up measurement found, kept over restarts of the container
+    # what the encoders' start-up measurement found, and networks as they were converted for it;
+    # kept over restarts of the container
     - name: cache
       emptyDir:
-        sizeLimit: 64Mi
+        sizeLimit: {{ .Values.cacheSize }}
     {{- with include "worker.modelVolumes" . }}
     {{- . | nindent 4 }}
     {{- end }}
