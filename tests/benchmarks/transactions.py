@@ -17,10 +17,11 @@ from worker.adapters.kafka.state_log import KafkaStateLog
 from worker.adapters.kafka.topic_checks import inputs
 from worker.adapters.prometheus import Metrics
 from worker.adapters.redis_cache import RedisCache
-from worker.cli.service import open_ports, steady_clock
+from worker.cli.service import open_ports
 from worker.config import Config
 from worker.pipeline import Pipeline
 from worker.runtime.assemble import decode_threads, worker_rules
+from worker.runtime.clock import steady_clock
 from worker.runtime.inference import Inference
 from worker.runtime.worker import Ports
 

@@ -29,7 +29,7 @@ from worker.core.ports import (
     TopicPartition,
 )
 from worker.core.source_pairing import SourcePairing
-from worker.runtime import recoveries, recovery, shard
+from worker.runtime import clock, recoveries, recovery, shard
 from worker.runtime.gate import Gate
 from worker.runtime.judge import Judge
 from worker.runtime.recovery import Recovered, RecoveryRules
@@ -225,6 +225,11 @@ def what_waits_to_be_heeded_is_forgotten() -> Broken:
     return patch.object(Inbox, "of", lambda *_: ())
 
 
+def the_wall_clock_is_taken() -> Broken:
+    """Time jumps with the host's clock."""
+    return patch.object(clock, "steady_clock", lambda wall, _: lambda: wall() // 1000)
+
+
 # What the audit says of each: the rule that a finding of some seed has to name.
 _ALL: dict[Callable[[], Broken], str] = {
     commits_what_is_still_needed: "lost",
@@ -246,6 +251,7 @@ _ALL: dict[Callable[[], Broken], str] = {
     each_index_is_careful_by_itself: "contents",
     silence_is_not_told: "silence",
     what_waits_to_be_heeded_is_forgotten: "feedback",
+    the_wall_clock_is_taken: "contents",
 }
 VARIANTS = {each.__name__: (each, rule) for each, rule in _ALL.items()}
 SEEDS = 400  # after which a broken rule counts as not noticed

@@ -23,6 +23,7 @@ from worker.adapters.memory_ports import MemoryStateLog
 from worker.core.events import MODALITIES, Modality
 from worker.core.ports import Telemetry
 from worker.pipeline import Pipeline
+from worker.runtime import clock
 from worker.runtime.assemble import build_pipeline, worker_rules
 from worker.runtime.worker import Ports, Worker
 
@@ -57,9 +58,10 @@ def shared_pipeline() -> Pipeline:
 
 
 class Member:
-    """A running worker with its ports. `now` is its own wall clock, in microseconds.
+    """A running worker with its ports.
 
-    `process` names it and the sessions of its process before this one.
+    `now` is the time in microseconds, of which its own wall clock is `skew` ahead. `process` names
+    it and the sessions of its process before this one.
     """
 
     def __init__(
@@ -72,10 +74,11 @@ class Member:
         now: Callable[[], int],
         process: str,
         drains: bool,
+        skew: int,
     ) -> None:
         self.name = name
         self.process = process
-        self.skew = 0
+        self.skew = skew
         self.slow = False
         self.frozen_until = 0
         self.counts = Counts()
@@ -92,7 +95,7 @@ class Member:
                 state=MemoryStateLog(log, GROUP),
                 outbox=self.outbox,
                 telemetry=telemetry,
-                now=lambda: now() + self.skew,
+                now=clock.steady_clock(lambda: 1000 * (now() + self.skew), lambda: 1000 * now()),
                 background=AtOnce(),
             ),
             inference,

@@ -32,6 +32,7 @@ class Fault(StrEnum):
     PAUSE = "pause behind a poll"
     SLOW = "slow inference"
     CACHE = "cache fault"
+    CLOCK = "clock jump"
 
 
 AT_COMMIT = tuple(Fault)[:6]
@@ -40,6 +41,7 @@ HARMLESS = (
     Fault.PAUSE,
     Fault.SLOW,
     Fault.CACHE,
+    Fault.CLOCK,
 )  # nothing has to be read again
 
 

@@ -139,24 +139,29 @@ class Simulation:
             self._step(self._random.choice(ready))
 
     def _come_to_rest(self) -> None:
-        """Let everybody step until there is nothing to do; then let all sources fall silent."""
+        """Let everybody step until there is nothing to do; then let all sources fall silent.
+
+        Who begins anew meanwhile, after a crash or an eviction, waits for silence anew.
+        """
         self._log.armed = None
         self._embeddings.ill = False
         self._rest_after(0.0)
-        joined = -1
-        while self.result.rested and joined != self._joined:
-            joined = self._joined  # who comes after another waits for silence anew
-            self._rest_after(IDLE + 2)
+        while self._rest_after(IDLE + 2) and self.result.rested:
+            pass
 
-    def _rest_after(self, pause: float) -> None:
+    def _rest_after(self, pause: float) -> bool:
+        """Tell whether there was anything to do after the pause, which is all done."""
         self._pass_time(pause)
-        quiet = rounds = 0
+        quiet, rounds, was_busy = 0, 0, False
         while quiet < 5 and rounds < MAX_ROUNDS:
             self._pass_time(0.6 if quiet else 0.2)
             busy = [self._step(member) for member in tuple(self._members)]
-            quiet = 0 if any(busy) or self._later or not busy else quiet + 1
+            is_quiet = busy and not (any(busy) or self._later)
+            quiet = quiet + 1 if is_quiet else 0
+            was_busy |= not is_quiet
             rounds += 1
         self.result.rested &= rounds < MAX_ROUNDS
+        return was_busy
 
     def _finished(self) -> Run:
         for member in self._members:
@@ -203,8 +208,8 @@ class Simulation:
             self._clock,
             process or name,
             self._drains,
+            seconds(self._random.choice((-3600, 0, 0, 2, 3600))),  # hosts do not agree
         )
-        member.skew = seconds(self._random.choice((-3600, 0, 0, 2, 3600)))  # hosts do not agree
         self._members.append(member)
         self._note(f"{name} joins")
 
@@ -275,6 +280,8 @@ class Simulation:
                 member.input.pause_next = partial(self._pass_time, length)
             case Fault.SLOW:
                 member.slow = not member.slow
+            case Fault.CLOCK:
+                member.skew += seconds(self._random.choice((-3600, -3, 3, 3600)))
             case Fault.CACHE:
                 self._embeddings.ill = not self._embeddings.ill
             case _:

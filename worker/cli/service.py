@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -31,6 +30,7 @@ from worker.runtime.assemble import (
     open_configured,
     worker_rules,
 )
+from worker.runtime.clock import steady_clock
 from worker.runtime.health import Health
 from worker.runtime.inference import Inference
 from worker.runtime.service import Service
@@ -113,15 +113,6 @@ def open_ports(
         background=ThreadPoolExecutor(1, thread_name_prefix="recovery"),
         memory=LinuxMemory(),
     )
-
-
-def steady_clock() -> Callable[[], int]:
-    """Return the time since the epoch in microseconds, without the jumps of a corrected clock.
-
-    A jump would look like silence: windows would be closed before their events were read.
-    """
-    began = time.time_ns() - time.monotonic_ns()
-    return lambda: (began + time.monotonic_ns()) // 1000
 
 
 def _revision() -> str:
