@@ -57,11 +57,10 @@ def _rest(run: Run, found: Reading, rule: str) -> Iterator[Finding]:
 
 
 def _bounds(plan: Plan, run: Run) -> Iterator[Finding]:
-    """What waits is at most a fetch beyond each queue's bound, and what is in open windows."""
-    queues = 3 * plan.partitions * (plan.max_merged + plan.max_fetch)
-    bound = queues + len(plan.records) // 2 + 60
-    if run.most_buffered > bound:
-        yield Finding("bounds", f"{run.most_buffered} events were buffered, more than {bound}")
+    """A queue of the merge is at most a fetch beyond its bound."""
+    bound = plan.max_merged + plan.max_fetch
+    if run.longest_queue > bound:
+        yield Finding("bounds", f"{run.longest_queue} records waited, more than {bound}")
 
 
 def _endings(found: Reading, expected: Reading, duplicates: int | None) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from worker.core import ledger, source_pairing
 from worker.core.caution import Attempts, Care
 from worker.core.events import Event
 from worker.core.inbox import Inbox
+from worker.core.merge import Merger
 from worker.core.moment import Late, Outcome
 from worker.core.pairing import Pairing
 from worker.core.ports import (
@@ -225,6 +226,11 @@ def what_waits_to_be_heeded_is_forgotten() -> Broken:
     return patch.object(Inbox, "of", lambda *_: ())
 
 
+def full_queues_are_not_paused() -> Broken:
+    """Partitions are read on, however many of their records wait to be merged."""
+    return patch.object(Merger, "ahead", frozenset())
+
+
 def the_wall_clock_is_taken() -> Broken:
     """Time jumps with the host's clock."""
     return patch.object(clock, "steady_clock", lambda wall, _: lambda: wall() // 1000)
@@ -252,6 +258,7 @@ _ALL: dict[Callable[[], Broken], str] = {
     silence_is_not_told: "silence",
     what_waits_to_be_heeded_is_forgotten: "feedback",
     the_wall_clock_is_taken: "contents",
+    full_queues_are_not_paused: "bounds",
 }
 VARIANTS = {each.__name__: (each, rule) for each, rule in _ALL.items()}
 SEEDS = 400  # after which a broken rule counts as not noticed

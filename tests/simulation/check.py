@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from tests.simulation.audit import Finding, audit
 from tests.simulation.plan import Fault, plan
+from tests.simulation.play import play
 from tests.simulation.reference import replay
-from tests.simulation.run import OUTPUTS, Run, play
+from tests.simulation.run import OUTPUTS, Run
 
 SHOWN = 12  # findings, of perhaps hundreds that have one cause
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from unittest.mock import patch
 
 from tests.simulation.cache import FaultyCache
 from tests.simulation.log import GROUP, Crash, SimLog
@@ -18,11 +16,9 @@ from tests.simulation.plan import AT_COMMIT, HARMLESS, IDLE, Fault, Plan
 from tests.simulation.reading import held, inputs
 from tests.simulation.stream import START, TOPICS
 from worker.adapters.memory_log import Transaction
-from worker.core.merge import Merger
 from worker.core.ports import LogError, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.demo.embedded import VirtualClock
-from worker.runtime import intake
 
 OUTPUTS = ("observations", "alerts", "dead-letters", "late-events")
 STATE = ("snapshots", FEEDBACK)
@@ -37,7 +33,7 @@ class Run:
 
     log: SimLog
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    most_buffered: int = 0
+    longest_queue: int = 0  # in records of one partition that wait to be merged
     rested: bool = True
     crashes: int = 0
     gone: dict[str, int] = field(default_factory=dict)  # processes that ended, and when
@@ -47,22 +43,9 @@ class Run:
     steps: deque[str] = field(default_factory=lambda: deque(maxlen=STEPS_KEPT))
 
 
-def play(plan: Plan) -> Run:
-    """Run the plan to its end."""
-    with _small_merger(plan):
-        return Simulation(plan).run()
-
-
 def new_log(plan: Plan, clock: VirtualClock) -> SimLog:
     """Return an empty log with all topics."""
     return SimLog(dict.fromkeys((*TOPICS.values(), *OUTPUTS, *STATE), plan.partitions), clock)
-
-
-@contextmanager
-def _small_merger(plan: Plan) -> Iterator[None]:
-    """Let partitions be paused early, as they are with much larger streams."""
-    with patch.object(intake, "Merger", partial(Merger, max_records=plan.max_merged)):
-        yield
 
 
 class Simulation:
@@ -176,7 +159,6 @@ class Simulation:
 
     def _count(self, member: Member) -> None:
         self.result.outcomes.update(member.counts.counted)
-        self.result.most_buffered = max(self.result.most_buffered, member.counts.most_buffered)
 
     def _pass_time(self, pause: float) -> None:
         """Let time pass; what is due meanwhile happens at its own time."""
