@@ -15,7 +15,9 @@ from deploy.monitoring import runbook
 from deploy.monitoring.__main__ import FILES
 from worker.cli.app import app
 
-TEXT = (Path(__file__).parents[2] / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+WORKER = ROOT / "worker"
+TEXT = (ROOT / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8")
 PARTS = ("Means", "Look", "Do", "Over when")
 ALERTS = [
     rule
@@ -63,6 +65,17 @@ def test_each_link_from_alerts_panels_and_within_leads_somewhere() -> None:
     links += re.findall(r"\]\((#[^)]+)\)", TEXT)
     assert len(links) > len(ALERTS) + 20
     assert {link.rpartition("#")[2] for link in links} <= anchors()
+
+
+def test_the_worker_says_the_sentences_that_are_quoted() -> None:
+    code = "".join(each.read_text(encoding="utf-8") for each in sorted(WORKER.rglob("*.py")))
+    said = re.sub(r'"\s*f?"', "", code)  # a sentence may go on in the next line
+    chapter = TEXT.split("\n## What a worker says when it stops\n")[1].split("\n## ")[0]
+    quoted = re.findall(r'"([^"]+)"', chapter)
+    assert len(quoted) > 15
+    for sentence in quoted:
+        pattern = re.escape(sentence).replace(re.escape("..."), r"\{[^}]+\}")
+        assert re.search(pattern, said), sentence
 
 
 def test_the_commands_that_it_names_exist_with_their_options() -> None:
