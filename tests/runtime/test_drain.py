@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -32,19 +32,6 @@ from worker.runtime.state_records import Stored, read_stored
 
 MakeWorld = Callable[..., World]
 TOPICS = ("frames", "captions", "audio")
-
-
-@pytest.fixture
-def world() -> Iterator[MakeWorld]:
-    made: list[World] = []
-
-    def make(partitions: int = 1, **changes: object) -> World:
-        made.append(World(config(**changes), partitions))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
 
 
 def stored(here: World) -> Stored:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +41,8 @@ MakeWorld = Callable[..., World]
 
 
 @pytest.fixture
-def world() -> Iterator[MakeWorld]:
-    made: list[World] = []
-
-    def make(**changes: object) -> World:
-        made.append(World(config(**{**QUICK, **changes}), hears=True))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
+def world(world: MakeWorld) -> MakeWorld:
+    return partial(world, hears=True, **QUICK)
 
 
 def camera(source: str = "/cameras/a", until: int = 66) -> list[FeedEvent]:

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -49,19 +49,6 @@ from worker.runtime import worker as worker_module
 from worker.runtime.assemble import build_pipeline, worker_rules
 
 MakeWorld = Callable[..., World]
-
-
-@pytest.fixture
-def world() -> Iterator[MakeWorld]:
-    made: list[World] = []
-
-    def make(partitions: int = 1, **changes: object) -> World:
-        made.append(World(config(**changes), partitions))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
 
 
 def through(world: World, member: Member) -> None:
