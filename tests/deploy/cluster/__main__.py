@@ -19,7 +19,7 @@ from tests.deploy.chart import EXAMPLES
 from tests.deploy.cluster.brokers import Brokers, brokers
 from tests.deploy.cluster.release import Release
 from tests.deploy.cluster.scaling import Scaling
-from tests.deploy.cluster.surroundings import clean_up, missing_operator, prepare
+from tests.deploy.cluster.surroundings import claims, clean_up, missing_operator, prepare
 from tests.deploy.cluster.tools import Report, require_cluster, runs_keda, tool
 
 
@@ -49,7 +49,7 @@ def _try(name: str, found: Brokers, report: Report) -> None:
     if (crd := missing_operator(name)) is not None:
         typer.echo(f"not run: {name}, the cluster does not know {crd}")
         return
-    Release(name, found.flags(name), found.objects(name)).life(report)
+    Release(name, found.flags(name), [*found.objects(name), *claims(name)]).life(report)
 
 
 def _scale(bootstrap: str, report: Report) -> None:

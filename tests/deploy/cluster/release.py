@@ -23,6 +23,8 @@ from tests.deploy.cluster.tools import (
 _RELEASE = "mm"
 _WAIT = ("--wait", "--timeout", "120s")
 _READY_SECONDS = 60.0
+_COMPONENT = "app.kubernetes.io/component"
+_TASK = f"{_COMPONENT}=task"
 # of what an uninstalled release may leave nothing; its hooks stay until the next release
 _KINDS = (
     "deployments,statefulsets,services,serviceaccounts,poddisruptionbudgets,networkpolicies,"
@@ -59,6 +61,7 @@ class Release:
             ("live objects hold what is rendered", self.drift),
             ("upgrade starts new pods", self.upgrade),
             ("rollback brings the old configuration back", self.rollback),
+            ("a task runs in the place of the workers, which come back", self.task),
             ("uninstall leaves nothing", self.uninstall),
         ]
         for name, step in steps:
@@ -120,6 +123,17 @@ class Release:
             raise CheckError("the configuration is still the new one")
         self.pods()
 
+    def task(self) -> None:
+        """Stop the workers for one command, as a drain wants it, and start them again."""
+        helm("upgrade", _RELEASE, *self._chart, "--set", "task={run,--drain}", *_WAIT)
+        until(lambda: not self._pods("worker"), _READY_SECONDS, "all workers are gone")
+        until(self._has_task_run, _READY_SECONDS, "the task's pod is admitted")
+        helm("upgrade", _RELEASE, *self._chart, *_WAIT)
+        until(lambda: bool(self._pods("worker")), _READY_SECONDS, "workers are started")
+        self.pods()
+        if get("jobs", "-n", self.namespace, "-l", _TASK)["items"]:
+            raise CheckError("the task is still there")
+
     def uninstall(self) -> None:
         """Remove the release."""
         helm("uninstall", _RELEASE, "-n", self.namespace, *_WAIT)
@@ -141,6 +155,15 @@ class Release:
     def _is_complete(self) -> bool:
         live = self._workload()
         return bool(live["status"].get("readyReplicas", 0) == live["spec"]["replicas"])
+
+    def _pods(self, component: str) -> list[Any]:
+        found = get("pods", "-n", self.namespace, "-l", f"{_COMPONENT}={component}")
+        return list(found["items"])
+
+    def _has_task_run(self) -> bool:
+        jobs = get("jobs", "-n", self.namespace, "-l", _TASK)["items"]
+        status = jobs[0]["status"] if jobs else {}
+        return bool(status.get("active") or status.get("succeeded"))
 
     def _workload(self) -> dict[str, Any]:
         return workload(get("deployments,statefulsets", "-n", self.namespace)["items"])

@@ -1,4 +1,4 @@
-"""What the examples take for granted in a cluster: classes, GPUs, operators' kinds."""
+"""What the examples take for granted in a cluster: classes, volumes, GPUs, operators' kinds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ _OPERATORS = {
     "ScaledObject": "scaledobjects.keda.sh",
     "PodMonitor": "podmonitors.monitoring.coreos.com",
 }
+_CAPACITY = "1Gi"
+_VOLUME = {"accessModes": ["ReadOnlyMany"], "storageClassName": ""}
 _STRIMZI = {"KafkaTopic": "kafkatopics", "KafkaUser": "kafkausers"}
 
 
@@ -24,11 +26,11 @@ def missing_operator(name: str) -> str | None:
 
 
 def prepare() -> None:
-    """Make the classes that examples name, GPUs on simulated nodes, and Strimzi's kinds.
+    """Make the classes and volumes that examples name, GPUs on simulated nodes, Strimzi's kinds.
 
     Strimzi's kinds are stand-ins without a schema where the operator is not installed.
     """
-    apply(*_classes())
+    apply(*_classes(), *map(_volume, filter(None, map(_claimed, EXAMPLES))))
     for kind, plural in _STRIMZI.items():
         if not has_kind(f"{plural}.kafka.strimzi.io"):
             apply(_stand_in(kind, plural))
@@ -39,7 +41,7 @@ def prepare() -> None:
 def clean_up() -> None:
     """Remove what was made, in the whole cluster."""
     labelled = ",".join(f"{key}={value}" for key, value in _LABEL.items())
-    for kind in ("crd", "priorityclass", "runtimeclass", "namespace"):
+    for kind in ("crd", "priorityclass", "runtimeclass", "namespace", "persistentvolume"):
         kubectl("delete", kind, "-l", labelled, "--ignore-not-found", "--wait=false")
 
 
@@ -50,6 +52,30 @@ def namespace(name: str) -> dict[str, Any]:
     }
     metadata = {"name": name, "labels": restricted | _LABEL}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def claims(name: str) -> list[dict[str, Any]]:
+    """Return the claim that an example mounts, of the volume that was made for it."""
+    claimed = _claimed(name)
+    if claimed is None:
+        return []
+    spec = _VOLUME | {
+        "volumeName": claimed,
+        "resources": {"requests": {"storage": _CAPACITY}},
+    }
+    kind = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
+    return [kind | {"metadata": {"name": claimed}, "spec": spec}]
+
+
+def _claimed(name: str) -> str | None:
+    claim: str | None = example(name).get("bundle", {}).get("volumeClaim")
+    return claim
+
+
+def _volume(name: str) -> dict[str, Any]:
+    spec = _VOLUME | {"capacity": {"storage": _CAPACITY}, "hostPath": {"path": f"/srv/{name}"}}
+    kind = {"apiVersion": "v1", "kind": "PersistentVolume"}
+    return kind | {"metadata": {"name": name, "labels": _LABEL}, "spec": spec}
 
 
 def _classes() -> list[dict[str, Any]]:
