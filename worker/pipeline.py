@@ -4,6 +4,7 @@ The steps are separate calls, so that the runtime can run each in the thread whe
 it, and put a cache between them:
 
     prepare(moment)            decode, in many threads
+    hear(prepared, text)       what is said in it, as a caption
     wanted(batch)              what has to be encoded, each content once
     encode(modality, items)    the neural networks, in one thread
     fuse(batch, vectors)       one embedding and the features of each Moment
@@ -12,8 +13,9 @@ it, and put a cache between them:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 
 from worker.core.events import MODALITIES, Event, Modality
 from worker.core.masks import Area, Masks
-from worker.core.moment import Effort, Moment
+from worker.core.moment import Derived, Effort, Moment
 from worker.core.reuse import Look, shown_before
 from worker.core.triggers import Trigger
 from worker.media.gathering import Gatherer, Rejected
@@ -30,7 +32,7 @@ from worker.media.limits import Limits
 from worker.media.masking import masked
 from worker.media.motion import motion
 from worker.media.sharpness import sharpness
-from worker.models.base import Encoder
+from worker.models.base import Encoder, SpeechToText
 from worker.models.bundles.inputs import embeddings
 from worker.models.danger import DangerScale
 from worker.models.fusion import orthonormal_rows
@@ -38,6 +40,7 @@ from worker.models.fusion.joining import Joined, Joining, Untrained, mean_direct
 from worker.models.logmel import windows
 from worker.models.watching import Watch
 from worker.scoring.experts import FUSED_DIM, VISUAL_DIM, agreement_feature
+from worker.scoring.memory import DERIVED
 
 Array = NDArray[Any]
 Vectors = Mapping[bytes, Array]
@@ -53,12 +56,17 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A Moment with its media decoded; `moment` has no undecodable event left."""
+    """A Moment with its media decoded; `moment` has no undecodable event left.
+
+    `speech` is the part of its sound in which somebody speaks, where that is looked for.
+    """
 
     moment: Moment
     items: Mapping[Modality, tuple[Item, ...]]
     features: Mapping[str, Array]  # those that need no network
     rejected: tuple[Rejected, ...]
+    speech: Item | None = None
+    degraded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,7 @@ class Embedded:
     weights: Mapping[Modality, float]
     features: Mapping[str, Array]
     rejected: tuple[Rejected, ...]
+    degraded: tuple[str, ...] = ()  # what did not work
 
 
 class Pipeline:
@@ -78,7 +87,7 @@ class Pipeline:
     `prepare` may be called from several threads, the others from one at a time. A bundle's fusion
     stands for the untrained one. Where it `reuses`, a frame that shows nothing new in its Moment is
     not encoded (`worker.core.reuse`). Where `stores_embeddings`, they are features of their own;
-    `masks` say where anything is masked.
+    `masks` say where anything is masked. With `speech` what is said is a caption as well.
     """
 
     def __init__(
@@ -90,6 +99,7 @@ class Pipeline:
         triggers: Sequence[Trigger] = (),
         trained: Joining | None = None,
         masks: Masks | None = None,
+        speech: SpeechToText | None = None,
         *,
         reuses: bool = True,
         stores_embeddings: bool = False,
@@ -99,11 +109,12 @@ class Pipeline:
         self._reuses = reuses
         self._stores_embeddings = stores_embeddings
         self._masks = masks or Masks()
+        self.speech = speech
         self._side = encoders[Modality.FRAME].input_size
         self._gather = Gatherer(limits, frames_per_moment, self._side)
         dims = {modality: encoder.dim for modality, encoder in encoders.items()}
         self._joining: Joining = trained or Untrained(dims, seed)
-        self.digest = _joint_digest(encoders, self._joining, self.watch)
+        self.digest = _joint_digest(encoders, self._joining, self.watch, speech)
         self._visual = orthonormal_rows(VISUAL_DIM, dims[Modality.FRAME], seed)
         self._compact = orthonormal_rows(FUSED_DIM, self._joining.dim, seed)
         self._danger = DangerScale(encoders[Modality.CAPTION])
@@ -120,6 +131,7 @@ class Pipeline:
         frames = [(event, masked(image, areas)) for event, image in media.frames]
         features: dict[str, Array] = {}
         items: dict[Modality, tuple[Item, ...]] = {}
+        speech: Item | None = None
         if frames:
             pictures = [image for _, image in frames]
             cells = [thumbnail(picture) for picture in pictures]
@@ -133,6 +145,8 @@ class Pipeline:
             events, samples = media.waveform
             features["audio_windows"] = windows(samples)
             items[Modality.AUDIO] = (Item(self._key(Modality.AUDIO, events), samples),)
+            if moment.effort is Effort.FULL:
+                speech = self._spoken(events, samples)
         if media.caption is not None:
             event, text = media.caption
             items[Modality.CAPTION] = (Item(self._key(Modality.CAPTION, [event]), text),)
@@ -143,6 +157,26 @@ class Pipeline:
             items=items,
             features=features,
             rejected=tuple(one for one in media.rejected if one.event.identity in own),
+            speech=speech,
+        )
+
+    def hear(self, prepared: Prepared, text: str | None) -> Prepared:
+        """Return a Moment with what is said in it as a caption of its own; None: it is not known.
+
+        A written caption of the Moment's own speaks beside it, one that is carried does not.
+        """
+        if text is None:
+            return replace(prepared, degraded=(*prepared.degraded, "speech:failed"))
+        if not text:
+            return prepared
+        derived = Derived(Modality.CAPTION, Modality.AUDIO, text)
+        own = Modality.CAPTION in prepared.moment.present
+        written = prepared.items[Modality.CAPTION] if own else ()
+        said = Item(_named(self.encoders[Modality.CAPTION].digest, [text.encode()]), text)
+        return replace(
+            prepared,
+            moment=replace(prepared.moment, derived=(derived,)),
+            items={**prepared.items, Modality.CAPTION: (*written, said)},
         )
 
     def wanted(self, batch: Iterable[Prepared]) -> dict[Modality, dict[bytes, Any]]:
@@ -182,6 +216,7 @@ class Pipeline:
                 weights=each.weights,
                 features=features | (self._joint_features(each) if one.items else {}),
                 rejected=one.rejected,
+                degraded=one.degraded,
             )
             for one, features, each in zip(batch, seen, joined, strict=True)
         ]
@@ -194,6 +229,8 @@ class Pipeline:
         if Modality.CAPTION in row:
             features["text"] = row[Modality.CAPTION]
             features["text_danger"] = self._danger.margin(row[Modality.CAPTION])
+        if derived := len(prepared.moment.derived):
+            features[DERIVED] = np.array([derived / len(prepared.items[Modality.CAPTION])])
         if self._stores_embeddings:
             features |= embeddings(row)
         for modality in self.watch.modalities:
@@ -231,17 +268,33 @@ class Pipeline:
                 encoded[place] = Item(key, resize_square(image, self._side))
         return tuple(encoded[place] for place in places)
 
+    def _spoken(self, events: Sequence[Event], samples: Array) -> Item | None:
+        """Return the part of a Moment's sound in which somebody speaks."""
+        if self.speech is None or (part := self.speech.spoken(samples)) is None:
+            return None
+        return Item(_named(self.speech.digest, _contents(events)), part)
+
     def _key(
         self, modality: Modality, events: Iterable[Event], areas: Sequence[Area] = ()
     ) -> bytes:
         """Name content, what is masked of it, and encoder: equal keys mean equal vectors."""
-        digest = hashlib.blake2b(self.encoders[modality].digest.encode(), digest_size=20)
-        for area in areas:
-            digest.update(np.array(area).tobytes())
-        for event in events:
-            digest.update(str(event.content_type).encode())
-            digest.update(hashlib.blake2b(event.payload, digest_size=20).digest())
-        return digest.digest()
+        masked = (np.array(area).tobytes() for area in areas)
+        return _named(self.encoders[modality].digest, chain(masked, _contents(events)))
+
+
+def _contents(events: Iterable[Event]) -> Iterator[bytes]:
+    """Yield what tells the media of events from others."""
+    for event in events:
+        yield str(event.content_type).encode()
+        yield hashlib.blake2b(event.payload, digest_size=20).digest()
+
+
+def _named(model: str, parts: Iterable[bytes]) -> bytes:
+    """Return the key of what a model makes of these parts."""
+    digest = hashlib.blake2b(model.encode(), digest_size=20)
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
 
 
 def _seen(pictures: Sequence[Array], thumbnails: Sequence[Array]) -> dict[str, Array]:
@@ -257,7 +310,12 @@ def _seen(pictures: Sequence[Array], thumbnails: Sequence[Array]) -> dict[str, A
     return {name: value for name, value in seen.items() if value is not None}
 
 
-def _joint_digest(encoders: Mapping[Modality, Encoder], joining: Joining, watch: Watch) -> str:
+def _joint_digest(
+    encoders: Mapping[Modality, Encoder],
+    joining: Joining,
+    watch: Watch,
+    speech: SpeechToText | None,
+) -> str:
     digest = hashlib.sha256()
     for modality in MODALITIES:
         digest.update(f"{modality}={encoders[modality].digest};".encode())
@@ -266,4 +324,6 @@ def _joint_digest(encoders: Mapping[Modality, Encoder], joining: Joining, watch:
         digest.update(f"bundle={joining.digest};".encode())
     if watch.triggers:
         digest.update(f"triggers={watch.digest};".encode())
+    if speech is not None:
+        digest.update(f"speech={speech.digest};".encode())
     return digest.hexdigest()

@@ -99,7 +99,7 @@ def write_transformers(kind: str, directory: Path) -> str:
     if kind in {"clip", "siglip", "siglip2"}:
         statistics = '{"image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}'
         (directory / "preprocessor_config.json").write_text(statistics)
-    if kind in {"bert", "gpt2", "clip", "siglip", "siglip2", "clap", "embedding_gemma2"}:
+    if kind in {"bert", "gpt2", "clip", "siglip", "siglip2", "clap", "embedding_gemma2", "whisper"}:
         tokenizer(padded=kind != "gpt2").save_pretrained(directory)
     return f"transformers:{directory}"
 
@@ -215,6 +215,25 @@ _MODELS: Mapping[str, Callable[[], Any]] = {
     "wavlm": lambda: transformers.WavLMModel(
         transformers.WavLMConfig(**_SPEECH, num_feat_extract_layers=3)
     ),
+    "whisper": lambda: transformers.WhisperForConditionalGeneration(
+        transformers.WhisperConfig(
+            vocab_size=300,
+            num_mel_bins=16,
+            d_model=32,
+            encoder_layers=2,
+            decoder_layers=2,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+            encoder_ffn_dim=64,
+            decoder_ffn_dim=64,
+            max_source_positions=100,
+            max_target_positions=40,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+            decoder_start_token_id=1,
+        )
+    ),
     "embedding_gemma2": lambda: transformers.EmbeddingGemma2Model(
         transformers.EmbeddingGemma2Config(
             text_config=_GEMMA, vision_config=None, audio_config=None
@@ -230,4 +249,5 @@ _EXTRACTORS: Mapping[str, Callable[[], Any]] = {
     "wav2vec2": lambda: transformers.Wav2Vec2FeatureExtractor(do_normalize=True),
     "hubert": lambda: transformers.Wav2Vec2FeatureExtractor(do_normalize=False),
     "wavlm": lambda: transformers.Wav2Vec2FeatureExtractor(do_normalize=False),
+    "whisper": lambda: transformers.WhisperFeatureExtractor(feature_size=16, chunk_length=2),
 }

@@ -47,7 +47,7 @@ from worker.core.rfc3339 import seconds
 from worker.demo.embedded import VirtualClock, memory_log
 from worker.demo.tally import Tally, read_tally
 from worker.feed.events import FeedEvent, to_output
-from worker.models.base import Encoder
+from worker.models.base import Encoder, SpeechToText
 from worker.pipeline import Pipeline
 from worker.runtime.assemble import build_pipeline, worker_rules
 from worker.runtime.drain import Drained
@@ -272,6 +272,7 @@ class World:
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(START))
     members: list[Member] = field(default_factory=list)
     hears: bool = False  # whether feedback is one of the inputs
+    speech: SpeechToText | None = None
 
     def __post_init__(self) -> None:
         self.inputs = topic_of_modality(self.settings)
@@ -329,7 +330,7 @@ class World:
         running: Callable[[Pipeline, EmbeddingCache | None, Telemetry], Inference] = _in_threads,
     ) -> Member:
         ports = self.ports(now=now, memory=memory)
-        pipeline = build_pipeline(self.settings, using or encoders())
+        pipeline = build_pipeline(self.settings, using or encoders(), speech=self.speech)
         inference = running(pipeline, cache, ports.telemetry)
         rules = worker_rules(self.settings, pipeline, self.partitions, {}, hears=self.hears)
         worker = Worker(ports, inference, rules, drains=drains)

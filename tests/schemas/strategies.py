@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from worker.core import rfc3339
 from worker.core.alerts import CLOSED_FOR
-from worker.core.events import MODALITIES
+from worker.core.events import MODALITIES, Modality
 from worker.core.messages import (
     Alert,
     Assessment,
@@ -30,7 +30,7 @@ from worker.core.messages import (
     Warmup,
 )
 from worker.core.messages.feedback import EFFECTS, LABELS
-from worker.core.moment import ClosedBy
+from worker.core.moment import ClosedBy, Derived
 from worker.core.policy import Severity
 from worker.core.verdicts import LEAST, MOST
 
@@ -64,6 +64,8 @@ inputs = st.builds(
     carried=st.booleans(),
 )
 input_lists = st.lists(inputs, max_size=4).map(tuple)
+derived_modalities = st.sampled_from([(), (Modality.CAPTION,)])
+derived_texts = st.builds(Derived, modality=modalities_of_all, origin=modalities_of_all, text=names)
 expert_scores = st.builds(ExpertScore, score=units, p_value=optional_units)
 consistencies = st.dictionaries(
     st.sampled_from(["frame-caption", "frame-audio", "caption-audio"]), expert_scores
@@ -78,12 +80,11 @@ def modalities(draw: st.DrawFn) -> Modalities:
     """Each modality in exactly one of the three lists."""
     states = draw(st.tuples(*[st.sampled_from(["present", "carried", "missing"])] * 3))
     where = list(zip(MODALITIES, states, strict=True))
-    return Modalities(
-        *(
-            tuple(modality for modality, state in where if state == wanted)
-            for wanted in ("present", "carried", "missing")
-        )
+    present, carried, missing = (
+        tuple(modality for modality, state in where if state == wanted)
+        for wanted in ("present", "carried", "missing")
     )
+    return Modalities(present, carried, missing, draw(derived_modalities))
 
 
 assessments = st.builds(
@@ -136,6 +137,7 @@ explanations = st.builds(
             st.builds(Cell, st.integers(0, 99), st.integers(0, 99), units), max_size=3
         ).map(tuple),
     ),
+    derived=derived_modalities,
     sound=st.none() | st.builds(Span, times, times),
 )
 
@@ -168,6 +170,7 @@ def observations(draw: st.DrawFn) -> Observation:
         heeded=tuple(draw(st.lists(heeded(source), max_size=2))),
         explanation=draw(st.none() | explanations),
         shadow=draw(st.none() | decisions),
+        derived=tuple(draw(st.lists(derived_texts, max_size=1))),
     )
 
 

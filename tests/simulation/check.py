@@ -57,14 +57,11 @@ def _counts(run: Run) -> Counter[str]:
     inputs = ("frames", "captions", "audio")
     counts["events"] = sum(len(run.log.read_all(topic)) for topic in inputs)
     counts.update({f"fault: {fault}": number for fault, number in run.faults.items()})
-    warm = [
-        one
-        for one in run.log.read_all("observations")
-        if b'"warming_up":false' in (one.value or b"")
-    ]
-    counts["words heeded"] = sum(
-        (one.value or b"").count(b'"effect":') for one in run.log.read_all("observations")
-    )
+    observations = [one.value or b"" for one in run.log.read_all("observations")]
+    warm = [value for value in observations if b'"warming_up":false' in value]
+    counts["words heeded"] = sum(value.count(b'"effect":') for value in observations)
+    counts["texts of speech"] = sum(b'"from":"audio"' in value for value in observations)
+    counts["speech not understood"] = sum(b"speech:failed" in value for value in observations)
     counts["drains"] = 1 if run.drained else 0
     counts["warm observations"] = len(warm)
     return counts

@@ -10,6 +10,7 @@ from tests.simulation.stream import fatal_contents
 from worker.core.ports import EmbeddingCache, Telemetry
 from worker.pipeline import Pipeline
 from worker.runtime.gate import held_by
+from worker.runtime.hearing import Hearing
 from worker.runtime.inference import QUEUE_BATCHES, Batch, Inference, Result
 
 
@@ -27,6 +28,7 @@ class InlineInference(Inference):
         self._device = "cpu"
         self._cache = cache
         self._telemetry = telemetry
+        self._hearing = Hearing(pipeline, cache, telemetry)
         self._looks = looks
         self._batches: deque[Batch] = deque()
         self._left = 0
@@ -65,5 +67,4 @@ class InlineInference(Inference):
         if any(event.payload in fatal_contents().values() for event in events):
             raise Crash
         prepared = [self._pipeline.prepare(moment) for moment in batch.moments]
-        embedded = self._pipeline.fuse(prepared, self._vectors(prepared))
-        return Result(batch.label, tuple(embedded))
+        return Result(batch.label, tuple(self._embedded(prepared)))

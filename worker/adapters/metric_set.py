@@ -107,6 +107,11 @@ class MetricSet:
             modality=MODALITIES,
             reason=values.ENCODER_FAILURES,
         )
+        self.speech = counter(
+            "speech_moments_total",
+            "Moments in whose sound speech was looked for; text: a caption was made of it",
+            outcome=values.SPEECH_OUTCOMES,
+        )
         self.cache = counter(
             "cache_requests_total", "Embeddings looked up in the cache", result=values.CACHE_RESULTS
         )

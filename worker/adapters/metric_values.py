@@ -20,12 +20,14 @@ EVENT_OUTCOMES = ("paired", "late", "duplicate", "dead_letter", "returned", "kno
 MOMENT_OUTCOMES = ("complete", "partial", "carried", "idle_closed")
 MODALITY_STATES = ("present", "carried", "missing")
 DELAY_STAGES = ("ingest", "scored", "published")
-# Decode includes what makes media fit for an encoder; commit begins when a unit is handed over and
-# ends when it is visible, and publish, its first part, when brokers have the outputs.
-STAGES = ("decode", "encode", "fuse", "score", "publish", "commit")
+# Decode includes what makes media fit for an encoder; recognise is speech as text, where it is on;
+# commit begins when a unit is handed over and ends when it is visible, and publish, its first part,
+# when brokers have the outputs.
+STAGES = ("decode", "recognise", "encode", "fuse", "score", "publish", "commit")
 QUEUES = ("decode", "encode")
 DEVICES = ("cpu", "cuda")
 ENCODER_FAILURES = ("not_finite", "zero", "out_of_memory", "error")
+SPEECH_OUTCOMES = ("none", "text", "empty", "failed")
 CACHE_RESULTS = ("hit", "miss", "error", "bypass")
 CACHE_OPERATIONS = ("get", "put")
 EXPERTS = tuple(name for experts in VOTES.values() for name in experts)

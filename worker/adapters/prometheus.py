@@ -123,6 +123,10 @@ class Metrics:
         """Count a failed run of an encoder."""
         self._set.encoder_failures(modality, reason).inc()
 
+    def speech(self, outcome: str) -> None:
+        """Count a Moment in which speech was looked for by what came of it."""
+        self._set.speech(outcome).inc()
+
     def cache(self, result: str, count: int) -> None:
         """Count embeddings by what the cache said."""
         self._set.cache(result).inc(count)

@@ -15,7 +15,7 @@ from rich.table import Table
 from worker.cli.options import AsJson, ConfigFile, config_of
 
 if TYPE_CHECKING:
-    from worker.models.base import Encoder
+    from worker.models.base import Encoder, SpeechToText
 
 app = typer.Typer(help="Load the models and describe them.", no_args_is_help=True)
 
@@ -28,26 +28,35 @@ def _root() -> None:
 @app.command("show")
 def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Load every encoder and print its length, its digest (to pin it) and how it runs here."""
-    from worker.runtime.assemble import build_encoders
+    from worker.runtime.assemble import build_encoders, build_speech
 
-    encoders = build_encoders(config_of(config))
-    described = {str(modality): facts_of(encoder) for modality, encoder in encoders.items()}
+    effective = config_of(config)
+    models: dict[str, Encoder | SpeechToText] = {
+        str(modality): encoder for modality, encoder in build_encoders(effective).items()
+    }
+    if (speech := build_speech(effective)) is not None:
+        models["speech"] = speech
+    described = {role: facts_of(model) for role, model in models.items()}
     if as_json:
         typer.echo(json.dumps(described, indent=2))
         return
     table = Table("modality", "encoder", "length", "runs by", "digest", box=box.SIMPLE_HEAD)
     for modality, facts in described.items():
-        table.add_row(modality, facts["encoder"], str(facts["dim"]), _way(facts), facts["digest"])
+        length = "" if facts["dim"] is None else str(facts["dim"])
+        table.add_row(modality, facts["encoder"], length, _way(facts), facts["digest"])
     Console().print(table)
 
 
-def facts_of(encoder: Encoder) -> dict[str, Any]:
-    """Return what is told of an encoder; `plan` is None for one that runs no network."""
-    plan = getattr(encoder, "plan", None)
+def facts_of(model: Encoder | SpeechToText) -> dict[str, Any]:
+    """Return what is told of a model.
+
+    `dim` is None where it returns texts, `plan` where nothing is chosen by measurement.
+    """
+    plan = getattr(model, "plan", None)
     return {
-        "encoder": encoder.name,
-        "dim": encoder.dim,
-        "digest": encoder.digest,
+        "encoder": model.name,
+        "dim": getattr(model, "dim", None),
+        "digest": model.digest,
         "plan": None if plan is None else asdict(plan),
     }
 
@@ -55,7 +64,7 @@ def facts_of(encoder: Encoder) -> dict[str, Any]:
 def _way(facts: Mapping[str, Any]) -> str:
     plan = facts["plan"]
     if plan is None:
-        return "no network"
+        return "torch" if facts["dim"] is None else "no network"
     return (
         f"{plan['runtime']} {plan['dtype']}, batch {plan['batch_size']}, threads {plan['threads']}"
     )

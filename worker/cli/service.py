@@ -26,6 +26,7 @@ from worker.config import Config
 from worker.models.device import resolve_device
 from worker.runtime.assemble import (
     build_pipeline,
+    build_speech,
     decode_threads,
     open_configured,
     worker_rules,
@@ -59,7 +60,11 @@ def build_service(
     for modality, encoder in encoders.items():
         metrics.model(modality, encoder.name, encoder.digest)
         log.info("encoder", modality=modality, encoder=encoder.name, digest=encoder.digest)
-    pipeline = build_pipeline(config, encoders, bundle)
+    speech = build_speech(config)
+    if speech is not None:
+        metrics.model("speech", speech.name, speech.digest)
+        log.info("speech", model=speech.name, digest=speech.digest)
+    pipeline = build_pipeline(config, encoders, bundle, speech)
     cache = RedisCache.connect(config.redis, metrics) if config.redis.url else None
     tracer = tracer_from_environment()
     health.started()

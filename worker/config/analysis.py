@@ -22,6 +22,13 @@ EncoderName = Annotated[
         examples=["minilm or transformers:/models/clip"],
     ),
 ]
+SpeechName = Annotated[
+    str,
+    Field(
+        pattern=r"^(transformers:[^\x00-\x1f]{1,1000})?$",
+        examples=["transformers:/models/whisper"],
+    ),
+]
 Digest = Annotated[
     str, Field(pattern=r"^([0-9a-f]{8,64})?$", examples=["8 to 64 hexadecimal digits"])
 ]
@@ -94,6 +101,14 @@ class ModelSettings(Section):
     )
     audio_digest: Digest = Field(
         default="", description="what the digest of the audio encoder must begin with"
+    )
+    speech: SpeechName = Field(
+        default="",
+        description="what turns speech in audio into captions, `transformers:DIRECTORY` of a"
+        " Whisper model; empty: off. What is said is then stored in Observations",
+    )
+    speech_digest: Digest = Field(
+        default="", description="what the digest of the speech recogniser must begin with"
     )
     caption_pooling: Literal["auto", "mean", "last", "first"] = Field(
         default="auto",

@@ -23,6 +23,7 @@ _NO_MEANING = frozenset(
         "models.frame_digest",
         "models.caption_digest",
         "models.audio_digest",
+        "models.speech_digest",
         "models.allow_hub",
         "models.bundle_digest",
         "models.overload",

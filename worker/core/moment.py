@@ -27,12 +27,22 @@ class Effort(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Derived:
+    """A text that no event brought: it was made from what another modality holds."""
+
+    modality: Modality  # what it stands for
+    origin: Modality  # what it was made from
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """The events of one source in one window `[start, end)`, or with one correlation id.
 
     `events` are in event-time order; `carried` is an earlier caption that still holds. One that
     `amends` an earlier Moment is an event that was set aside and sent again. `silent_after`: the
-    source fell silent with it, so it is the last one until the source speaks again.
+    source fell silent with it, so it is the last one until the source speaks again. `derived` is
+    what was made of its media, where something is (`models.speech`); it follows from them alone.
     """
 
     source: str
@@ -45,6 +55,7 @@ class Moment:
     amends: bool = False
     silent_after: bool = False
     effort: Effort = Effort.FULL
+    derived: tuple[Derived, ...] = ()
 
     def of(self, modality: Modality) -> tuple[Event, ...]:
         """Return the events of one modality that fell into this Moment, oldest first."""
@@ -59,13 +70,20 @@ class Moment:
     @property
     def carried_modalities(self) -> tuple[Modality, ...]:
         """The modalities that only an earlier event speaks for."""
-        if self.carried is None or Modality.CAPTION in self.present:
+        own = (*self.present, *self.derived_modalities)
+        if self.carried is None or Modality.CAPTION in own:
             return ()
         return (Modality.CAPTION,)
 
     @property
+    def derived_modalities(self) -> tuple[Modality, ...]:
+        """The modalities that something derived speaks for, beside an event of theirs or alone."""
+        held = {each.modality for each in self.derived}
+        return tuple(modality for modality in MODALITIES if modality in held)
+
+    @property
     def missing(self) -> tuple[Modality, ...]:
-        """The modalities with nothing to say."""
+        """The modalities of which no event says anything, neither an own nor an earlier one."""
         known = (*self.present, *self.carried_modalities)
         return tuple(modality for modality in MODALITIES if modality not in known)
 

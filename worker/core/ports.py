@@ -235,6 +235,9 @@ class Telemetry(Protocol):
     def encoder_failed(self, modality: str, reason: str) -> None:
         """An encoder failed."""
 
+    def speech(self, outcome: str) -> None:
+        """Speech was looked for in a Moment: `none`, `text`, `empty` (no words) or `failed`."""
+
     def cache(self, result: str, count: int) -> None:
         """The cache answered: `hit`, `miss`, `error` or `bypass`."""
 

@@ -51,16 +51,19 @@ def explain(
     p_value: float,
     window_seconds: float,
     region: Region | None = None,
+    derived: Sequence[str] = (),
 ) -> str:
     """Return the sentence. `reasons` come strongest first; `window_seconds` is a Moment's length.
 
-    `experts` are (score, p-value) by name, `region` is where in the picture it is. Raises
-    ValueError where `p_value` is not in [0, 1].
+    `experts` are (score, p-value) by name, `region` is where in the picture it is, `derived` are
+    modalities that something made from another one speaks for. Raises ValueError where `p_value` is
+    not in [0, 1].
     """
     named = _named(reasons, contributions)
     clauses = [_clause(reason) for reason in named[:MAX_CLAUSES]] or [_UNKNOWN]
     what = " and ".join(clauses) + _more(len(named) - MAX_CLAUSES)
     details = _sign(named, experts) + _place(named, region) + _quote(named, caption)
+    details += _origin(named, derived)
     often = words.how_often(p_value, window_seconds)
     return (
         f"On camera {words.camera(source)}, {what}{details}; "
@@ -116,13 +119,21 @@ def _place(named: Sequence[str], region: Region | None) -> str:
 
 
 def _quote(named: Sequence[str], caption: str | None) -> str:
-    about_text = any(
+    if not _about_text(named) or caption is None or not caption.strip():
+        return ""
+    return f" (“{_shortened(' '.join(caption.split()).rstrip('.'))}”)"
+
+
+def _origin(named: Sequence[str], derived: Sequence[str]) -> str:
+    """Say that a caption was, or was in part, what somebody said."""
+    return ", speech as text included" if "caption" in derived and _about_text(named) else ""
+
+
+def _about_text(named: Sequence[str]) -> bool:
+    return any(
         r.partition(":")[0] == "text" or (r.startswith("inconsistent:") and "caption" in r)
         for r in named
     )
-    if not about_text or caption is None or not caption.strip():
-        return ""
-    return f" (“{_shortened(' '.join(caption.split()).rstrip('.'))}”)"
 
 
 def _shortened(text: str) -> str:

@@ -98,7 +98,7 @@ def events(labels: Iterable[EventLabel], moments: Sequence[Judged]) -> tuple[lis
 
 
 def _judged(one: Observation) -> Judged:
-    spoke = {*one.modalities.present, *one.modalities.carried}
+    spoke = {*one.modalities.present, *one.modalities.carried, *one.modalities.derived}
     experts = {name: each.p_value for name, each in one.assessment.opinions.items()}
     return Judged(
         observation_id=one.observation_id,

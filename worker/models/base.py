@@ -58,6 +58,30 @@ class Encoder(Protocol):
         """
 
 
+class SpeechToText(Protocol):
+    """What is said in a clip: float32 mono 16 kHz, (N,), N >= 1. Each is looked at by itself."""
+
+    @property
+    def name(self) -> str:
+        """The name in the configuration."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of weights and rules: equal digests mean equal texts of equal clips."""
+
+    def spoken(self, clip: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return the part of the clip that holds speech; None where none does.
+
+        May be called from several threads, and costs little.
+        """
+
+    def text(self, speech: NDArray[np.float32]) -> str:
+        """Return what is said on one line, empty where nothing is understood.
+
+        To be called by one thread at a time. May raise whatever the recogniser's library raises.
+        """
+
+
 def unit_rows(vectors: NDArray[np.float32], name: str) -> Embeddings:
     """Return the rows at length one (within float16), or raise EncoderError."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)

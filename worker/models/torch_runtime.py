@@ -13,12 +13,12 @@ from torch import nn
 from worker.errors import OperatorError
 from worker.models.plan import Array, Plan, Run, writable
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def start_torch(module: nn.Module, sample: tuple[Array, ...], plan: Plan, device: str) -> Run:
     """Make a copy of the module ready to run. Raises OperatorError where it cannot be compiled."""
-    module = copy.deepcopy(module).to(device, _DTYPES[plan.dtype])
+    module = copy.deepcopy(module).to(device, DTYPES[plan.dtype])
     module = module.to(memory_format=torch.channels_last)
     if plan.runtime == "int8":
         module = _quantised(module)
@@ -29,7 +29,7 @@ def start_torch(module: nn.Module, sample: tuple[Array, ...], plan: Plan, device
         if torch.get_num_threads() != plan.threads:
             torch.set_num_threads(plan.threads)
         with torch.inference_mode():
-            inputs = [_tensor(array, _DTYPES[plan.dtype]).to(device) for array in arrays]
+            inputs = [_tensor(array, DTYPES[plan.dtype]).to(device) for array in arrays]
             result: NDArray[np.float32] = module(*inputs).float().cpu().numpy()
         return result
 

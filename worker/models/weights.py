@@ -47,6 +47,12 @@ MINILM_CONFIG = PinnedFile(
     "model/config.json",
     "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
 )
+SILERO_VAD = PinnedFile(  # the extra `speech`
+    "silero_vad",
+    "silero-vad",
+    "data/silero_vad_16k_sequence.onnx",
+    "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85",
+)
 
 
 def read_pinned(file: PinnedFile) -> bytes:

@@ -201,6 +201,7 @@ def _story(
             p_value=p_value,
             window_seconds=run.window_seconds,
             region=None if shown.explanation is None else shown.explanation.region,
+            derived=shown.modalities.derived,
         ),
         evidence_jpeg=_payload(shown, Modality.FRAME, media),
         normal_jpeg=_payload(chapter.normal, Modality.FRAME, media),
@@ -232,4 +233,6 @@ def _payload(observation: Observation | None, modality: Modality, media: Media) 
 
 def _caption(observation: Observation | None, media: Media) -> str | None:
     payload = _payload(observation, Modality.CAPTION, media)
-    return None if payload is None else payload.decode("utf-8", errors="replace")
+    written = () if payload is None else (payload.decode("utf-8", errors="replace"),)
+    said = () if observation is None else tuple(f"“{each.text}”" for each in observation.derived)
+    return " ".join((*written, *said)) or None

@@ -19,7 +19,7 @@ from worker.core.rfc3339 import seconds
 from worker.core.triggers import experts
 from worker.media.limits import Limits
 from worker.models import registry
-from worker.models.base import Encoder
+from worker.models.base import Encoder, SpeechToText
 from worker.models.processor import this_processor
 from worker.models.settings import ModelSettings
 from worker.models.weights import joint_digest
@@ -86,12 +86,28 @@ def open_configured(config: Config) -> Bundle | None:
     return open_bundle(Path(models.bundle).expanduser(), awaited, models.bundle_digest)
 
 
+def build_speech(config: Config) -> SpeechToText | None:
+    """Return the configured recogniser of speech, loaded; None where it is off.
+
+    Raises OperatorError.
+    """
+    models = config.models
+    if not models.speech:
+        return None
+    from worker.models import speech
+
+    return speech.build(models.speech, model_settings(config), models.speech_digest)
+
+
 def build_pipeline(
-    config: Config, encoders: Mapping[Modality, Encoder], bundle: Bundle | None = None
+    config: Config,
+    encoders: Mapping[Modality, Encoder],
+    bundle: Bundle | None = None,
+    speech: SpeechToText | None = None,
 ) -> Pipeline:
     """Return the pipeline with the configured limits and bundle. Raises OperatorError.
 
-    The configured `bundle` is opened where it is not given.
+    The configured `bundle` is opened, and `speech` loaded, where it is not given.
     """
     limits = Limits(
         max_pixels=config.limits.max_pixels,
@@ -107,6 +123,7 @@ def build_pipeline(
         triggers(config),
         None if bundle is None else _trained(bundle, encoders, seed),
         masks(config),
+        speech or build_speech(config),
         reuses=config.models.reuse == "auto",
         stores_embeddings=config.models.store_embeddings,
     )

@@ -93,7 +93,12 @@ class Composer:
             source=moment.source,
             window_start=moment.start,
             window_end=moment.end,
-            modalities=Modalities(moment.present, moment.carried_modalities, moment.missing),
+            modalities=Modalities(
+                moment.present,
+                moment.carried_modalities,
+                moment.missing,
+                moment.derived_modalities,
+            ),
             embedding=_finite(embedded.fused),
             features={n: v for n, v in embedded.features.items() if n not in scored.skipped},
             assessment=scored.assessment,
@@ -102,7 +107,11 @@ class Composer:
             inputs=_inputs(moment),
             model=self.model,
             closed_by=moment.closed_by,
-            degraded=(*_less(moment), *(f"non_finite:{name}" for name in scored.skipped)),
+            degraded=(
+                *_less(moment),
+                *embedded.degraded,
+                *(f"non_finite:{name}" for name in scored.skipped),
+            ),
             correlation_id=moment.correlation_id,
             traceparent=moment.traceparent,
             number=number,
@@ -113,6 +122,7 @@ class Composer:
             explanation=None
             if judged.explained is None
             else _explanation(judged.explained, moment),
+            derived=moment.derived,
         )
 
     def _alert(
@@ -170,6 +180,7 @@ class Composer:
             p_value=assessment.p_value,
             window_seconds=self.window_seconds,
             region=explanation.region,
+            derived=explanation.derived,
         )
 
 
@@ -186,6 +197,7 @@ def _explanation(explained: Explained, moment: Moment) -> Explanation:
         sound=None
         if explained.sound_window is None
         else _span_of_sound(moment, explained.sound_window),
+        derived=moment.derived_modalities,
     )
 
 

@@ -23,6 +23,7 @@ from worker.core.ports import EmbeddingCache, Telemetry
 from worker.core.tracing import BatchSpan, Tracer, Untraced
 from worker.models.base import EncoderError
 from worker.pipeline import Embedded, Pipeline, Prepared, Vectors
+from worker.runtime.hearing import Hearing
 
 QUEUE_BATCHES = 2  # batches that wait in front of a stage
 VECTOR_BYTES = 2  # float16
@@ -69,6 +70,7 @@ class Inference:
         self._device = device
         self._cache = cache
         self._telemetry = telemetry
+        self._hearing = Hearing(pipeline, cache, telemetry)
         self._tracer = tracer or Untraced()
         self._pool = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._to_decode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
@@ -156,12 +158,15 @@ class Inference:
         self._to_encode.put(_Queued(queued.label, prepared, time.monotonic(), queued.span))
 
     def _encode(self, queued: _Queued) -> None:
-        prepared: Sequence[Prepared] = queued.content
-        vectors = self._vectors(prepared)
-        with self._timed("fuse"):
-            embedded = self._pipeline.fuse(prepared, vectors)
+        embedded = self._embedded(queued.content)
         queued.span.end()
         self._done.put(Result(queued.label, tuple(embedded)))
+
+    def _embedded(self, prepared: Sequence[Prepared]) -> list[Embedded]:
+        prepared = self._hearing.heard(prepared)
+        vectors = self._vectors(prepared)
+        with self._timed("fuse"):
+            return self._pipeline.fuse(prepared, vectors)
 
     def _vectors(self, prepared: Sequence[Prepared]) -> Vectors:
         wanted = self._pipeline.wanted(prepared)

@@ -23,6 +23,7 @@ LAG_SHARE = 8  # while a source is young, an eighth of its age
 VERSION = 3  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
 
 CARRIED: Final = "text"  # the expert whose judgement is carried along with a caption
+DERIVED: Final = "text_derived"  # the share of a Moment's text that was derived, in (0, 1], if any
 
 
 def layout_digest(text_dim: int, added: Sequence[str] = ()) -> str:
@@ -46,6 +47,12 @@ def mask_of(features: Features) -> Mask | None:
     if "luminance" not in features:
         return None
     return tuple(map(float, features["masked"].ravel())) if "masked" in features else ()
+
+
+def keeps_caption(features: Features) -> bool:
+    """Whether a Moment has a caption that later ones may carry: words that were said are not."""
+    derived = features.get(DERIVED)
+    return CARRIED in features and (derived is None or float(derived[0]) < 1)
 
 
 class SourceMemory:

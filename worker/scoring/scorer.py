@@ -14,7 +14,7 @@ from worker.scoring import combine
 from worker.scoring.conformal import hashed_uniform
 from worker.scoring.experts import Features, finite, least_excess
 from worker.scoring.explaining import Explained, explained
-from worker.scoring.memory import CARRIED, SourceMemory
+from worker.scoring.memory import CARRIED, SourceMemory, keeps_caption
 from worker.scoring.pool import MAX_STALE, Pool
 from worker.scoring.recent import Alerted, Mark, Meant
 from worker.scoring.scored import Scored, ScorerState, ScoringRules, assessed
@@ -237,7 +237,7 @@ class Scorer:
             self._restart(source)  # another part of the picture is masked
         memory = self._known(source)
         memory.pass_time(time)
-        if not carried and CARRIED in features and CARRIED not in scored.skipped:
+        if not carried and CARRIED not in scored.skipped and keeps_caption(features):
             memory.caption = scored.caption
         p = scored.assessment.p_value
         if p is not None:

@@ -72,12 +72,14 @@ class Explanation:
 
     `experts` are shares of the contributions: those of a modality's experts add up to its own.
     What is None does not apply: nothing normal is kept, or the modality has no part in it.
+    `derived` are the modalities that are heard, in part or alone, by what another one holds.
     """
 
     experts: Mapping[str, float]
     nearest_normal: NearestNormal | None = None
     region: Region | None = None
     sound: Span | None = None
+    derived: tuple[Modality, ...] = ()
 
     def document(self) -> Document:
         """Return the JSON object."""
@@ -87,8 +89,9 @@ class Explanation:
             "nearest_normal": None if nearest is None else nearest.document(),
             "region": None if region is None else region.document(),
             "sound": None if sound is None else sound.document(),
+            "derived": self.derived or None,
         }
-        return without_none(document, "nearest_normal", "region", "sound")
+        return without_none(document, "nearest_normal", "region", "sound", "derived")
 
 
 def read_explanation(fields: Fields) -> Explanation | None:
@@ -106,6 +109,7 @@ def _explanation(fields: Fields) -> Explanation:
         nearest_normal=None if nearest is None else _nearest(nearest),
         region=None if region is None else _region(region),
         sound=None if sound is None else Span(sound.time("begin"), sound.time("end")),
+        derived=fields.optional("derived", lambda name: fields.choices(name, MODALITIES)) or (),
     )
 
 

@@ -8,6 +8,7 @@ from typing import get_args
 
 from worker.core import rfc3339
 from worker.core.alerts import CLOSED_FOR, ClosedFor, Kind
+from worker.core.events import MODALITIES
 from worker.core.messages import vectors
 from worker.core.messages.assessment import Assessment, read_assessment
 from worker.core.messages.explanation import Explanation, read_explanation
@@ -22,7 +23,7 @@ from worker.core.messages.parts import (
 from worker.core.messages.reading import Fields, fields_of
 from worker.core.messages.vectors import Float16Array
 from worker.core.messages.writing import Document, in_order, without_none
-from worker.core.moment import ClosedBy
+from worker.core.moment import ClosedBy, Derived
 from worker.core.policy import Severity
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -80,7 +81,7 @@ class Observation:
     about an event that was set aside and sent again; such a one is not learned. `silent_after`: the
     source fell silent with it. `heeded` is what people had said, and changed, right before it.
     `explanation` is there where the Moment is unusual; `shadow` is what other policies would have
-    decided, where some are tried.
+    decided, where some are tried. `derived` are texts that were made from its media.
     """
 
     observation_id: str
@@ -105,6 +106,7 @@ class Observation:
     heeded: tuple[Heeded, ...] = ()
     explanation: Explanation | None = None
     shadow: DecisionRecord | None = None
+    derived: tuple[Derived, ...] = ()
 
     def __post_init__(self) -> None:
         check_window(self.window_start, self.window_end)
@@ -124,6 +126,7 @@ class Observation:
             "closed_by": self.closed_by,
             "silent_after": self.silent_after or None,
             "modalities": self.modalities.document(),
+            "derived": [_derived_document(each) for each in self.derived] or None,
             "assessment": self.assessment.document(),
             "raw_scores": in_order(self.raw_scores),
             "explanation": None if self.explanation is None else self.explanation.document(),
@@ -141,6 +144,7 @@ class Observation:
             "correlation_id",
             "amends",
             "silent_after",
+            "derived",
             "explanation",
             "shadow",
             "feedback",
@@ -225,6 +229,7 @@ def read_observation(value: bytes) -> Observation:
         heeded=_read_heeded(fields, source),
         explanation=read_explanation(fields),
         shadow=None if shadow is None else _read_decision(shadow),
+        derived=tuple(map(_read_derived, fields.optional("derived", fields.each) or ())),
     )
 
 
@@ -239,6 +244,18 @@ def _read_scores(fields: Fields) -> Mapping[str, float]:
 def _read_heeded(fields: Fields, source: str) -> tuple[Heeded, ...]:
     each = fields.optional("feedback", fields.each) or ()
     return tuple(read_heeded(one, source) for one in each)
+
+
+def _derived_document(derived: Derived) -> Document:
+    return {"modality": derived.modality, "from": derived.origin, "text": derived.text}
+
+
+def _read_derived(fields: Fields) -> Derived:
+    return Derived(
+        modality=fields.choice("modality", MODALITIES),
+        origin=fields.choice("from", MODALITIES),
+        text=fields.text("text"),
+    )
 
 
 def _feature(array: Float16Array) -> Document:

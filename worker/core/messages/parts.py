@@ -42,15 +42,27 @@ class InputRef:
 
 @dataclass(frozen=True, slots=True)
 class Modalities:
-    """Which modalities spoke: with an event of their own, by an earlier one, or not at all."""
+    """Which modalities spoke: with an event of their own, by an earlier one, or not at all.
+
+    Each is in one of the three. `derived` are those that something made from another modality
+    speaks for as well.
+    """
 
     present: tuple[Modality, ...]
     carried: tuple[Modality, ...]
     missing: tuple[Modality, ...]
+    derived: tuple[Modality, ...] = ()
 
     def document(self) -> Document:
-        """Return the JSON object."""
-        return {"present": self.present, "carried": self.carried, "missing": self.missing}
+        """Return the JSON object; `derived` is only written where there is something."""
+        document: Document = {
+            "present": self.present,
+            "carried": self.carried,
+            "missing": self.missing,
+        }
+        if self.derived:
+            document["derived"] = self.derived
+        return document
 
 
 def read_inputs(fields: Fields) -> tuple[InputRef, ...]:
@@ -77,6 +89,7 @@ def read_modalities(fields: Fields) -> Modalities:
         present=inner.choices("present", MODALITIES),
         carried=inner.choices("carried", MODALITIES),
         missing=inner.choices("missing", MODALITIES),
+        derived=inner.optional("derived", lambda name: inner.choices(name, MODALITIES)) or (),
     )
 
 

@@ -39,12 +39,13 @@ class Opened:
         """The architecture, `model_type` in the config."""
         return str(self.config.model_type)
 
-    def model(self, without: tuple[str, ...] = ()) -> Any:
-        """Return the base model in float32 and evaluation mode, less the submodules `without`.
+    def model(self, without: tuple[str, ...] = (), kind: Any = None) -> Any:
+        """Return the model in float32 and evaluation mode, less the submodules `without`.
 
-        Raises OperatorError where a tensor is missing or of another shape.
+        It is the base model of the architecture, or one of the class `kind`. Raises OperatorError
+        where a tensor is missing or of another shape.
         """
-        network, found = _base_class(self).from_pretrained(
+        network, found = (kind or _base_class(self)).from_pretrained(
             None,
             config=self.config,
             state_dict=dict(self.weights.state),
@@ -108,7 +109,7 @@ class Opened:
             )
         except Exception as error:  # the library raises nearly anything for a file it cannot use
             raise OperatorError(
-                f"{self.directory} has no {what} that can be used: {_first_line(error)}"
+                f"{self.directory} has no {what} that can be used: {first_line(error)}"
             ) from None
 
 
@@ -126,7 +127,7 @@ def open_directory(directory: Path) -> Opened:
     except Exception as error:  # see above
         raise OperatorError(
             f"{directory} has no config.json of an architecture that transformers"
-            f" {transformers.__version__} knows: {_first_line(error)}"
+            f" {transformers.__version__} knows: {first_line(error)}"
         ) from None
     config.use_cache = False  # of keys and values, for texts that go on; none does
     return Opened(directory, config, weights)
@@ -146,6 +147,7 @@ def _is_optional(name: str) -> bool:
     return any(part in f"{name}." for part in _OPTIONAL)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error says, in one sentence with its stop."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(".") + "."
