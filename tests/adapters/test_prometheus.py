@@ -60,6 +60,7 @@ def used(metrics: Metrics) -> Metrics:
     telemetry.queue("decode", 1, 0.01)
     telemetry.encoded("frame", "cpu", 4)
     telemetry.encoder_failed("frame", "not_finite")
+    telemetry.speech("text")
     telemetry.cache("hit", 2)
     telemetry.cache_time("get", 0.002)
     telemetry.scored("fused", 0.4)
@@ -157,6 +158,7 @@ def test_every_series_with_closed_labels_is_there_before_the_first_event() -> No
         lambda m, text: m.queue(text, 1, 1),
         lambda m, text: m.encoded(text, text, 1),
         lambda m, text: m.encoder_failed(text, text),
+        lambda m, text: m.speech(text),
         lambda m, text: m.cache(text, 1),
         lambda m, text: m.cache_time(text, 1),
         lambda m, text: m.scored(text, 0.5),

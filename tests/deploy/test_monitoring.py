@@ -77,6 +77,7 @@ def test_every_metric_of_the_worker_is_on_the_dashboard_or_in_a_rule() -> None:
         "mmworker_consumed_bytes_total",
         "mmworker_feedback_total",
         "mmworker_encoder_failures_total",  # the worker ends: MmworkerRestarting
+        "mmworker_speech_moments_total",  # of an option that is off by default
         "mmworker_queue_depth",  # the wait tells more
         "mmworker_watermark_delay_seconds",  # the delay of what is published tells more
     }

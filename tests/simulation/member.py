@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from functools import cache
 from random import Random
@@ -51,22 +52,25 @@ class TinyEncoder:
 
 
 class TinySpeech:
-    """Somebody speaks in some of the clips, by their sum; what it is follows from it as well."""
+    """Somebody speaks in some of the clips; which, and what is said, follows from their content."""
 
     name = digest = "tiny-speech"
 
     def spoken(self, clip: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        return clip if _sum(clip) % 3 == 0 else None
+        return clip if _kind(clip) in _SAID else None
 
     def text(self, speech: NDArray[np.float32]) -> str:
-        number = _sum(speech)
-        if number % 5 == 0:
+        text = _SAID[_kind(speech)]
+        if text is None:
             raise ValueError("it does not understand that")
-        return f"somebody says {number}" if number % 7 else ""
+        return text
 
 
-def _sum(clip: NDArray[np.float32]) -> int:
-    return int(np.frombuffer(clip.tobytes(), np.uint8).sum())
+_SAID = {0: "somebody calls for help", 3: None, 4: "good morning", 7: ""}
+
+
+def _kind(clip: NDArray[np.float32]) -> int:
+    return zlib.crc32(clip.tobytes()) % 8
 
 
 @cache

@@ -23,6 +23,8 @@ def test_no_fault_changes_what_is_written(capsys: pytest.CaptureFixture[str]) ->
     assert total.counts["alerts"]
     assert total.counts["drains"]
     assert total.counts["words heeded"]
+    assert total.counts["texts of speech"]
+    assert total.counts["speech not understood"]
 
 
 def test_a_seed_decides_everything() -> None:
