@@ -34,11 +34,12 @@ from worker.models.voice import STEP, VoiceDetector, spans
 from worker.models.weights import SILERO_VAD
 
 Clip = NDArray[np.float32]
+WORDS = Path(__file__).with_name("speech.ogg")
 SECONDS = np.arange(3 * SAMPLE_RATE, dtype=np.float64) / SAMPLE_RATE
 
 
 def spoken_words() -> Clip:
-    samples, rate = soundfile.read(Path(__file__).with_name("speech.ogg"), dtype="float32")
+    samples, rate = soundfile.read(WORDS, dtype="float32")
     assert rate == SAMPLE_RATE
     return np.asarray(samples, np.float32)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.models.test_speech import WORDS
+from tests.models.tiny import write_transformers
 from tests.runtime.builders import (
     HashEncoder,
     Member,
@@ -262,6 +265,25 @@ def test_without_speech_nothing_is_different() -> None:
         assert (one.modalities, one.derived) == (other.modalities, ())
     for here in (plain, deaf):
         here.close()
+
+
+def test_real_words_come_through_a_real_recogniser(tmp_path: Path) -> None:
+    """The recogniser is a random one: what it says makes no sense, but is the same each time."""
+    name = write_transformers("whisper", tmp_path)
+    spoken = replace(event("audio", 0.1), content_type="audio/ogg", payload=WORDS.read_bytes())
+    found = []
+    for _ in range(2):
+        here = World(config(models__speech=name))
+        member = through(here, [event("frame", 0), spoken, event("audio", 1)])
+        here.fall_silent()
+        member.run()
+        member.leave()
+        found.append(here.observations())
+        here.close()
+    one, other = found
+    assert [bool(each.derived) for each in one] == [True, False]
+    assert one[0].derived == other[0].derived
+    assert stored(one[0]) == stored(other[0])
 
 
 @pytest.mark.parametrize("crashes", [{50, 90, 131}, {100, 140}])

@@ -234,5 +234,5 @@ def _payload(observation: Observation | None, modality: Modality, media: Media) 
 def _caption(observation: Observation | None, media: Media) -> str | None:
     payload = _payload(observation, Modality.CAPTION, media)
     written = () if payload is None else (payload.decode("utf-8", errors="replace"),)
-    said = () if observation is None else tuple(f"“{each.text}”" for each in observation.derived)
+    said = () if observation is None else tuple(f"Said: {one.text}" for one in observation.derived)
     return " ".join((*written, *said)) or None
