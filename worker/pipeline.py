@@ -12,8 +12,7 @@ it, and put a cache between them:
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -37,6 +36,7 @@ from worker.models.bundles.inputs import embeddings
 from worker.models.danger import DangerScale
 from worker.models.fusion import orthonormal_rows
 from worker.models.fusion.joining import Joined, Joining, Untrained, mean_direction
+from worker.models.keys import digest_of_all, key_of, parts_of
 from worker.models.logmel import windows
 from worker.models.watching import Watch
 from worker.scoring.experts import FUSED_DIM, VISUAL_DIM, agreement_feature
@@ -114,7 +114,7 @@ class Pipeline:
         self._gather = Gatherer(limits, frames_per_moment, self._side)
         dims = {modality: encoder.dim for modality, encoder in encoders.items()}
         self._joining: Joining = trained or Untrained(dims, seed)
-        self.digest = _joint_digest(encoders, self._joining, self.watch, speech)
+        self.digest = digest_of_all(encoders, self._joining, self.watch, speech)
         self._visual = orthonormal_rows(VISUAL_DIM, dims[Modality.FRAME], seed)
         self._compact = orthonormal_rows(FUSED_DIM, self._joining.dim, seed)
         self._danger = DangerScale(encoders[Modality.CAPTION])
@@ -172,7 +172,7 @@ class Pipeline:
         derived = Derived(Modality.CAPTION, Modality.AUDIO, text)
         own = Modality.CAPTION in prepared.moment.present
         written = prepared.items[Modality.CAPTION] if own else ()
-        said = Item(_named(self.encoders[Modality.CAPTION].digest, [text.encode()]), text)
+        said = Item(key_of(self.encoders[Modality.CAPTION].digest, [text.encode()]), text)
         return replace(
             prepared,
             moment=replace(prepared.moment, derived=(derived,)),
@@ -272,29 +272,14 @@ class Pipeline:
         """Return the part of a Moment's sound in which somebody speaks."""
         if self.speech is None or (part := self.speech.spoken(samples)) is None:
             return None
-        return Item(_named(self.speech.digest, _contents(events)), part)
+        return Item(key_of(self.speech.digest, parts_of(events)), part)
 
     def _key(
         self, modality: Modality, events: Iterable[Event], areas: Sequence[Area] = ()
     ) -> bytes:
         """Name content, what is masked of it, and encoder: equal keys mean equal vectors."""
         masked = (np.array(area).tobytes() for area in areas)
-        return _named(self.encoders[modality].digest, chain(masked, _contents(events)))
-
-
-def _contents(events: Iterable[Event]) -> Iterator[bytes]:
-    """Yield what tells the media of events from others."""
-    for event in events:
-        yield str(event.content_type).encode()
-        yield hashlib.blake2b(event.payload, digest_size=20).digest()
-
-
-def _named(model: str, parts: Iterable[bytes]) -> bytes:
-    """Return the key of what a model makes of these parts."""
-    digest = hashlib.blake2b(model.encode(), digest_size=20)
-    for part in parts:
-        digest.update(part)
-    return digest.digest()
+        return key_of(self.encoders[modality].digest, chain(masked, parts_of(events)))
 
 
 def _seen(pictures: Sequence[Array], thumbnails: Sequence[Array]) -> dict[str, Array]:
@@ -308,22 +293,3 @@ def _seen(pictures: Sequence[Array], thumbnails: Sequence[Array]) -> dict[str, A
         "motion": motion(thumbnails),
     }
     return {name: value for name, value in seen.items() if value is not None}
-
-
-def _joint_digest(
-    encoders: Mapping[Modality, Encoder],
-    joining: Joining,
-    watch: Watch,
-    speech: SpeechToText | None,
-) -> str:
-    digest = hashlib.sha256()
-    for modality in MODALITIES:
-        digest.update(f"{modality}={encoders[modality].digest};".encode())
-    digest.update(f"danger={DangerScale.digest};".encode())
-    if joining.digest:
-        digest.update(f"bundle={joining.digest};".encode())
-    if watch.triggers:
-        digest.update(f"triggers={watch.digest};".encode())
-    if speech is not None:
-        digest.update(f"speech={speech.digest};".encode())
-    return digest.hexdigest()
