@@ -52,9 +52,9 @@ def build_encoders(
         Modality.AUDIO: (models.audio, models.audio_digest),
     }
     for modality, (_, pinned) in names.items():
-        tuned = None if bundle is None else bundle.encoder_directory(modality)
+        tuned = None if bundle is None else bundle.tuned_encoder(modality)
         if tuned is not None:
-            names[modality] = f"transformers:{tuned.resolve()}", pinned
+            names[modality] = tuned, pinned
     return {
         modality: registry.build(name, modality, settings, pinned)
         for modality, (name, pinned) in names.items()
@@ -144,7 +144,7 @@ def worker_rules(
         snapshots=config.topics.snapshots,
     )
     shard = ShardRules(
-        envelope=_envelope(config, partitions, hears=hears),
+        envelope=envelope_rules(config, partitions, hears=hears),
         pairing=_pairing(config),
         alerts=alert_policies(config),
         shadow=shadow_policies(config),
@@ -211,7 +211,8 @@ def _model(pipeline: Pipeline) -> str:
     return joint_digest(pipeline.digest, layout)[:16]
 
 
-def _envelope(config: Config, partitions: int, *, hears: bool) -> EnvelopeRules:
+def envelope_rules(config: Config, partitions: int, *, hears: bool = False) -> EnvelopeRules:
+    """Return what an acceptable record looks like; `hears`: feedback is one of the inputs."""
     return EnvelopeRules(
         modality_of_topic={
             topic: modality for modality, topic in topic_of_modality(config).items()
