@@ -70,7 +70,7 @@ def tune_encoders(
 
     Raises OperatorError where there is nothing to learn from, and FailedRunError as `Tuner.tune`.
     """
-    wish, models = run.wishes.tuning, model_settings(run.config)
+    wish = run.wishes.tuning
     key = joint_digest("tuning 1", data.digest(), repr(wish), settings.key())
     bases = {modality: _base(run, modality) for modality in wish.changes}
     shelves = {modality: shelf_of(run, rows, events, modality, key) for modality in wish.changes}
@@ -88,7 +88,7 @@ def tune_encoders(
     for modality, content in files.items():
         place = _written(run.own / "encoders" / modality, content)
         name = tuned(configured(run.config, modality), place.resolve())
-        encoders[modality] = registry.build(name, modality, models)
+        encoders[modality] = registry.build(name, modality, model_settings(run.config, modality))
     key = joint_digest(key, *(each.digest for each in encoders.values()))
     return Changed(
         rows=encoded_anew(run, rows, events, encoders, key),
@@ -146,7 +146,7 @@ def _read(
             data.held_out,
             epochs,
             settings,
-            model_settings(run.config),
+            model_settings(run.config, Modality.CAPTION),
             run.processes,
         )
     run.console.print(
@@ -168,7 +168,7 @@ def _tuned(
     settings: FitSettings,
 ) -> Tuned:
     wish, epochs = run.wishes.tuning, min(settings.epochs, MAX_EPOCHS)
-    trainable = open_trainable(base, modality, model_settings(run.config))
+    trainable = open_trainable(base, modality, model_settings(run.config, modality))
     kept = StateFile(run.work / f"{modality}.pt", joint_digest(key, trainable.identity.digest))
     with bar(run.console, f"Tuning {modality}", epochs, "epochs at most") as advance:
         tuner = Tuner(trainable, modality, data, contents)
