@@ -2,7 +2,8 @@
 
 Speed is CPU time per item on one thread, the least of a few runs, so that neighbours on the
 machine count little; the cosine is the smallest of the sample to float32 torch. A way that cannot
-run here is told with its reason.
+run here is told with its reason. The last ways have the smallest weights set to zero, as `fit
+--prune` begins; what training makes up for is not in them.
 """
 
 from __future__ import annotations
@@ -25,10 +26,15 @@ from tests.benchmarks import measure
 from tests.benchmarks.command import run
 from worker.core.events import Modality
 from worker.models.base import Encoder
+from worker.models.minilm import as_directory
+from worker.models.names import tuned
 from worker.models.plan import Dtype, Runtime
 from worker.models.registry import DEFAULTS, build
 from worker.models.samples import TEXTS, typical_clips, typical_frames, typical_texts
 from worker.models.settings import ModelSettings
+from worker.models.shipped import MINILM
+from worker.models.trainable import open_trainable
+from worker.training.pruning import Pruned
 
 WAYS: Sequence[tuple[Runtime, Dtype]] = (
     ("torch", "float32"),
@@ -40,6 +46,7 @@ WAYS: Sequence[tuple[Runtime, Dtype]] = (
     ("openvino", "bfloat16"),
     ("int8", "float32"),
 )
+PRUNED: Sequence[tuple[Runtime, float]] = (("torch", 0.3), ("openvino", 0.3), ("torch", 0.6))
 ITEMS, REPEATS = 16, 3
 BATCH = {Modality.FRAME: 8, Modality.CAPTION: 1, Modality.AUDIO: 1}
 
@@ -55,6 +62,7 @@ class Row:
     cpu_ms_per_item: float
     cosine: float
     failure: str = ""
+    zeros: float = 0.0
 
 
 def main(
@@ -81,19 +89,39 @@ def main(
 
 def _rows(name: str, modality: Modality, cache: Path) -> Iterator[Row]:
     exact: NDArray[np.float64] | None = None
-    for runtime, dtype in WAYS:
+    ways = [(name, runtime, dtype, 0.0) for runtime, dtype in WAYS]
+    ways += [
+        (_pruned(name, modality, share, cache), way, "float32", share) for way, share in PRUNED
+    ]
+    for built, runtime, dtype, zeros in ways:
         settings = ModelSettings("cpu", dtype, runtime, BATCH[modality], 1, cache_directory=cache)
         try:
-            encoder = build(name, modality, settings)
+            encoder = build(built, modality, settings)
             batch = _batch(encoder)
             rows = encoder.encode(batch).astype(np.float64)
             seconds = min(_cpu_seconds(encoder, batch) for _ in range(REPEATS))
         except Exception as error:  # a compiler that is missing, an operation without this dtype
-            yield Row(name, runtime, dtype, BATCH[modality], np.nan, np.nan, _reason(error))
+            yield Row(name, runtime, dtype, BATCH[modality], np.nan, np.nan, _reason(error), zeros)
             continue
         exact = rows if exact is None else exact
         cosine = float((rows * exact).sum(axis=1).min())
-        yield Row(name, runtime, dtype, BATCH[modality], 1000 * seconds / len(batch), cosine)
+        cost = 1000 * seconds / len(batch)
+        yield Row(name, runtime, dtype, BATCH[modality], cost, cosine, zeros=zeros)
+
+
+def _pruned(name: str, modality: Modality, share: float, cache: Path) -> str:
+    """Write the encoder with a share of its weights at zero, and return its name."""
+    place = cache / f"{modality}-{share}"
+    place.mkdir(exist_ok=True)
+    if name == MINILM:
+        for file, content in as_directory().items():
+            (place / file).write_bytes(content)
+    base = f"transformers:{place}" if name == MINILM else name
+    network = open_trainable(base, modality, ModelSettings("cpu"))
+    Pruned.smallest(network.module, share)
+    for file, content in network.files().items():
+        (place / file).write_bytes(content)
+    return tuned(name, place)
 
 
 def _batch(encoder: Encoder) -> Any:
@@ -115,17 +143,18 @@ def _reason(error: Exception) -> str:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table("encoder", "runtime", "dtype", "batch", "CPU ms/item", "x", "cosine")
+    table = Table("encoder", "runtime", "dtype", "zeros", "batch", "CPU ms/item", "x", "cosine")
     baseline: Mapping[str, float] = {
         row.encoder: row.cpu_ms_per_item
         for row in rows
-        if (row.runtime, row.dtype) == ("torch", "float32")
+        if (row.runtime, row.dtype, row.zeros) == ("torch", "float32", 0)
     }
     for row in rows:
         speedup = baseline[row.encoder] / row.cpu_ms_per_item
         numbers = [f"{row.cpu_ms_per_item:.2f}", f"{speedup:.2f}", f"{row.cosine:.4f}"]
         told = [row.failure, "", ""] if row.failure else numbers
-        table.add_row(row.encoder, row.runtime, row.dtype, str(row.batch_size), *told)
+        way = (row.encoder, row.runtime, row.dtype, f"{row.zeros:.0%}", str(row.batch_size))
+        table.add_row(*way, *told)
     return table
 
 
