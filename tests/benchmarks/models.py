@@ -89,10 +89,9 @@ def main(
 
 def _rows(name: str, modality: Modality, cache: Path) -> Iterator[Row]:
     exact: NDArray[np.float64] | None = None
+    pruned = {share: _pruned(name, modality, share, cache) for _, share in PRUNED}
     ways = [(name, runtime, dtype, 0.0) for runtime, dtype in WAYS]
-    ways += [
-        (_pruned(name, modality, share, cache), way, "float32", share) for way, share in PRUNED
-    ]
+    ways += [(pruned[share], runtime, "float32", share) for runtime, share in PRUNED]
     for built, runtime, dtype, zeros in ways:
         settings = ModelSettings("cpu", dtype, runtime, BATCH[modality], 1, cache_directory=cache)
         try:
