@@ -253,7 +253,6 @@ def test_a_shelf_gives_back_what_was_written_under_its_key(tmp_path: Path) -> No
     assert sorted(shelf) == [3, 7]
     assert np.array_equal(shelf[7], picture)
     assert str(shelf[3]) == "a text, ünicode"
-    shelf.close()
     assert open_shelf(path, "b") is None
 
 

@@ -58,6 +58,7 @@ def encoded_anew(
 ) -> list[Row]:
     """Return the rows with the vectors of these encoders, made as the worker makes them.
 
+    But for Moments of which a frame could not be decoded: another one may be taken in its place.
     The process that leads encodes, once.
     """
     path = run.work / "vectors.npz"

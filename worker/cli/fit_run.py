@@ -102,6 +102,8 @@ def _work(wishes: Wishes, processes: Processes) -> tuple[Path, Path]:
     Each process that does not lead has one of its own in it, the second one here.
     """
     work = wishes.output.with_name(f"{wishes.output.name}.fit")
+    if wishes.resume and not work.is_dir():
+        raise OperatorError(f"there is no {work} to go on with: begin without --resume.")
     own = work if processes.leads else work / f"process-{processes.rank}"
     try:
         if processes.leads and not wishes.resume:
@@ -174,7 +176,7 @@ def _fit(run: Run, data: Dataset, settings: FitSettings) -> Fitted:
             advance,
             processes=run.processes,
         )
-        return fit(training, checkpoint if run.wishes.resume else None)
+        return fit(training, checkpoint if run.wishes.resume and checkpoint.exists() else None)
 
 
 def _modalities_of(files: Mapping[str, bytes]) -> list[Modality]:

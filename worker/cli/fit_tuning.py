@@ -82,8 +82,6 @@ def tune_encoders(
         for modality in wish.modalities
     }
     files |= {modality: each.files for modality, each in done.items()}
-    for shelf in shelves.values():
-        shelf.close()
     encoders = {}
     for modality, content in files.items():
         place = _written(run.own / "encoders" / modality, content)

@@ -88,7 +88,7 @@ def _training(settings: FitSettings) -> Iterator[str]:
 
 def _tuning(tuned: Mapping[Modality, Tuned]) -> Iterator[str]:
     for modality, each in tuned.items():
-        pruned = f" {each.zeros:.0%} of its weights are zero." if each.zeros else ""
+        pruned = f" {each.zeros:.0%} of its layers' weights are zero." if each.zeros else ""
         yield (
             f"- {modality} encoder: {each.way}, {each.parameters} numbers moved; loss on what was"
             f" held out {each.losses[0]:.3f} after the first epoch, {min(each.losses):.3f} at best."

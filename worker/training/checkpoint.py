@@ -87,6 +87,10 @@ class Checkpoint:
     def __init__(self, directory: Path, key: str) -> None:
         self._file = StateFile(directory / NAME, key)
 
+    def exists(self) -> bool:
+        """Whether anything was written."""
+        return self._file.exists()
+
     def write(self, standing: Standing) -> None:
         """Replace the file. Raises FailedRunError where that cannot be done."""
         self._file.write({name: getattr(standing, name) for name in Standing.__slots__})

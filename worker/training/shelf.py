@@ -18,15 +18,16 @@ from worker.models.bundles.storing import write_file
 
 
 class Shelf(Mapping[int, NDArray[Any]]):
-    """Arrays by number; what stays open is one file."""
+    """Arrays by number, each read when it is asked for."""
 
     def __init__(self, path: Path, places: Mapping[int, int]) -> None:
-        self._file = path.open("rb")
+        self._path = path
         self._places = places
 
     def __getitem__(self, number: int) -> NDArray[Any]:
-        self._file.seek(self._places[number])
-        array: NDArray[Any] = np.load(self._file, allow_pickle=False)
+        with self._path.open("rb") as file:
+            file.seek(self._places[number])
+            array: NDArray[Any] = np.load(file, allow_pickle=False)
         return array
 
     def __iter__(self) -> Iterator[int]:
@@ -34,10 +35,6 @@ class Shelf(Mapping[int, NDArray[Any]]):
 
     def __len__(self) -> int:
         return len(self._places)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def fill(path: Path, key: str, contents: Iterable[tuple[int, Any]]) -> None:

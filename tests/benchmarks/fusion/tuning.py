@@ -1,8 +1,8 @@
 """How much is moved, how long that takes and what it gives: head, adapter, LoRA and full tuning.
 
 On the first fold of days, all with the `weighted` operator but `adapter`, which has a bottleneck
-beside it. LoRA and full tune the caption encoder (MiniLM) before fusion is fitted, on the days that
-are trained on alone; once with a part of its weights at zero.
+beside it. LoRA and full tune the caption encoder (MiniLM) before fusion is fitted, on every third
+Moment of the days that are trained on; once with a part of its weights at zero.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from worker.models.trainable import open_trainable
 from worker.training.settings import TuningSettings
 from worker.training.tuning import Tuner
 
-EPOCHS = 2  # of the caption encoder
+EPOCHS, EVERY = 1, 3  # of the caption encoder; Moments
+SHORT = replace(SETTINGS, epochs=6)
 TUNED = (Modality.CAPTION,)
 WAYS = {
     "lora": TuningSettings("lora", TUNED),
@@ -70,7 +71,7 @@ def tune(site: Site, progress: Callable[[str], None]) -> list[Way]:
 
 
 def _way(name: str, fold: Fold, operator: str, moved: int, began: float) -> Way:
-    model = trained(fold, replace(SETTINGS, operator=operator))
+    model = trained(fold, replace(SHORT, operator=operator))
     spent = time.process_time() - began
     auroc = tuple(measured(scores_of(model), fold.test))
     return Way(name, moved, parameters(model.fusion), spent, auroc)
@@ -84,8 +85,8 @@ def _tuned(name: str, site: Site, texts: Sequence[str], wish: TuningSettings) ->
         _write(base, as_directory())
         began = time.process_time()
         text = open_trainable(f"transformers:{base}", Modality.CAPTION, ENCODER)
-        tuner = Tuner(text, Modality.CAPTION, fold.train, dict(enumerate(learned)))
-        done = tuner.tune(wish, EPOCHS, SETTINGS)
+        tuner = Tuner(text, Modality.CAPTION, fold.train, dict(list(enumerate(learned))[::EVERY]))
+        done = tuner.tune(wish, EPOCHS, SHORT)
         spent = time.process_time() - began
         _write(tuned, done.files)
         vectors = _encoded(tuned, texts)
