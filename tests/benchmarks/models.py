@@ -2,7 +2,8 @@
 
 Speed is CPU time per item on one thread, the least of a few runs, so that neighbours on the
 machine count little; the cosine is the smallest of the sample to float32 torch. A way that cannot
-run here is told with its reason.
+run here is told with its reason. The last ways have the smallest weights set to zero, as `fit
+--prune` begins; what training makes up for is not in them.
 
 A second table has what a process takes until an encoder is ready, imports included: the first time
 on a machine, where networks are converted and plans measured, and again, where both are kept.
@@ -14,7 +15,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,10 +31,15 @@ from tests.benchmarks import measure
 from tests.benchmarks.command import run
 from worker.core.events import Modality
 from worker.models.base import Encoder
+from worker.models.minilm import as_directory
+from worker.models.names import tuned
 from worker.models.plan import Dtype, Runtime
 from worker.models.registry import DEFAULTS, build
 from worker.models.samples import TEXTS, typical_clips, typical_frames, typical_texts
 from worker.models.settings import ModelSettings
+from worker.models.shipped import MINILM
+from worker.models.trainable import open_trainable
+from worker.training.pruning import Pruned
 
 WAYS: Sequence[tuple[Runtime, Dtype]] = (
     ("torch", "float32"),
@@ -48,6 +54,7 @@ WAYS: Sequence[tuple[Runtime, Dtype]] = (
     ("int8", "float32"),
 )
 STARTS: Sequence[Runtime] = ("torch", "openvino")
+PRUNED: Sequence[tuple[Runtime, float]] = (("torch", 0.3), ("openvino", 0.3), ("torch", 0.6))
 ITEMS, REPEATS = 16, 3
 BATCH = {Modality.FRAME: 8, Modality.CAPTION: 1, Modality.AUDIO: 1}
 
@@ -67,6 +74,7 @@ class Row:
     speedup: float | None = None
     cosine: float | None = None
     failure: str = ""
+    zeros: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +114,44 @@ def main(
 def _rows(name: str, modality: Modality, cache: Path) -> Iterator[Row]:
     exact: NDArray[np.float64] | None = None
     reference = np.nan
-    for runtime, dtype in WAYS:
+    pruned = {share: _pruned(name, modality, share, cache) for _, share in PRUNED}
+    ways = [(name, runtime, dtype, 0.0) for runtime, dtype in WAYS]
+    ways += [(pruned[share], runtime, "float32", share) for runtime, share in PRUNED]
+    for built, runtime, dtype, zeros in ways:
         settings = _settings(modality, runtime, dtype, cache)
+        row = Row(name, runtime, dtype, BATCH[modality], zeros=zeros)
         try:
-            encoder = build(name, modality, settings)
+            encoder = build(built, modality, settings)
             batch = _batch(encoder)
             rows = encoder.encode(batch).astype(np.float64)
             seconds = min(_cpu_seconds(encoder, batch) for _ in range(REPEATS))
         except Exception as error:  # a compiler that is missing, an operation without this dtype
-            yield Row(name, runtime, dtype, BATCH[modality], failure=_reason(error))
+            yield replace(row, failure=_reason(error))
             continue
         if exact is None:
             exact, reference = rows, seconds
         cosine = float((rows * exact).sum(axis=1).min())
-        spent = 1000 * seconds / len(batch)
-        yield Row(name, runtime, dtype, BATCH[modality], spent, reference / seconds, cosine)
+        yield replace(
+            row,
+            cpu_ms_per_item=1000 * seconds / len(batch),
+            speedup=reference / seconds,
+            cosine=cosine,
+        )
+
+
+def _pruned(name: str, modality: Modality, share: float, cache: Path) -> str:
+    """Write the encoder with a share of its weights at zero, and return its name."""
+    place = cache / f"{modality}-{share}"
+    place.mkdir(exist_ok=True)
+    if name == MINILM:
+        for file, content in as_directory().items():
+            (place / file).write_bytes(content)
+    base = f"transformers:{place}" if name == MINILM else name
+    network = open_trainable(base, modality, ModelSettings("cpu"))
+    Pruned.smallest(network.module, share)
+    for file, content in network.files().items():
+        (place / file).write_bytes(content)
+    return tuned(name, place)
 
 
 def _start(name: str, modality: Modality, runtime: Runtime) -> Start:
@@ -166,14 +197,15 @@ def _reason(error: Exception) -> str:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table("encoder", "runtime", "dtype", "batch", "CPU ms/item", "x", "cosine")
+    table = Table("encoder", "runtime", "dtype", "zeros", "batch", "CPU ms/item", "x", "cosine")
     for row in rows:
         told = (
             [row.failure, "", ""]
             if row.failure
             else [f"{row.cpu_ms_per_item:.2f}", f"{row.speedup:.2f}", f"{row.cosine:.4f}"]
         )
-        table.add_row(row.encoder, row.runtime, row.dtype, str(row.batch_size), *told)
+        way = (row.encoder, row.runtime, row.dtype, f"{row.zeros:.0%}", str(row.batch_size))
+        table.add_row(*way, *told)
     return table
 
 

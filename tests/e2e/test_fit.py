@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tests.cli.letters import commit
 from tests.e2e.site import Site
+from tests.models.tiny import write_transformers
 from worker.cli.app import app
 from worker.cli.fit_data import START
+from worker.cli.options import config_of
+from worker.core.events import Modality
 from worker.core.ports import Output
 from worker.demo import embedded
+from worker.demo.processes import free_ports
 from worker.demo.services import LocalKafka
 from worker.errors import OperatorError
 from worker.feed import manifest
+from worker.models.bundles.bundle import open_bundle
 from worker.runtime.assemble import build_encoders
 
 SECONDS = 24
+SMALL = ("--dim", "16", "--epochs", "3")
 SIGHTS = ("A red wall.", "A green meadow.", "The blue sea.")
 
 
@@ -97,8 +107,7 @@ def test_the_worker_s_own_topic_becomes_a_bundle(
 
 
 def fit(*arguments: object) -> Result:
-    options = ("--dim", "16", "--epochs", "3")
-    return CliRunner().invoke(app, ["fit", *map(str, arguments), *options])
+    return CliRunner().invoke(app, ["fit", *map(str, arguments), *SMALL])
 
 
 def test_media_become_a_bundle_and_the_worker_runs_with_it(
@@ -143,6 +152,44 @@ def test_media_become_a_bundle_and_the_worker_runs_with_it(
     refused = fit(tmp_path / "out", "--output", tmp_path / "second")
     assert isinstance(refused.exception, OperatorError)
     assert "were made by other models" in str(refused.exception)
+
+
+def test_processes_that_torchrun_starts_tune_and_fit_as_one_does_in_two_parts(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for modality, kind in (("FRAME", "clip"), ("CAPTION", "bert")):
+        name = write_transformers(kind, tmp_path / kind)
+        monkeypatch.setenv(f"MMWORKER_MODELS__{modality}", name)
+    options = ("--tuning", "lora", "--tune", "caption,frame", "--accumulate")
+    alone = fit(site, "--output", tmp_path / "alone", *options, 2)
+    assert alone.exit_code == 0, alone.output
+
+    programs, port = Path(sys.executable).parent, str(free_ports(1)[0])
+    command = [
+        *(programs / "torchrun", "--nproc-per-node", 2, "--no-python"),
+        *("--master-addr", "127.0.0.1", "--master-port", port, programs / "mmworker", "fit", site),
+        *("--output", tmp_path / "bundle", *options, 1, *SMALL, "--json"),
+    ]
+    run = subprocess.run(
+        list(map(str, command)),
+        env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["bundle"] == str(tmp_path / "bundle")  # one of them prints
+    assert {path.name for path in tmp_path.iterdir()} == {"clip", "bert", "alone", "bundle"}
+
+    shared, single = (open_bundle(tmp_path / name) for name in ("bundle", "alone"))
+    for part, tensor in single.model.state_dict().items():
+        assert torch.allclose(shared.model.state_dict()[part], tensor, atol=1e-2), part
+    assert "- frame encoder: lora" in shared.card
+    config = config_of(None, {"models.bundle": str(tmp_path / "bundle")})
+    for modality, encoder in build_encoders(config).items():
+        given = shared.preprocessing.inputs[modality]
+        assert given.tuned == (modality is not Modality.AUDIO)
+        assert encoder.digest == given.digest
 
 
 @pytest.mark.parametrize(

@@ -4,21 +4,26 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from worker.cli.options import config_of
+from worker.core.events import Modality
 from worker.errors import OperatorError
+from worker.models.cuda_graphs import MAX_GRAPHS, Graphs, Replay
 from worker.models.device import resolve_device
-from worker.models.plan import Plan, in_chunks
+from worker.models.plan import Plan, Run, Runtime, in_chunks
 from worker.models.plan_cache import PlanCache
 from worker.models.processor import Processor, this_processor
 from worker.models.runtimes import Network
 from worker.models.settings import ModelSettings, Unmeasured
-from worker.models.torch_runtime import compile_now
+from worker.models.torch_runtime import prepare_now
 from worker.models.tuning import Bench, Measurement, choose, min_cosine, open_network
+from worker.runtime.assemble import devices
 
 AUTO = ModelSettings("cpu")
 PLAIN = Processor("plain", cores=4, bfloat16=False)
@@ -129,7 +134,7 @@ def test_a_network_that_cannot_be_compiled_here_is_told_in_a_sentence() -> None:
 
     sentence = r"models\.runtime is compiled, which fails here \(no C\+\+ compiler\)"
     with pytest.raises(OperatorError, match=sentence):
-        compile_now(without_compiler, small_network().sample)
+        prepare_now(without_compiler, small_network().sample, "compiled")
 
 
 def test_int8_is_measured_and_taken_although_it_moves_vectors(tmp_path: Path) -> None:
@@ -274,5 +279,87 @@ def test_cuda_where_there_is_none_is_the_operators_mistake() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     assert resolve_device("auto") == resolve_device("cpu") == "cpu"
-    with pytest.raises(OperatorError, match=r"models\.device"):
-        resolve_device("cuda")
+    for asked in ("cuda", "cuda:1"):
+        with pytest.raises(OperatorError, match=r"models\.device"):
+            resolve_device(asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [("auto", "cuda"), ("cuda", "cuda"), ("cuda:1", "cuda:1"), ("cpu", "cpu")]
+)
+def test_each_encoder_may_have_a_device_of_its_own(
+    asked: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.models.device._has_driver", lambda: True)
+    monkeypatch.setattr("worker.models.device._cuda_devices", lambda: 2)
+    assert resolve_device(asked) == found
+    with pytest.raises(OperatorError, match="No CUDA device 2 was found"):
+        resolve_device("cuda:2")
+    config = config_of(None, {"models.device": "cpu", "models.frame_device": asked})
+    assert devices(config) == {
+        Modality.FRAME: found.partition(":")[0],
+        Modality.CAPTION: "cpu",
+        Modality.AUDIO: "cpu",
+    }
+
+
+@pytest.mark.parametrize("runtime", ["auto", "compiled", "graphs"])
+def test_what_was_asked_of_a_gpu_is_what_is_started(
+    runtime: Runtime | Literal["auto"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.models.tuning.resolve_device", lambda device: device)
+    started: list[tuple[Plan, str]] = []
+
+    class Started(Network):
+        def start(self, plan: Plan, device: str = "cpu") -> Run:
+            started.append((plan, device))
+            return lambda *arrays: arrays[0]
+
+    network = Started(torch.nn.Identity, lambda: (np.zeros((1, 2), np.float32),))
+    plan, _ = open_network(network, ModelSettings("cuda:1", runtime=runtime, batch_size=8), "")
+    assert started == [(plan, "cuda:1")]
+    kind = "torch" if runtime == "auto" else runtime
+    assert plan == Plan(kind, "float32", 8, 1)
+
+
+def test_cuda_graphs_are_refused_on_a_cpu() -> None:
+    network = Network(torch.nn.Identity, lambda: (np.zeros((1, 2), np.float32),))
+    with pytest.raises(OperatorError, match="graphs is for CUDA devices"):
+        open_network(network, ModelSettings("cpu", runtime="graphs"), "")
+
+
+class Recorder:
+    """Records as a graph does: of fixed shapes, into buffers that are used again."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Replay:
+        self.shapes.append(tuple(inputs[0].shape))
+        held = tuple(each.clone() for each in inputs)
+
+        def replay(*new: torch.Tensor) -> torch.Tensor:
+            for place, each in zip(held, new, strict=True):
+                assert place.shape == each.shape
+                place.copy_(each)
+            result: torch.Tensor = module(*held).clone()
+            return result
+
+        return replay
+
+
+def test_a_graph_is_recorded_for_each_bucket_and_gives_what_the_network_gives() -> None:
+    network, record = torch.nn.Linear(3, 2), Recorder()
+    graphs = Graphs(network, 12, record)
+    for items in (3, 4, 1, 9, 12, 3):
+        rows = torch.randn(items, 3)
+        assert torch.equal(graphs(rows), network(rows))
+    assert record.shapes == [(4, 3), (1, 3), (12, 3)]
+
+
+def test_beyond_so_many_shapes_nothing_more_is_recorded() -> None:
+    record = Recorder()
+    graphs = Graphs(torch.nn.Identity(), 1, record)
+    for length in range(1, MAX_GRAPHS + 5):
+        assert graphs(torch.ones(1, length)).shape == (1, length)
+    assert len(record.shapes) == MAX_GRAPHS

@@ -25,7 +25,7 @@ class InlineInference(Inference):
         looks: Callable[[], int],
     ) -> None:
         self._pipeline = pipeline
-        self._device = "cpu"
+        self._devices = {}
         self._cache = cache
         self._telemetry = telemetry
         self._hearing = Hearing(pipeline, cache, telemetry)

@@ -44,8 +44,22 @@ def fit(
     seed: Annotated[int, typer.Option(min=0, max=65_535, help="Of all that is drawn.")] = 0,
     tuning: Annotated[
         Literal["head", "lora", "full"],
-        typer.Option(help="What of the caption encoder is trained: nothing, updates, or all."),
+        typer.Option(help="What of the encoders is trained: nothing, low-rank updates, or all."),
     ] = "head",
+    tune: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODALITIES",
+            help="Whose encoders --tuning trains, e.g. frame,audio.",
+            show_default="caption",
+        ),
+    ] = None,
+    prune: Annotated[
+        float,
+        typer.Option(
+            min=0, max=0.99, help="Share of their weights set to zero first, with --tuning full."
+        ),
+    ] = 0.0,
     pretrain: Annotated[
         int,
         typer.Option(min=0, max=1000, help="Epochs that the caption encoder reads captions first."),
@@ -66,8 +80,9 @@ def fit(
 ) -> None:
     """Learn how this site's modalities belong together; labels are welcome, not needed."""
     effective = config_of(config, {"kafka.bootstrap_servers": bootstrap})
-    from worker.cli.fit_run import Wishes, run_fit
-    from worker.training.settings import FitSettings
+    from worker.cli.fit_run import run_fit
+    from worker.cli.fit_session import Wishes
+    from worker.training.settings import FitSettings, tuning_settings
 
     settings = FitSettings(
         operator=operator,
@@ -82,8 +97,6 @@ def fit(
         precision=precision,
         modulation=modulation,
     )
-    run_fit(
-        effective,
-        Wishes(data, output, labels, seconds, fps, tuning, pretrain, resume, as_json),
-        settings,
-    )
+    wish = tuning_settings(tuning, tune, pretrain, prune)
+    wishes = Wishes(data, output, labels, seconds, fps, wish, resume, as_json)
+    run_fit(effective, wishes, settings)

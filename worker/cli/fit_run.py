@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,8 +13,9 @@ import typer
 from rich.console import Console
 
 from worker.cli.bundle import facts_of, print_bundle
-from worker.cli.fit_captions import TunedCaptions, kept_captions, texts_in, tune_captions
-from worker.cli.fit_data import Events, Opened, encode, keep, media_key, open_data
+from worker.cli.fit_data import Opened, encode, keep, media_key, open_data
+from worker.cli.fit_session import Run, Wishes
+from worker.cli.fit_tuning import Changed, configured, kept_encoders, media_of, tune_encoders
 from worker.cli.observed import from_file, from_topic, kafka_failures
 from worker.cli.progress import bar
 from worker.config import Config
@@ -22,13 +23,12 @@ from worker.core.events import Modality
 from worker.core.rfc3339 import MICROSECONDS
 from worker.errors import OperatorError
 from worker.evaluation.labels import read_labels
-from worker.models.base import Encoder
-from worker.models.bundles.bundle import open_bundle
+from worker.models.bundles.bundle import directory_of, open_bundle
+from worker.models.bundles.manifest import names_below
 from worker.models.bundles.serving import made_by
 from worker.models.bundles.settings import Input
 from worker.models.bundles.storing import check_target, write_bundle
 from worker.runtime.assemble import build_encoders, build_pipeline
-from worker.training.captions import Tuning
 from worker.training.checkpoint import Checkpoint
 from worker.training.dataset import Dataset, Row, assemble, read_rows
 from worker.training.fit import PAGE, Fitted, bundle_files, fit
@@ -39,34 +39,6 @@ from worker.training.processes import Processes, together
 from worker.training.settings import FitSettings
 
 KEPT, KEY = "observations.jsonl", "observations.key"
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the caller asked for; without `data` the topic is read."""
-
-    data: Path | None
-    output: Path
-    labels: Path | None
-    seconds: float | None
-    fps: float | None
-    tuning: Tuning
-    pretraining: int
-    resume: bool
-    as_json: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run under way. `work` holds what `--resume` goes on with, until the bundle is written."""
-
-    config: Config
-    wishes: Wishes
-    work: Path
-    encoders: Mapping[Modality, Encoder]
-    model: str  # the digest that Observations name
-    console: Console
-    processes: Processes
 
 
 def run_fit(config: Config, wishes: Wishes, settings: FitSettings) -> None:
@@ -83,51 +55,55 @@ def _run(config: Config, wishes: Wishes, settings: FitSettings, processes: Proce
     torch.set_num_threads(config.models.threads or 1)
     check_target(wishes.output)
     opened = None if wishes.data is None else open_data(wishes.data, wishes.seconds, wishes.fps)
-    is_tuned = wishes.tuning != "head" or wishes.pretraining
-    events = texts_in(opened) if is_tuned else None
+    events = media_of(config, wishes.tuning, opened)
     stored_rows = _stored_rows(config, wishes, opened)  # mistakes are told before models load
     labels = None if wishes.labels is None else read_labels(wishes.labels)
     run = _begin(config, wishes, processes)
     rows, model = stored_rows or read_rows(from_file(_encoded(run, opened)))
     _check_model(run, model)
-    tuned, run = _tuned(run, rows, events, settings)
-    rows = rows if tuned is None else tuned.rows
-    data = assemble(rows, None if labels is None else labels_of(rows, labels))
+    known = None if labels is None else labels_of(rows, labels)
+    data, changed = assemble(rows, known), Changed(rows)
+    if events is not None:
+        changed = tune_encoders(run, rows, data, events, settings)
+        data = assemble(changed.rows, known)
+        run = replace(run, encoders={**run.encoders, **changed.encoders})
     fitted = _fit(run, data, settings)
     if not processes.leads:
         return
-    encoder_files = kept_captions(config) if tuned is None else tuned.files
+    kept = kept_encoders(config, changed.encoders)
     files = bundle_files(
-        fitted,
-        _inputs(data, run, tuned=bool(encoder_files)),
+        replace(fitted, tuned=changed.tuned),
+        _inputs(data, run, [*changed.encoders, *_modalities_of(kept)]),
         frames_per_moment=config.models.frames_per_moment,
         window_seconds=config.pairing.window_seconds,
         projection_seed=config.scoring.seed,
         origin="the topic of Observations" if opened is None else opened.origin,
     )
-    write_bundle(wishes.output, {**files, **encoder_files})
+    write_bundle(wishes.output, {**files, **kept, **changed.files})
     shutil.rmtree(run.work, ignore_errors=True)
     _tell(wishes)
 
 
 def _begin(config: Config, wishes: Wishes, processes: Processes) -> Run:
     """Load the encoders, with Observations that keep embeddings."""
-    work = _work(wishes, processes)
+    work, own = _work(wishes, processes)
     storing = config.models.model_copy(update={"store_embeddings": True})
     config = config.model_copy(update={"models": storing})
     console = Console(stderr=True, quiet=not processes.leads)
     with console.status("Loading the encoders (the first time they are measured for seconds)"):
         encoders = build_encoders(config)
         model = build_pipeline(config, encoders).digest
-    return Run(config, wishes, work, encoders, model, console, processes)
+    return Run(config, wishes, work, own, encoders, model, console, processes)
 
 
-def _work(wishes: Wishes, processes: Processes) -> Path:
-    """Return the directory beside the bundle; a new run begins with an empty one.
+def _work(wishes: Wishes, processes: Processes) -> tuple[Path, Path]:
+    """Return the directory beside the bundle, which a new run begins with empty.
 
-    Each process that does not lead has one of its own in it.
+    Each process that does not lead has one of its own in it, the second one here.
     """
     work = wishes.output.with_name(f"{wishes.output.name}.fit")
+    if wishes.resume and not work.is_dir():
+        raise OperatorError(f"there is no {work} to go on with: begin without --resume.")
     own = work if processes.leads else work / f"process-{processes.rank}"
     try:
         if processes.leads and not wishes.resume:
@@ -137,7 +113,7 @@ def _work(wishes: Wishes, processes: Processes) -> Path:
         own.mkdir(exist_ok=True)
     except OSError as error:
         raise OperatorError(f"{work} cannot be made ({error.strerror}).") from None
-    return own
+    return work, own
 
 
 def _stored_rows(
@@ -164,20 +140,18 @@ def _check_model(run: Run, model: str) -> None:
 
 def _encoded(run: Run, opened: Opened | None) -> Path:
     """Return the file of the encoded media, which the process that leads has made."""
-    if not run.processes.leads:
-        run.processes.wait()
-        return run.work.parent / KEPT
-    kept = _encode(run, opened)
+    if run.processes.leads:
+        _encode(run, opened)
     run.processes.wait()
-    return kept
+    return run.work / KEPT
 
 
-def _encode(run: Run, opened: Opened | None) -> Path:
+def _encode(run: Run, opened: Opened | None) -> None:
     wishes, kept = run.wishes, run.work / KEPT
     key = media_key(wishes.data or Path(), run.model, wishes.seconds, wishes.fps)
     noted = run.work / KEY
     if wishes.resume and noted.exists() and noted.read_text(encoding="utf-8") == key:
-        return kept
+        return
     with bar(run.console, "Encoding", wishes.seconds) as advance:
         first: list[int] = []
 
@@ -188,36 +162,6 @@ def _encode(run: Run, opened: Opened | None) -> Path:
 
         encode(opened, run.config, run.encoders, kept, progress)
     keep(noted, key.encode())
-    return kept
-
-
-def _tuned(
-    run: Run, rows: list[Row], events: Events | None, settings: FitSettings
-) -> tuple[TunedCaptions | None, Run]:
-    """Tune the caption encoder where that was asked for; the run then has the tuned one."""
-    tuning = run.wishes.tuning
-    if events is None:
-        return None, run
-    with bar(run.console, "Tuning captions", None, "epochs") as advance:
-        tuned = tune_captions(
-            run.config,
-            rows,
-            events,
-            run.work,
-            tuning,
-            run.wishes.pretraining,
-            settings,
-            advance,
-            run.processes,
-        )
-    if run.wishes.pretraining:
-        run.console.print(f"The caption encoder read for {run.wishes.pretraining} epochs")
-    if tuning != "head":
-        run.console.print(
-            f"The caption encoder was tuned ({tuning}): {tuned.parameters} numbers moved in"
-            f" {tuned.epochs} epochs"
-        )
-    return tuned, replace(run, encoders={**run.encoders, Modality.CAPTION: tuned.encoder})
 
 
 def _fit(run: Run, data: Dataset, settings: FitSettings) -> Fitted:
@@ -232,22 +176,26 @@ def _fit(run: Run, data: Dataset, settings: FitSettings) -> Fitted:
             advance,
             processes=run.processes,
         )
-        return fit(training, checkpoint if run.wishes.resume else None)
+        return fit(training, checkpoint if run.wishes.resume and checkpoint.exists() else None)
 
 
-def _inputs(data: Dataset, run: Run, *, tuned: bool) -> dict[Modality, Input]:
-    """Return what goes in, and who made it; `tuned` is the caption encoder."""
+def _modalities_of(files: Mapping[str, bytes]) -> list[Modality]:
+    """Return the modalities of tuned encoders by their files' names."""
+    return [each for each in Modality if names_below(files, directory_of(each))]
+
+
+def _inputs(data: Dataset, run: Run, tuned: Sequence[Modality]) -> dict[Modality, Input]:
+    """Return what goes in, and who made it; `tuned` are the encoders in the bundle."""
     found = {}
     for modality, feature in data.features.items():
         name, digest = made_by(feature, modality, run.encoders)
-        is_tuned = tuned and modality is Modality.CAPTION
         found[modality] = Input.model_validate(
             {
                 "feature": feature,
                 "dim": data.dims[modality],
-                "encoder": run.config.models.caption if is_tuned else name,
+                "encoder": configured(run.config, modality) if modality in tuned else name,
                 "digest": digest,
-                "tuned": is_tuned,
+                "tuned": modality in tuned,
             }
         )
     return found

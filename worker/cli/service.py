@@ -23,11 +23,11 @@ from worker.adapters.redis_cache import RedisCache
 from worker.adapters.spans import tracer_from_environment
 from worker.cli.measuring import measured_encoders
 from worker.config import Config
-from worker.models.device import resolve_device
 from worker.runtime.assemble import (
     build_pipeline,
     build_speech,
     decode_threads,
+    devices,
     open_configured,
     worker_rules,
 )
@@ -54,8 +54,9 @@ def build_service(
     """
     bundle = open_configured(config)
     encoders = measured_encoders(config, bundle)
-    device = resolve_device(config.models.device)
-    metrics.build(version("multimodal-worker"), _revision(), version("torch"), device)
+    used = devices(config)
+    kinds = ",".join(sorted(set(used.values())))
+    metrics.build(version("multimodal-worker"), _revision(), version("torch"), kinds)
     metrics.limits(config.scoring.false_alarms_per_day, config.pairing.max_buffered_bytes)
     for modality, encoder in encoders.items():
         metrics.model(modality, encoder.name, encoder.digest)
@@ -71,7 +72,7 @@ def build_service(
     return Service(
         open_ports=lambda: open_ports(config, metrics, read_topics(config.topics, topics), topics),
         open_inference=lambda: Inference(
-            pipeline, cache, metrics, decode_threads(config), device, tracer
+            pipeline, cache, metrics, decode_threads(config), used, tracer
         ),
         rules=worker_rules(
             config,

@@ -29,6 +29,10 @@ SpeechName = Annotated[
         examples=["transformers:/models/whisper"],
     ),
 ]
+_DEVICE = "(auto|cpu|cuda(:[0-9]{1,2})?)"
+OwnDevice = Annotated[
+    str, Field(pattern=rf"^{_DEVICE}?$", examples=["auto, cpu, cuda, cuda:1 or nothing"])
+]
 Digest = Annotated[
     str, Field(pattern=r"^([0-9a-f]{8,64})?$", examples=["8 to 64 hexadecimal digits"])
 ]
@@ -90,9 +94,14 @@ class ModelSettings(Section):
         default=False,
         description="whether Observations keep the embeddings of frames and audio, for `fit`",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="`auto` (CUDA where there is one), `cpu` or `cuda`"
+    device: Annotated[
+        str, Field(pattern=rf"^{_DEVICE}$", examples=["auto, cpu, cuda or cuda:1"])
+    ] = Field(
+        default="auto", description="`auto` (CUDA where there is one), `cpu`, `cuda` or `cuda:1`"
     )
+    frame_device: OwnDevice = Field(default="", description="of the frame encoder, if another")
+    caption_device: OwnDevice = Field(default="", description="of the caption encoder, if another")
+    audio_device: OwnDevice = Field(default="", description="of the audio encoder, if another")
     frame_digest: Digest = Field(
         default="", description="what the digest of the frame encoder must begin with"
     )
@@ -121,10 +130,10 @@ class ModelSettings(Section):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="`auto` (measured at start), `float32`, `bfloat16` or `float16`"
     )
-    runtime: Literal["auto", "torch", "compiled", "openvino", "int8"] = Field(
+    runtime: Literal["auto", "torch", "compiled", "graphs", "openvino", "int8"] = Field(
         default="auto",
-        description="`auto` (measured at start: `torch` or `openvino`), `compiled` (torch.compile)"
-        " or `int8` (dynamic, linear layers, CPU)",
+        description="`auto` (measured at start: `torch` or `openvino`), `compiled`"
+        " (torch.compile), `graphs` (CUDA graphs) or `int8` (dynamic, linear layers, CPU)",
     )
     batch_size: AutoCount = Field(
         default=None,

@@ -18,6 +18,9 @@ _NO_MEANING = frozenset(
     {
         "pairing.max_buffered_bytes",
         "models.device",
+        "models.frame_device",
+        "models.caption_device",
+        "models.audio_device",
         "models.batch_size",
         "models.threads",
         "models.frame_digest",

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeVar
 
 from worker.core.events import MODALITIES, Event, Modality
+
+T = TypeVar("T")
 
 
 class ClosedBy(StrEnum):
@@ -169,13 +172,13 @@ def last_marked(outcomes: list[Outcome]) -> Iterator[Outcome]:
             yield outcome
 
 
-def evenly(events: Sequence[Event], limit: int) -> Sequence[Event]:
-    """Return at most `limit` of the events, evenly spread, in order.
+def evenly(items: Sequence[T], limit: int) -> Sequence[T]:
+    """Return at most `limit` of the items, evenly spread, in order.
 
     >>> [evenly(list(range(10)), limit) for limit in (1, 4, 20)]
     [[5], [1, 3, 6, 8], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]
     """
-    count = len(events)
+    count = len(items)
     if count <= limit:
-        return events
-    return [events[(2 * place + 1) * count // (2 * limit)] for place in range(limit)]
+        return items
+    return [items[(2 * place + 1) * count // (2 * limit)] for place in range(limit)]

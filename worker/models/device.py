@@ -11,13 +11,18 @@ _AMD = Path("/dev/kfd")  # the device of ROCm
 
 
 def resolve_device(device: str) -> str:
-    """Return `cuda` or `cpu`; `auto` is CUDA where there is one. Raises OperatorError."""
+    """Return `cuda`, `cuda:N` or `cpu`; `auto` is CUDA where there is one. Raises OperatorError."""
     if device == "cpu":
         return "cpu"
-    if _has_driver() and _torch_sees_one():
-        return "cuda"
-    if device == "cuda":
-        raise OperatorError("No CUDA device was found: set models.device to auto or cpu.")
+    there = _cuda_devices() if _has_driver() else 0
+    kind, _, number = device.partition(":")
+    if int(number or 0) < there:
+        return "cuda" if kind == "auto" else device
+    if kind == "cuda":
+        raise OperatorError(
+            f"No CUDA device {number or 0} was found: set models.device, or that of an encoder, to"
+            " auto or cpu."
+        )
     return "cpu"
 
 
@@ -30,7 +35,7 @@ def _has_driver() -> bool:
     return True
 
 
-def _torch_sees_one() -> bool:
+def _cuda_devices() -> int:
     import torch
 
-    return torch.cuda.is_available()
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

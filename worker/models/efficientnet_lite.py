@@ -49,26 +49,21 @@ def _batch_norm(width: int) -> nn.Module:
 
 
 def _same_padding(x: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
-    """Pad as TensorFlow's SAME does for a height and width that the stride divides."""
+    """Pad as TensorFlow's SAME does for a height and width that the stride divides.
+
+    With a stride of 1 the convolution itself pads.
+    """
+    if stride == 1:
+        return x
     total = kernel - stride
     near = total // 2
     return functional.pad(x, (near, total - near, near, total - near))
 
 
-class _Convolution(nn.Conv2d):
-    """A convolution with SAME padding."""
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1
-    ) -> None:
-        symmetric = kernel // 2 if stride == 1 else 0
-        super().__init__(inputs, outputs, kernel, stride, symmetric, groups=groups, bias=False)
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's own name
-        """Return (B, C, H / stride, W / stride)."""
-        if self.stride[0] > 1:
-            input = _same_padding(input, self.kernel_size[0], self.stride[0])  # noqa: A001
-        return super().forward(input)
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> nn.Conv2d:
+    """Return a convolution for an input that `_same_padding` has padded where it has a stride."""
+    symmetric = kernel // 2 if stride == 1 else 0
+    return nn.Conv2d(inputs, outputs, kernel, stride, symmetric, groups=groups, bias=False)
 
 
 class _Block(nn.Module):
@@ -77,19 +72,21 @@ class _Block(nn.Module):
     def __init__(self, inputs: int, stage: _Stage, stride: int) -> None:
         super().__init__()
         wide = inputs * stage.expansion
+        self._kernel, self._stride = stage.kernel, stride
         self._expands = stage.expansion > 1
         self._residual = stride == 1 and inputs == stage.width
         if self._expands:
-            self._expand_conv = _Convolution(inputs, wide, 1, 1)
+            self._expand_conv = _convolution(inputs, wide, 1, 1)
             self._bn0 = _batch_norm(wide)
-        self._depthwise_conv = _Convolution(wide, wide, stage.kernel, stride, groups=wide)
+        self._depthwise_conv = _convolution(wide, wide, stage.kernel, stride, groups=wide)
         self._bn1 = _batch_norm(wide)
-        self._project_conv = _Convolution(wide, stage.width, 1, 1)
+        self._project_conv = _convolution(wide, stage.width, 1, 1)
         self._bn2 = _batch_norm(stage.width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, width, H / stride, W / stride)."""
         y = functional.relu6(self._bn0(self._expand_conv(x))) if self._expands else x
+        y = _same_padding(y, self._kernel, self._stride)
         y = functional.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
         result: torch.Tensor = x + y if self._residual else y
@@ -110,17 +107,18 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._conv_stem = _Convolution(3, 32, 3, 2)
+        self._conv_stem = _convolution(3, 32, 3, 2)
         self._bn0 = _batch_norm(32)
         self._blocks = _blocks()
-        self._conv_head = _Convolution(320, DIM, 1, 1)
+        self._conv_head = _convolution(320, DIM, 1, 1)
         self._bn1 = _batch_norm(DIM)
         self._fc = nn.Linear(DIM, CLASSES)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Return the features in the dtype of the weights."""
         x = frames.permute(0, 3, 1, 2).to(self._conv_stem.weight.dtype)
-        x = functional.relu6(self._bn0(self._conv_stem((x - 127.0) / 128.0)))
+        x = _same_padding((x - 127.0) / 128.0, 3, 2)
+        x = functional.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)
         x = functional.relu6(self._bn1(self._conv_head(x)))

@@ -1,6 +1,7 @@
 """Names of encoders as the configuration has them.
 
 minilm                                      ships with the worker, or is an entry point
+efficientnet_lite0:/models/gate.safetensors    a model of the worker, other weights
 transformers:/models/clip                   a directory
 torchvision:resnet18:/models/r18.safetensors   a model of the library, a file of weights
 """
@@ -11,6 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.errors import OperatorError
+
+TUNED_WEIGHTS = "model.safetensors"  # in the directory of a tuned encoder
+
+_SHIPPED_WITH_FILE = frozenset({"efficientnet_lite0"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,26 @@ def parse(text: str) -> Name:
         return Name(text, family, "", "")
     if family == "transformers":
         return Name(text, family, "", _given(rest, text, "transformers:DIRECTORY"))
+    if family in _SHIPPED_WITH_FILE:
+        return Name(text, family, "", _given(rest, text, f"{family}:FILE"))
     model, _, location = rest.partition(":")
     return Name(text, family, model, _given(location, text, f"{family}:MODEL:FILE"))
+
+
+def tuned(text: str, directory: Path) -> str:
+    """Return the name of what became of an encoder by training, which is in a directory.
+
+    >>> tuned("torchvision:resnet18:/models/r18.safetensors", Path("/b"))
+    'torchvision:resnet18:/b/model.safetensors'
+    >>> tuned("efficientnet_lite0", Path("/b")), tuned("minilm", Path("/b"))
+    ('efficientnet_lite0:/b/model.safetensors', 'transformers:/b')
+    """
+    name, weights = parse(text), directory / TUNED_WEIGHTS
+    if name.family in _SHIPPED_WITH_FILE:
+        return f"{name.family}:{weights}"
+    if name.model:
+        return f"{name.family}:{name.model}:{weights}"
+    return f"transformers:{directory}"
 
 
 def _given(location: str, text: str, form: str) -> str:

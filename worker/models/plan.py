@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Run = Callable[..., NDArray[np.float32]]  # arrays with a common leading axis -> (B, dim)
 
-Runtime = Literal["torch", "compiled", "openvino", "int8"]
+Runtime = Literal["torch", "compiled", "graphs", "openvino", "int8"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 
@@ -20,8 +20,8 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 class Plan:
     """How to run a network: at most `batch_size` items at a time on `threads` CPU threads.
 
-    `compiled` is torch.compile, which needs a C++ compiler; `int8` has linear layers with int8
-    weights and activations that are quantised as they come, on a CPU.
+    `compiled` is torch.compile, which needs a C++ compiler; `graphs` are those of CUDA; `int8` has
+    linear layers with int8 weights and activations that are quantised as they come, on a CPU.
     """
 
     runtime: Runtime

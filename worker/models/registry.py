@@ -43,7 +43,7 @@ DEFAULTS: Mapping[Modality, str] = {
 
 # What can be brought along, by modality, as an operator would write it.
 FORMS: Mapping[Modality, str] = {
-    Modality.FRAME: "torchvision:MODEL:FILE, transformers:DIRECTORY",
+    Modality.FRAME: "efficientnet_lite0:FILE, torchvision:MODEL:FILE, transformers:DIRECTORY",
     Modality.CAPTION: "transformers:DIRECTORY",
     Modality.AUDIO: "torchaudio:MODEL:FILE, transformers:DIRECTORY",
 }
@@ -74,6 +74,10 @@ def _built(name: Name, modality: Modality, settings: ModelSettings) -> Encoder |
             from worker.models.families.from_torchvision import build_frame_encoder
 
             return build_frame_encoder(name, settings)
+        case "efficientnet_lite0", Modality.FRAME if name.location:
+            from worker.models.families import from_efficientnet
+
+            return from_efficientnet.build_frame_encoder(name, settings)
         case "torchaudio", Modality.AUDIO:
             from worker.models.families.from_torchaudio import build_clip_encoder
 

@@ -21,9 +21,9 @@ class ModelSettings:
     that was not made yet is an Unmeasured error instead of seconds of work.
     """
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: str = "auto"  # or `cpu`, `cuda`, `cuda:1`
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    runtime: Literal["auto", "torch", "compiled", "openvino", "int8"] = "auto"
+    runtime: Literal["auto", "torch", "compiled", "graphs", "openvino", "int8"] = "auto"
     batch_size: int | None = None
     threads: int | None = None
     pooling: Literal["auto", "mean", "last", "first"] = "auto"

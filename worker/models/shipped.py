@@ -27,7 +27,7 @@ EFFICIENTNET_LITE0 = "efficientnet_lite0"
 MINILM = "minilm"
 MAX_TOKENS = 128
 
-_FRAMES = "efficientnet_lite0 2: rgb 224, (x - 127) / 128, mean of the last map"
+EFFICIENTNET_FORM = "efficientnet_lite0 2: rgb 224, (x - 127) / 128, mean of the last map"
 _TEXTS = f"minilm 1: mean over at most {MAX_TOKENS} tokens"
 
 
@@ -37,14 +37,14 @@ class EfficientNetLite0Encoder(FrameEncoder):
     def __init__(
         self, settings: ModelSettings, file: PinnedFile = weights.EFFICIENTNET_LITE0
     ) -> None:
-        identity = Identity(EFFICIENTNET_LITE0, weights.joint_digest(file.sha256, _FRAMES))
+        digest = weights.joint_digest(file.sha256, EFFICIENTNET_FORM)
 
         def build() -> nn.Module:
             from worker.models.efficientnet_lite import load
 
             return load(file).folded()
 
-        super().__init__(identity, build, SIDE, settings)
+        super().__init__(Identity(EFFICIENTNET_LITE0, digest), build, SIDE, settings)
 
 
 class MiniLMEncoder(TextEncoder):

@@ -1,9 +1,10 @@
-"""Networks run by torch: as they are, compiled, or with linear layers in int8."""
+"""Networks run by torch: as they are, compiled, by CUDA graphs, or with linear layers in int8."""
 
 from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -11,8 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from worker.errors import OperatorError
-from worker.models.plan import Array, Plan, Run, writable
+from worker.models.cuda_graphs import Graphs
+from worker.models.plan import Array, Plan, Run, Runtime, writable
 
+# What is made ready by a first run, and how that may be helped.
+_NEEDS: Mapping[Runtime, str] = {"compiled": "install a C++ compiler or ", "graphs": ""}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -24,29 +28,30 @@ def start_torch(module: nn.Module, sample: tuple[Array, ...], plan: Plan, device
         module = _quantised(module)
     if plan.runtime == "compiled":
         module.compile()
+    call = Graphs(module, plan.batch_size) if plan.runtime == "graphs" else module
 
     def run(*arrays: Array) -> NDArray[np.float32]:
         if torch.get_num_threads() != plan.threads:
             torch.set_num_threads(plan.threads)
         with torch.inference_mode():
             inputs = [_tensor(array, DTYPES[plan.dtype]).to(device) for array in arrays]
-            result: NDArray[np.float32] = module(*inputs).float().cpu().numpy()
+            result: NDArray[np.float32] = call(*inputs).float().cpu().numpy()
         return result
 
-    if plan.runtime == "compiled":
-        compile_now(run, sample)
+    if plan.runtime in _NEEDS:
+        prepare_now(run, sample, plan.runtime)
     return run
 
 
-def compile_now(run: Run, sample: tuple[Array, ...]) -> None:
-    """Run once, which compiles. Raises OperatorError where that cannot be done here."""
+def prepare_now(run: Run, sample: tuple[Array, ...], runtime: Runtime) -> None:
+    """Run once, which compiles or records. Raises OperatorError where that cannot be done here."""
     try:
         run(*(array[:2] for array in sample))
     except Exception as error:  # of a compiler, the linker or torch itself
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise OperatorError(
-            f"models.runtime is compiled, which fails here ({reason}): install a C++ compiler"
-            " or set it to auto."
+            f"models.runtime is {runtime}, which fails here ({reason}): {_NEEDS[runtime]}set it"
+            " to auto."
         ) from error
 
 

@@ -62,9 +62,11 @@ def open_network(network: Network, settings: ModelSettings, digest: str) -> tupl
     Raises Unmeasured where it is not kept and the settings forbid to measure.
     """
     device = resolve_device(settings.device)
-    if device == "cuda":
+    if device != "cpu":
         plan = _gpu_plan(settings)
         return plan, network.start(plan, device)
+    if settings.runtime == "graphs":
+        raise OperatorError("models.runtime graphs is for CUDA devices: set it to auto.")
     processor = this_processor()
     cache = PlanCache.of(settings, processor, digest)
     kept = cache.read()
@@ -85,7 +87,7 @@ def _measured(
 def _gpu_plan(settings: ModelSettings) -> Plan:
     if settings.runtime in {"openvino", "int8"}:
         raise OperatorError(f"models.runtime {settings.runtime} is for CPUs: set models.device.")
-    runtime: Runtime = "compiled" if settings.runtime == "compiled" else "torch"
+    runtime: Runtime = "torch" if settings.runtime == "auto" else settings.runtime
     dtype = "float32" if settings.dtype == "auto" else settings.dtype
     return Plan(runtime, dtype, settings.batch_size or _GPU_BATCH_SIZE, settings.threads or 1)
 

@@ -20,6 +20,7 @@ from worker.core.triggers import experts
 from worker.media.limits import Limits
 from worker.models import registry
 from worker.models.base import Encoder, SpeechToText
+from worker.models.device import resolve_device
 from worker.models.processor import this_processor
 from worker.models.settings import ModelSettings
 from worker.models.weights import joint_digest
@@ -44,7 +45,7 @@ def build_encoders(
     The configured `bundle` is opened where it is not given. Raises OperatorError for unknown names,
     wrong weights and digests that are not those pinned, and Unmeasured where it is not to measure.
     """
-    models, settings = config.models, replace(model_settings(config), measures=measures)
+    models = config.models
     bundle = bundle or open_configured(config)
     names = {
         Modality.FRAME: (models.frame, models.frame_digest),
@@ -52,20 +53,27 @@ def build_encoders(
         Modality.AUDIO: (models.audio, models.audio_digest),
     }
     for modality, (_, pinned) in names.items():
-        tuned = None if bundle is None else bundle.encoder_directory(modality)
+        tuned = None if bundle is None else bundle.tuned_encoder(modality)
         if tuned is not None:
-            names[modality] = f"transformers:{tuned.resolve()}", pinned
+            names[modality] = tuned, pinned
     return {
-        modality: registry.build(name, modality, settings, pinned)
+        modality: registry.build(
+            name, modality, replace(model_settings(config, modality), measures=measures), pinned
+        )
         for modality, (name, pinned) in names.items()
     }
 
 
-def model_settings(config: Config) -> ModelSettings:
-    """Return how encoders run."""
+def model_settings(config: Config, modality: Modality) -> ModelSettings:
+    """Return how the encoder of a modality runs."""
     models = config.models
+    own = {
+        Modality.FRAME: models.frame_device,
+        Modality.CAPTION: models.caption_device,
+        Modality.AUDIO: models.audio_device,
+    }
     return ModelSettings(
-        device=models.device,
+        device=own[modality] or models.device,
         dtype=models.dtype,
         runtime=models.runtime,
         batch_size=models.batch_size,
@@ -73,6 +81,14 @@ def model_settings(config: Config) -> ModelSettings:
         pooling=models.caption_pooling,
         allow_hub=models.allow_hub,
     )
+
+
+def devices(config: Config) -> dict[Modality, str]:
+    """Return the kind of device of each encoder, `cpu` or `cuda`. Raises OperatorError."""
+    return {
+        modality: resolve_device(model_settings(config, modality).device).partition(":")[0]
+        for modality in Modality
+    }
 
 
 def open_configured(config: Config) -> Bundle | None:
@@ -96,7 +112,7 @@ def build_speech(config: Config) -> SpeechToText | None:
         return None
     from worker.models import speech
 
-    return speech.build(models.speech, model_settings(config), models.speech_digest)
+    return speech.build(models.speech, model_settings(config, Modality.AUDIO), models.speech_digest)
 
 
 def build_pipeline(
@@ -161,7 +177,7 @@ def worker_rules(
         snapshots=config.topics.snapshots,
     )
     shard = ShardRules(
-        envelope=_envelope(config, partitions, hears=hears),
+        envelope=envelope_rules(config, partitions, hears=hears),
         pairing=_pairing(config),
         alerts=alert_policies(config),
         shadow=shadow_policies(config),
@@ -228,7 +244,8 @@ def _model(pipeline: Pipeline) -> str:
     return joint_digest(pipeline.digest, layout)[:16]
 
 
-def _envelope(config: Config, partitions: int, *, hears: bool) -> EnvelopeRules:
+def envelope_rules(config: Config, partitions: int, *, hears: bool = False) -> EnvelopeRules:
+    """Return what an acceptable record looks like; `hears`: feedback is one of the inputs."""
     return EnvelopeRules(
         modality_of_topic={
             topic: modality for modality, topic in topic_of_modality(config).items()

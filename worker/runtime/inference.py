@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,11 +63,11 @@ class Inference:
         cache: EmbeddingCache | None,
         telemetry: Telemetry,
         decode_threads: int,
-        device: str = "cpu",
+        devices: Mapping[Modality, str] | None = None,
         tracer: Tracer | None = None,
     ) -> None:
         self._pipeline = pipeline
-        self._device = device
+        self._devices = devices or {}
         self._cache = cache
         self._telemetry = telemetry
         self._hearing = Hearing(pipeline, cache, telemetry)
@@ -187,7 +187,7 @@ class Inference:
         except EncoderError as error:
             self._telemetry.encoder_failed(modality, error.reason)
             raise
-        self._telemetry.encoded(modality, self._device, len(contents))
+        self._telemetry.encoded(modality, self._devices.get(modality, "cpu"), len(contents))
         return vectors
 
     def _remembered(self, wanted: dict[Modality, dict[bytes, Any]]) -> dict[bytes, Any]:

@@ -10,6 +10,7 @@ from worker.models.bundles.settings import Input
 from worker.training.dataset import UNLABELLED, Dataset
 from worker.training.measures import Measures
 from worker.training.settings import FitSettings
+from worker.training.tuning import Tuned
 
 INTENDED = (
     "Scoring unusual moments of the cameras that it was fitted on, or of ones much like them, in"
@@ -31,6 +32,7 @@ def write_card(
     measures: Measures,
     inputs: Mapping[Modality, Input],
     origin: str,
+    tuned: Mapping[Modality, Tuned],
 ) -> str:
     """Return the card, Markdown."""
     parts = [
@@ -38,7 +40,7 @@ def write_card(
         ["## Data", "", *_data(data)],
         ["## Slices", "", *_slices(data)],
         ["## Inputs", "", *_inputs(inputs)],
-        ["## Training", "", *_training(settings)],
+        ["## Training", "", *_training(settings), *_tuning(tuned)],
         ["## Measured on what was held out", "", *_measured(measures)],
         ["## Intended use", "", INTENDED],
         ["## Limits", "", *(f"- {limit}" for limit in LIMITS)],
@@ -82,6 +84,16 @@ def _training(settings: FitSettings) -> Iterator[str]:
         f" {settings.learning_rate:g}, modality dropout {settings.dropout:g},"
         f" {settings.precision}{', OGM-GE' if settings.modulation else ''}, seed {settings.seed}."
     )
+
+
+def _tuning(tuned: Mapping[Modality, Tuned]) -> Iterator[str]:
+    for modality, each in tuned.items():
+        pruned = f" {each.zeros:.0%} of its layers' weights are zero." if each.zeros else ""
+        yield (
+            f"- {modality} encoder: {each.way}, {each.parameters} numbers moved; loss on what was"
+            f" held out {each.losses[0]:.3f} after the first epoch, {min(each.losses):.3f} at best."
+            f"{pruned}"
+        )
 
 
 def _measured(measures: Measures) -> Iterator[str]:

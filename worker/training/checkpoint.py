@@ -35,16 +35,15 @@ class Standing:
     history: list[dict[str, Any]]
 
 
-class Checkpoint:
-    """A file in the directory of a run; `key` is what the run was begun with."""
+class StateFile:
+    """Tensors and plain values by name, on disk; `key` is what the run was begun with."""
 
-    def __init__(self, directory: Path, key: str) -> None:
-        self._path = directory / NAME
+    def __init__(self, path: Path, key: str) -> None:
+        self._path = path
         self._key = key
 
-    def write(self, standing: Standing) -> None:
+    def write(self, fields: Mapping[str, Any]) -> None:
         """Replace the file. Raises FailedRunError where that cannot be done."""
-        fields = {name: getattr(standing, name) for name in Standing.__slots__}
         buffer = io.BytesIO()
         torch.save({"key": self._key, **fields}, buffer)
         try:
@@ -55,7 +54,11 @@ class Checkpoint:
                 " --resume."
             ) from None
 
-    def read(self) -> Standing:
+    def exists(self) -> bool:
+        """Whether anything was written."""
+        return self._path.exists()
+
+    def read(self) -> dict[str, Any]:
         """Return what was written last. Raises OperatorError where it is of no use."""
         try:
             content = self._path.read_bytes()
@@ -64,9 +67,10 @@ class Checkpoint:
                 f"there is nothing to go on with in {self._path.parent}: begin without --resume."
             ) from None
         try:  # tensors and plain values alone: nothing in the file can run
-            fields = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            fields: dict[str, Any] = torch.load(
+                io.BytesIO(content), map_location="cpu", weights_only=True
+            )
             key = fields.pop("key")
-            standing = Standing(**fields)
         except Exception:  # whatever torch makes of bytes that are no checkpoint
             raise OperatorError(f"{self._path} is no checkpoint: begin without --resume.") from None
         if key != self._key:
@@ -74,4 +78,23 @@ class Checkpoint:
                 f"{self._path} was begun with other data or settings: give those again, or begin"
                 " without --resume."
             )
-        return standing
+        return fields
+
+
+class Checkpoint:
+    """Where the training of fusion stands, in the directory of a run."""
+
+    def __init__(self, directory: Path, key: str) -> None:
+        self._file = StateFile(directory / NAME, key)
+
+    def exists(self) -> bool:
+        """Whether anything was written."""
+        return self._file.exists()
+
+    def write(self, standing: Standing) -> None:
+        """Replace the file. Raises FailedRunError where that cannot be done."""
+        self._file.write({name: getattr(standing, name) for name in Standing.__slots__})
+
+    def read(self) -> Standing:
+        """Return what was written last. Raises OperatorError where it is of no use."""
+        return Standing(**self._file.read())

@@ -35,7 +35,7 @@ class Row:
     start: int
     end: int
     inputs: Mapping[str, NDArray[Any]]  # by feature, of any of SOURCES
-    caption: str | None = None  # the id of the event whose text is encoded
+    events: tuple[tuple[Modality, str], ...] = ()  # what makes each unique in its source
 
     @classmethod
     def of(cls, one: Observation) -> Row:
@@ -43,9 +43,8 @@ class Row:
         names = (name for sources in SOURCES.values() for name in sources)
         read = {name: read_input(one.features, name) for name in names}
         found = {name: value for name, value in read.items() if value is not None}
-        said = [each.id for each in one.inputs if each.modality is Modality.CAPTION]
-        caption = said[-1] if said and "text" in found else None
-        return cls(one.source, one.window_start, one.window_end, found, caption)
+        events = tuple((each.modality, each.id) for each in one.inputs)
+        return cls(one.source, one.window_start, one.window_end, found, events)
 
 
 @dataclass(frozen=True, slots=True)

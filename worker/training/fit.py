@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from worker.core.events import Modality
@@ -19,6 +19,7 @@ from worker.training.measures import Measures, measure
 from worker.training.page import render
 from worker.training.settings import FitSettings
 from worker.training.tensorboard import events
+from worker.training.tuning import Tuned
 
 PAGE, HISTORY = "fit.html", "history.json"
 CURVES = "events.out.tfevents.0.fit"
@@ -26,13 +27,17 @@ CURVES = "events.out.tfevents.0.fit"
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A model with all that is told of it. `history` has an entry per epoch."""
+    """A model with all that is told of it. `history` has an entry per epoch.
+
+    `tuned` are the encoders that were trained before.
+    """
 
     model: Joint
     data: Dataset
     settings: FitSettings
     measures: Measures
     history: list[dict[str, Any]]
+    tuned: Mapping[Modality, Tuned] = field(default_factory=dict)
 
 
 def fit(training: Training, checkpoint: Checkpoint | None = None) -> Fitted:
@@ -70,7 +75,9 @@ def bundle_files(
     )
     calibration = fitted.measures.calibration
     told = {
-        CARD: write_card(fitted.data, fitted.settings, fitted.measures, inputs, origin).encode(),
+        CARD: write_card(
+            fitted.data, fitted.settings, fitted.measures, inputs, origin, fitted.tuned
+        ).encode(),
         PAGE: render(fitted.data, fitted.measures, fitted.history, origin).encode(),
         CURVES: events(fitted.history),
         HISTORY: json.dumps(
@@ -81,6 +88,15 @@ def bundle_files(
                     name: asdict(each) for name, each in fitted.measures.reliability.items()
                 },
                 "confusion": fitted.measures.confusion,
+                "tuning": {
+                    modality: {
+                        "way": each.way,
+                        "parameters": each.parameters,
+                        "zeros": each.zeros,
+                        "losses": each.losses,
+                    }
+                    for modality, each in fitted.tuned.items()
+                },
             },
             indent=1,
         ).encode(),

@@ -67,7 +67,7 @@ def second_stage(
         "views": CONTRASTIVE * _views(whole, part, z),
     }
     if batch.has_labels:
-        terms["classes"] = _cross_entropy(fusion.head(part), batch.label, weights)
+        terms["classes"] = cross_entropy(fusion.head(part), batch.label, weights)
         terms["unimodal"] = UNIMODAL * _unimodal(fusion.alone(tokens, present), batch, weights)
     return terms
 
@@ -141,7 +141,7 @@ def _views(whole: torch.Tensor, part: torch.Tensor, z: Mapping[str, torch.Tensor
 def _unimodal(logits: torch.Tensor, batch: Dataset, weights: torch.Tensor) -> torch.Tensor:
     """Return the sum over modalities of the cross-entropy of logits (B, M, C)."""
     losses = [
-        _cross_entropy(
+        cross_entropy(
             logits[:, place],
             torch.where(batch.present[:, place], batch.label, UNLABELLED),
             weights,
@@ -151,10 +151,8 @@ def _unimodal(logits: torch.Tensor, batch: Dataset, weights: torch.Tensor) -> to
     return torch.stack(losses).sum()
 
 
-def _cross_entropy(
-    logits: torch.Tensor, label: torch.Tensor, weights: torch.Tensor
-) -> torch.Tensor:
-    """Return the weighted mean over the labelled rows; 0 where there are none."""
+def cross_entropy(logits: torch.Tensor, label: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the weighted mean of logits (B, C) over the labelled rows; 0 where there are none."""
     if not (label != UNLABELLED).any():
         return logits.sum() * 0
     return functional.cross_entropy(logits, label, weights, ignore_index=UNLABELLED)

@@ -10,9 +10,11 @@ encoder's own embeddings, and is not kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
@@ -21,7 +23,11 @@ from transformers import (
 )
 
 from worker.errors import FailedRunError, OperatorError
-from worker.models.families.from_transformers import Text
+from worker.models.families.files import small_files
+from worker.models.families.from_transformers import Text, open_text
+from worker.models.families.loading import open_directory
+from worker.models.names import TUNED_WEIGHTS
+from worker.models.settings import ModelSettings
 from worker.training.batches import generator
 from worker.training.losses import Terms
 from worker.training.processes import ALONE, Processes
@@ -34,6 +40,29 @@ HIDDEN = 0.15  # share of tokens
 PHASE = 1000  # in the draws, apart from the stages
 
 Encoded = Sequence[Any]  # a text's tokens, as its tokenizer gives them
+
+
+def read_captions(
+    directory: Path,
+    texts: Mapping[int, str],
+    held_out: torch.Tensor,
+    epochs: int,
+    settings: FitSettings,
+    models: ModelSettings,
+    processes: Processes = ALONE,
+) -> tuple[dict[str, bytes], tuple[float, ...]]:
+    """Let the text model of a directory read texts; return its files anew, and the losses.
+
+    `texts` are by their place in `held_out` (N,). Raises OperatorError for a model of another kind,
+    else as `Reader.read`.
+    """
+    text = open_text(open_directory(directory), models)
+    held = {each for place, each in texts.items() if held_out[place]}
+    learned = {each for place, each in texts.items() if not held_out[place]}
+    unseen = sorted(held - learned) or sorted(learned)
+    losses = Reader(text, settings, processes).read(sorted(learned), unseen, epochs)
+    weights = safetensors.torch.save(_copy(text.model))
+    return {**small_files(directory), TUNED_WEIGHTS: weights}, losses
 
 
 class Reader:

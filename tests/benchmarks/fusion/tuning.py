@@ -1,8 +1,8 @@
 """How much is moved, how long that takes and what it gives: head, adapter, LoRA and full tuning.
 
 On the first fold of days, all with the `weighted` operator but `adapter`, which has a bottleneck
-beside it. LoRA and full tune the caption encoder (MiniLM) before fusion is fitted, on the days that
-are trained on alone.
+beside it. LoRA and full tune the caption encoder (MiniLM) before fusion is fitted, on every third
+Moment of the days that are trained on; once with a part of its weights at zero.
 """
 
 from __future__ import annotations
@@ -30,9 +30,18 @@ from worker.core.events import Modality
 from worker.models import registry
 from worker.models.minilm import as_directory
 from worker.models.settings import ModelSettings
-from worker.training.captions import Tuner, Tuning
+from worker.models.trainable import open_trainable
+from worker.training.settings import TuningSettings
+from worker.training.tuning import Tuner
 
-EPOCHS = 2  # of the caption encoder
+EPOCHS, EVERY = 1, 3  # of the caption encoder; Moments
+SHORT = replace(SETTINGS, epochs=6)
+TUNED = (Modality.CAPTION,)
+WAYS = {
+    "lora": TuningSettings("lora", TUNED),
+    "full": TuningSettings("full", TUNED),
+    "full, 30% pruned": TuningSettings("full", TUNED, pruned=0.3),
+}
 ENCODER = ModelSettings("cpu", "float32", "torch", batch_size=32, threads=1)
 
 
@@ -48,40 +57,42 @@ class Way:
 
 
 def tune(site: Site, progress: Callable[[str], None]) -> list[Way]:
-    """Return the four ways."""
+    """Return what each way costs and gives."""
     fold = next(folds(site, "days"))
     ways = []
     for name, operator in (("head only", "weighted"), ("adapter", "adapter")):
         progress(f"tuning: {name}")
         ways.append(_way(name, fold, operator, 0, time.process_time()))
     texts = [text for day in site.days for text in day.texts()]
-    for tuning in ("lora", "full"):
-        progress(f"tuning: {tuning}")
-        ways.append(_tuned(site, texts, tuning))
+    for name, wish in WAYS.items():
+        progress(f"tuning: {name}")
+        ways.append(_tuned(name, site, texts, wish))
     return ways
 
 
 def _way(name: str, fold: Fold, operator: str, moved: int, began: float) -> Way:
-    model = trained(fold, replace(SETTINGS, operator=operator))
+    model = trained(fold, replace(SHORT, operator=operator))
     spent = time.process_time() - began
     auroc = tuple(measured(scores_of(model), fold.test))
     return Way(name, moved, parameters(model.fusion), spent, auroc)
 
 
-def _tuned(site: Site, texts: Sequence[str], tuning: Tuning) -> Way:
+def _tuned(name: str, site: Site, texts: Sequence[str], wish: TuningSettings) -> Way:
     fold = next(folds(site, "days"))
     learned = [text for text, day in zip(texts, site.day.tolist(), strict=True) if day != fold.seed]
     with TemporaryDirectory() as place:
         base, tuned = Path(place) / "base", Path(place) / "tuned"
         _write(base, as_directory())
         began = time.process_time()
-        done = Tuner(base, fold.train, learned, ENCODER).tune(tuning, EPOCHS, SETTINGS)
+        text = open_trainable(f"transformers:{base}", Modality.CAPTION, ENCODER)
+        tuner = Tuner(text, Modality.CAPTION, fold.train, dict(list(enumerate(learned))[::EVERY]))
+        done = tuner.tune(wish, EPOCHS, SHORT)
         spent = time.process_time() - began
         _write(tuned, done.files)
         vectors = _encoded(tuned, texts)
     data = replace(site.data, z={**site.data.z, Modality.CAPTION: vectors})
     again = next(folds(replace(site, data=data), "days"))
-    return _way(tuning, again, "weighted", done.parameters, time.process_time() - spent)
+    return _way(name, again, "weighted", done.parameters, time.process_time() - spent)
 
 
 def _encoded(directory: Path, texts: Sequence[str]) -> torch.Tensor:

@@ -5,6 +5,6 @@ config.json              operator, dimensions, classes, pairs
 preprocessing.json       what of a Moment goes in, and which encoders made it
 calibration.json         what agreement and confidence were on pairs that were held out
 model.safetensors        `worker.models.bundles.joint`
-encoders/                tuned encoders, as directories of transformers
+encoders/MODALITY/       tuned encoders: weights and, of transformers, the other files
 MODEL_CARD.md, fit.html, history.json    for people; no part of the digest
 """

@@ -22,6 +22,7 @@ from worker.models.bundles.settings import (
     written,
 )
 from worker.models.families.files import Weights, load_into
+from worker.models.names import tuned
 
 CONFIG, PREPROCESSING, CALIBRATION = "config.json", "preprocessing.json", "calibration.json"
 MODEL, CARD = "model.safetensors", "MODEL_CARD.md"
@@ -45,10 +46,12 @@ class Bundle:
         """What it was fitted for, in their order."""
         return self.model.modalities
 
-    def encoder_directory(self, modality: Modality) -> Path | None:
-        """Return where the tuned encoder of a modality is; None where it was not tuned."""
+    def tuned_encoder(self, modality: Modality) -> str | None:
+        """Return the name of the tuned encoder of a modality; None where it was not tuned."""
         given = self.preprocessing.inputs.get(modality)
-        return self.place / directory_of(modality) if given is not None and given.tuned else None
+        if given is None or not given.tuned:
+            return None
+        return tuned(given.encoder, (self.place / directory_of(modality)).resolve())
 
 
 def directory_of(modality: Modality) -> str:

@@ -18,7 +18,7 @@ from worker.models.weights import joint_digest
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
-SETTLING = (".json", ".txt", ".model")  # files beside the weights that decide what a vector is
+_SETTLING = (".json", ".txt", ".model")  # files beside the weights that decide what a vector is
 _MAX_NAMED = 3  # tensors that a sentence names
 
 
@@ -55,9 +55,21 @@ def weights_of_directory(directory: Path) -> Weights:
         state |= shard.state
         hashes[name] = shard.digest
     for path in directory.iterdir():
-        if path.suffix in SETTLING and path.is_file():
+        if path.suffix in _SETTLING and path.is_file():
             hashes[path.name] = hashlib.sha256(_read(path)).hexdigest()
     return Weights(state, joint_digest(*(f"{name} {hashes[name]}" for name in sorted(hashes))))
+
+
+def small_files(directory: Path) -> dict[str, bytes]:
+    """Return the files of a model directory, by name, that decide with its weights what comes out.
+
+    An index of shards is none of them.
+    """
+    return {
+        path.name: _read(path)
+        for path in sorted(directory.iterdir())
+        if path.suffix in _SETTLING and path.is_file() and path.name != _INDEX
+    }
 
 
 def read_json(path: Path) -> dict[str, Any]:

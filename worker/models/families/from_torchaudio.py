@@ -21,6 +21,7 @@ from worker.models.families.waveforms import padded
 from worker.models.names import Name
 from worker.models.network_encoders import ClipEncoder, Identity, Waveform
 from worker.models.settings import ModelSettings
+from worker.models.trainable import Trainable
 from worker.models.weights import joint_digest
 
 _FORM = "torchaudio 1: mean of the last layer"
@@ -59,15 +60,24 @@ class MeanOverTime(nn.Module):
 
 def build_clip_encoder(name: Name, settings: ModelSettings) -> ClipEncoder:
     """Return the encoder with the weights of the file. Raises OperatorError."""
+    opened = open_clips(name)
+    return ClipEncoder(opened.identity, lambda: opened.module, _listen, settings)
+
+
+def open_clips(name: Name) -> Trainable:
+    """Return the network with the weights of the file. Raises OperatorError."""
     if name.model not in NORMALISES:
         known = ", ".join(NORMALISES)
         raise OperatorError(f"torchaudio has no encoder {name.model!r}: it has {known}.")
     weights = weights_of_file(name.path)
     model: nn.Module = getattr(torchaudio.models, name.model)()
     load_into(model, weights, str(name.path), unused=("aux",))
-    module = MeanOverTime(model, NORMALISES[name.model])
-    digest = joint_digest(weights.digest, _FORM, name.model)
-    return ClipEncoder(Identity(name.text, digest), lambda: module, _listen, settings)
+    return Trainable(
+        identity=Identity(name.text, joint_digest(weights.digest, _FORM, name.model)),
+        module=MeanOverTime(model, NORMALISES[name.model]).eval(),
+        inputs=_listen,
+        tensors=model.state_dict(keep_vars=True),
+    )
 
 
 def _listen(clip: Waveform) -> tuple[Waveform]:

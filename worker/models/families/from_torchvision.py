@@ -18,10 +18,11 @@ from torchvision.models import get_model, get_model_weights, list_models
 
 from worker.errors import OperatorError
 from worker.models.families.files import load_into, weights_of_file
-from worker.models.families.normalise import Normalised
+from worker.models.families.normalise import Normalised, stacked
 from worker.models.names import Name
 from worker.models.network_encoders import FrameEncoder, Identity
 from worker.models.settings import ModelSettings
+from worker.models.trainable import Trainable
 from worker.models.weights import joint_digest
 
 _FORM = "torchvision 2: squeezed, input of the last layer"
@@ -34,14 +35,25 @@ _TRAINING_HEADS = ("aux1", "aux2", "AuxLogits")
 
 def build_frame_encoder(name: Name, settings: ModelSettings) -> FrameEncoder:
     """Return the encoder with the weights of the file. Raises OperatorError."""
+    opened = open_frames(name)
+    return FrameEncoder(opened.identity, lambda: opened.module, opened.input_size, settings)
+
+
+def open_frames(name: Name) -> Trainable:
+    """Return the network with the weights of the file. Raises OperatorError."""
     network, head = headless(name.model)
     weights = weights_of_file(name.path)
     load_into(network, weights, str(name.path), unused=(head, *_TRAINING_HEADS))
     preset = get_model_weights(name.model).DEFAULT.transforms()
     (side,) = preset.crop_size
     digest = joint_digest(weights.digest, _FORM, name.model, f"{side} {preset.mean} {preset.std}")
-    module = Normalised(network, preset.mean, preset.std)
-    return FrameEncoder(Identity(name.text, digest), lambda: module, side, settings)
+    return Trainable(
+        identity=Identity(name.text, digest),
+        module=Normalised(network, preset.mean, preset.std).eval(),
+        inputs=stacked,
+        tensors=network.state_dict(keep_vars=True),
+        input_size=side,
+    )
 
 
 def headless(model: str) -> tuple[nn.Module, str]:

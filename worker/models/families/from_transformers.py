@@ -20,9 +20,10 @@ from torch import nn
 from worker.core.events import Modality
 from worker.errors import OperatorError
 from worker.models.base import Encoder
+from worker.models.families.files import small_files
 from worker.models.families.hub import local_directory
 from worker.models.families.loading import Opened, open_directory
-from worker.models.families.normalise import Normalised
+from worker.models.families.normalise import Normalised, stacked
 from worker.models.families.pooling import POOLS, Pool
 from worker.models.families.towers import (
     PooledSound,
@@ -45,6 +46,7 @@ from worker.models.network_encoders import (
 )
 from worker.models.plan import Array
 from worker.models.settings import ModelSettings
+from worker.models.trainable import Trainable
 from worker.models.weights import joint_digest
 
 MAX_TOKENS = 128  # of a caption that are read, unless the model was made for fewer
@@ -54,45 +56,73 @@ _READS_PADDING = frozenset({"siglip", "siglip2"})
 _SHARED_TEXT = _READS_PADDING | {"clip", "clap"}
 _SHARED_IMAGE = _READS_PADDING | {"clip"}
 _TIME_STEPS = frozenset({"wav2vec2", "hubert", "wavlm"})  # samples in, one vector per 20 ms out
+_HEARD = _TIME_STEPS | {"clap", "audio-spectrogram-transformer"}
 _TOO_WIDE = frozenset({"embedding_gemma2", "gemma3_text"})  # their activations overflow float16
 
 
 def build_encoder(name: Name, modality: Modality, settings: ModelSettings) -> Encoder:
     """Return the encoder of one modality. Raises OperatorError."""
+    opened = open_network(name, modality, settings)
+    # `opened` itself has the other towers too, which must not stay in memory
+    identity, module, inputs = opened.identity, opened.module, opened.inputs
+    match modality:
+        case Modality.FRAME:
+            return FrameEncoder(identity, lambda: module, opened.input_size, settings)
+        case Modality.CAPTION:
+            return TextEncoder(identity, lambda: module, inputs, settings)
+        case Modality.AUDIO:
+            return ClipEncoder(identity, lambda: module, inputs, settings)
+
+
+def open_network(name: Name, modality: Modality, settings: ModelSettings) -> Trainable:
+    """Return the network of one modality. Raises OperatorError."""
     opened = open_directory(local_directory(name, settings.allow_hub))
     if opened.kind in _TOO_WIDE and settings.dtype == "float16":
         raise OperatorError(f"{opened.kind} overflows float16: set models.dtype to another one.")
-    return _BUILDERS[modality](name, opened, settings)
+    return _OPENERS[modality](name, opened, settings)
 
 
 def _identity(name: Name, opened: Opened, *preprocessing: object) -> Identity:
     return Identity(name.text, joint_digest(opened.weights.digest, _FORM, *map(str, preprocessing)))
 
 
-def _frame_encoder(name: Name, opened: Opened, settings: ModelSettings) -> FrameEncoder:
+def _frames(name: Name, opened: Opened, _settings: ModelSettings) -> Trainable:
     if opened.kind not in _SHARED_IMAGE:
         raise _unsuited(opened, Modality.FRAME, _SHARED_IMAGE)
     mean, std = opened.image_statistics()
     vision = opened.config.vision_config
-    model = opened.model(without=("text_model",))
+    model = opened.model()
+    tensors = model.state_dict(keep_vars=True)
+    model.text_model = None
     tower: nn.Module = SharedImage(model)
     side = getattr(vision, "image_size", 0)
     if opened.kind == "siglip2":
         tower, side = SharedPatches(model, vision.patch_size), _square_of_patches(vision)
-    identity = _identity(name, opened, "squeezed 2", side, mean, std)
-    return FrameEncoder(identity, lambda: Normalised(tower, mean, std), side, settings)
+    return Trainable(
+        identity=_identity(name, opened, "squeezed 2", side, mean, std),
+        module=Normalised(tower, mean, std).eval(),
+        inputs=stacked,
+        tensors=tensors,
+        beside=small_files(opened.directory),
+        input_size=side,
+    )
 
 
 def _square_of_patches(vision: Any) -> int:
     return int(vision.num_patches**0.5) * int(vision.patch_size)
 
 
-def _text_encoder(name: Name, opened: Opened, settings: ModelSettings) -> TextEncoder:
+def _captions(name: Name, opened: Opened, settings: ModelSettings) -> Trainable:
     if opened.kind in _SHARED_TEXT:
-        return _shared_text_encoder(name, opened, settings)
+        return _shared_captions(name, opened, settings)
     text = open_text(opened, settings)
-    identity = _identity(name, opened, text.pooling, text.length)
-    return TextEncoder(identity, lambda: PooledText(text.model, text.pool), text.tokenize, settings)
+    return Trainable(
+        identity=_identity(name, opened, text.pooling, text.length),
+        module=PooledText(text.model, text.pool),
+        inputs=text.tokenize,
+        tensors=text.model.state_dict(keep_vars=True),
+        beside=small_files(opened.directory),
+    )
 
 
 class Text(NamedTuple):
@@ -123,7 +153,7 @@ def open_text(opened: Opened, settings: ModelSettings) -> Text:
     return Text(opened.model(), pooling, length, tokenize, tokenizer)
 
 
-def _shared_text_encoder(name: Name, opened: Opened, settings: ModelSettings) -> TextEncoder:
+def _shared_captions(name: Name, opened: Opened, settings: ModelSettings) -> Trainable:
     if settings.pooling != "auto":
         raise OperatorError(
             f"{opened.directory} has a pooling of its own: leave models.caption_pooling at auto."
@@ -131,11 +161,15 @@ def _shared_text_encoder(name: Name, opened: Opened, settings: ModelSettings) ->
     reads_padding = opened.kind in _READS_PADDING
     tokenizer = opened.tokenizer()
     length = _max_tokens(tokenizer, opened.config.text_config)
-    other = "audio_model" if opened.kind == "clap" else "vision_model"
-    module = SharedText(opened.model(without=(other,)), reads_padding)
-    tokenize = _tokenize(tokenizer, length, "max_length" if reads_padding else True)
-    return TextEncoder(
-        _identity(name, opened, "shared", length), lambda: module, tokenize, settings
+    model = opened.model()
+    tensors = model.state_dict(keep_vars=True)
+    setattr(model, "audio_model" if opened.kind == "clap" else "vision_model", None)
+    return Trainable(
+        identity=_identity(name, opened, "shared", length),
+        module=SharedText(model, reads_padding),
+        inputs=_tokenize(tokenizer, length, "max_length" if reads_padding else True),
+        tensors=tensors,
+        beside=small_files(opened.directory),
     )
 
 
@@ -168,15 +202,22 @@ def _rows(rows: list[list[int]], empty: int) -> Tokens:
     return np.array([row or [empty] for row in rows], np.int64)
 
 
-def _clip_encoder(name: Name, opened: Opened, settings: ModelSettings) -> ClipEncoder:
+def _clips(name: Name, opened: Opened, _settings: ModelSettings) -> Trainable:
+    if opened.kind not in _HEARD:
+        raise _unsuited(opened, Modality.AUDIO, _HEARD)
+    model = opened.model()
+    tensors = model.state_dict(keep_vars=True)
+    module: nn.Module = PooledSound(model)
     if opened.kind == "clap":
-        module: nn.Module = SharedSound(opened.model(without=("text_model",)))
-    elif opened.kind == "audio-spectrogram-transformer" or opened.kind in _TIME_STEPS:
-        module = PooledSound(opened.model())
-    else:
-        known = _TIME_STEPS | {"clap", "audio-spectrogram-transformer"}
-        raise _unsuited(opened, Modality.AUDIO, known)
-    return ClipEncoder(_identity(name, opened), lambda: module, _listen(opened), settings)
+        model.text_model = None
+        module = SharedSound(model)
+    return Trainable(
+        identity=_identity(name, opened),
+        module=module,
+        inputs=_listen(opened),
+        tensors=tensors,
+        beside=small_files(opened.directory),
+    )
 
 
 def _listen(opened: Opened) -> Callable[[Waveform], tuple[Array, ...]]:
@@ -205,8 +246,8 @@ def _unsuited(opened: Opened, modality: Modality, known: frozenset[str]) -> Oper
     )
 
 
-_BUILDERS: Mapping[Modality, Callable[[Name, Opened, ModelSettings], Encoder]] = {
-    Modality.FRAME: _frame_encoder,
-    Modality.CAPTION: _text_encoder,
-    Modality.AUDIO: _clip_encoder,
+_OPENERS: Mapping[Modality, Callable[[Name, Opened, ModelSettings], Trainable]] = {
+    Modality.FRAME: _frames,
+    Modality.CAPTION: _captions,
+    Modality.AUDIO: _clips,
 }

@@ -39,8 +39,8 @@ class Opened:
         """The architecture, `model_type` in the config."""
         return str(self.config.model_type)
 
-    def model(self, without: tuple[str, ...] = (), kind: Any = None) -> Any:
-        """Return the model in float32 and evaluation mode, less the submodules `without`.
+    def model(self, kind: Any = None) -> Any:
+        """Return the model in float32 and evaluation mode.
 
         It is the base model of the architecture, or one of the class `kind`. Raises OperatorError
         where a tensor is missing or of another shape.
@@ -57,8 +57,6 @@ class Opened:
         refuse_missing(missing, str(self.directory))
         wrong = [str(key[0]) for key in found["mismatched_keys"]]
         refuse(wrong, str(self.directory), "have tensors of another shape")
-        for name in without:
-            setattr(network, name, None)
         return network
 
     def tokenizer(self) -> Any:

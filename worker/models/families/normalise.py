@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
+
+
+def stacked(frames: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8]]:
+    """Return frames, each (S, S, 3), as the one input (B, S, S, 3) of a network."""
+    return (np.stack(frames),)
 
 
 class Normalised(nn.Module):
