@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-scale bench-delivery bench-overload bench-quality bench-models bench-fusion soak chaos bounds faults k8s image sbom tables monitoring requirements clean
+.PHONY: demo test check bench bench-scale bench-scoring bench-delivery bench-overload bench-quality bench-models bench-fusion soak chaos bounds faults k8s image sbom tables monitoring requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -32,6 +32,9 @@ bench: $(READY) ## Throughput against the bare loop; results in out/bench
 
 bench-scale: $(READY) ## 10 to 10 000 sources at the same number of Moments; results in out/bench
 	$(BIN)/python -m tests.benchmarks.scale --output out/bench $(ARGS)
+
+bench-scoring: $(READY) ## CPU and memory of scoring alone, by the number of full-grown sources; results in out/bench
+	$(BIN)/python -m tests.benchmarks.scoring --output out/bench $(ARGS)
 
 bench-delivery: $(READY) ## Recovery of 1000 sources, price of transactions, delay of alerts; results in out/bench
 	$(BIN)/python -m tests.benchmarks.delivery --output out/bench $(ARGS)

@@ -27,7 +27,7 @@ from worker.feed.events import FeedEvent
 from worker.runtime.policies import alert_policies, scoring_rules
 from worker.runtime.replay import Replay, Rules
 from worker.scoring import drift
-from worker.scoring import scorer as scorer_module
+from worker.scoring import sources as sources_module
 
 QUICK = {
     "scoring__calibration_moments": 20,
@@ -295,7 +295,7 @@ def test_a_crash_changes_nothing_that_follows_from_words(
 ) -> None:
     faulty = World(config(**QUICK), hears=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scorer_module, "REPLAY_MOMENTS", replay)
+        patch.setattr(sources_module, "REPLAY_MOMENTS", replay)
         try:
             play(faulty, two_cameras(), WORDS, crashes)
         finally:

@@ -30,7 +30,7 @@ from worker.errors import FailedRunError
 from worker.runtime import lineup
 from worker.runtime import worker as worker_module
 from worker.runtime.memory import MemoryWatch
-from worker.scoring.scorer import MAX_SOURCES
+from worker.scoring.sources import MAX_SOURCES
 
 CAP = 1000
 

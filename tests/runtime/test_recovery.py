@@ -28,7 +28,7 @@ from worker.core.ports import Committed, LogError, Output, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.errors import StateError
 from worker.feed.events import FeedEvent
-from worker.scoring import scorer as scorer_module
+from worker.scoring import sources as sources_module
 
 MakeWorld = Callable[..., World]
 QUICK = {
@@ -116,7 +116,7 @@ def test_a_crash_changes_nothing_that_is_written(crashes: set[int], replay: int)
     events = stream()
     plain, faulty = World(config(**QUICK)), World(config(**QUICK))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scorer_module, "REPLAY_MOMENTS", replay)
+        patch.setattr(sources_module, "REPLAY_MOMENTS", replay)
         try:
             expected = uninterrupted(plain, events)
             found = interrupted(faulty, events, crashes)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from worker.core.rfc3339 import seconds
 from worker.scoring.bank import VectorBank
 from worker.scoring.combine import combined, contributions, half_cauchy, reasons, votes
-from worker.scoring.conformal import Calibration, CalibrationRing, hashed_uniform
+from worker.scoring.conformal import Calibration, CalibrationRing, Draws
 from worker.scoring.gaussian import OnlineGaussian, oas_covariance
+from worker.scoring.lagged import LaggedScores
 
 
 @pytest.mark.parametrize("samples", [40, 200, 2000])
@@ -65,18 +66,19 @@ def test_a_p_value_is_in_the_unit_interval_and_falls_with_the_score(
 
 
 def test_a_score_calibrates_only_after_its_lag() -> None:
-    ring = CalibrationRing()
+    lagged = LaggedScores(["a", "b"])
     for time in range(10):
-        ring.add(seconds(time), float(time))
-    assert ring.settle(seconds(4)) == [0, 1, 2, 3]
-    assert len(ring) == 4
+        lagged.add(seconds(time), {"a": float(time)} if time % 2 else {"a": time, "b": -time})
+    settled = list(lagged.settled(seconds(3)))
+    assert settled == [("a", 0), ("b", 0), ("a", 1), ("a", 2), ("b", -2)]
 
 
 def test_median_and_spread_come_with_enough_scores() -> None:
     ring = CalibrationRing()
-    ring.extend([0.0, 1, 2, 3, 4, 5, 6])
+    for score in range(7):
+        ring.add(score)
     assert ring.standard() is None
-    ring.extend([1e9])  # one wild score moves neither far
+    ring.add(1e9)  # one wild score moves neither far
     assert ring.standard() == (3.5, 1.4826 * 2)
 
 
@@ -88,7 +90,7 @@ def test_a_ring_knows_median_spread_and_p_values_of_its_last_scores_to_the_bit(
 ) -> None:
     ring = CalibrationRing(capacity=40)
     for score in scores:
-        ring.extend([score])
+        ring.add(score)
     restored = CalibrationRing(capacity=40)
     restored.restore(ring.state())
     kept = np.array(scores[-40:])
@@ -106,13 +108,14 @@ def test_a_ring_knows_median_spread_and_p_values_of_its_last_scores_to_the_bit(
 
 def test_scores_that_are_all_equal_have_a_spread_above_zero() -> None:
     ring = CalibrationRing()
-    ring.extend([1.0] * 8)
+    for _ in range(8):
+        ring.add(1.0)
     assert ring.standard() == (1.0, 1e-6)
 
 
 def test_draws_depend_on_their_parts_only_and_are_uniform() -> None:
-    draws = np.array([hashed_uniform(0, "a", place) for place in range(4000)])
-    assert hashed_uniform(0, "a", 1) == draws[1]
+    draws = np.array([Draws(0, "a", place).named("b") for place in range(4000)])
+    assert Draws(0, "a", 1).named("b") == draws[1]
     assert draws.min() > 0
     assert draws.max() <= 1
     assert abs(draws.mean() - 0.5) < 0.02

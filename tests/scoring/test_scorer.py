@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from tests.scoring.moments import TEXT_DIM, normal, unusual
 from worker.core.rfc3339 import seconds
-from worker.scoring import scorer as scorer_module
-from worker.scoring.conformal import CAPACITY, Calibration, CalibrationRing
+from worker.scoring import sources as sources_module
+from worker.scoring.conformal import CAPACITY, Calibration
+from worker.scoring.lagged import LaggedScores
 from worker.scoring.scored import Scored, ScoringRules
 from worker.scoring.scorer import Scorer
 
@@ -152,7 +153,7 @@ def test_more_calibration_than_is_kept_is_not_waited_for() -> None:
 
 
 def test_the_longest_unheard_source_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scorer_module, "MAX_SOURCES", 2)
+    monkeypatch.setattr(sources_module, "MAX_SOURCES", 2)
     scorer = Scorer(rules())
     for place, source in enumerate(("/a", "/b", "/a", "/c")):
         judged(scorer, source, place, normal(place))
@@ -160,10 +161,10 @@ def test_the_longest_unheard_source_is_forgotten_first(monkeypatch: pytest.Monke
 
 
 def test_scores_that_wait_for_their_lag_are_bounded() -> None:
-    ring = CalibrationRing(capacity=5)
+    lagged = LaggedScores(["a"], capacity=5)
     for place in range(100):
-        ring.add(0, float(place))
-    assert ring.settle(1) == [95, 96, 97, 98, 99]
+        lagged.add(0, {"a": float(place)})
+    assert [score for _, score in lagged.settled(1)] == [95, 96, 97, 98, 99]
 
 
 def test_a_p_value_is_never_zero_however_far_the_score() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.core.rfc3339 import seconds
-from worker.scoring import scorer as scorer_module
+from worker.scoring import sources as sources_module
 from worker.scoring.pool import MAX_STALE
 from worker.scoring.scored import ScoringRules
 from worker.scoring.scorer import Scorer
@@ -23,7 +23,7 @@ def test_no_more_moments_are_to_be_learned_again_than_the_bound_and_a_few(
     sources: list[int],
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scorer_module, "REPLAY_MOMENTS", REPLAY)
+        patch.setattr(sources_module, "REPLAY_MOMENTS", REPLAY)
         scorer = Scorer(RULES)
         for number, source in enumerate(sources):
             name, features = str(source), {"fused": np.full(64, number % 7, np.float16)}
@@ -44,11 +44,11 @@ def test_no_more_moments_are_to_be_learned_again_than_the_bound_and_a_few(
 def test_many_sources_are_not_stored_again_before_each_has_learned_a_few_moments() -> None:
     count, moments, stored = 60, 900, 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scorer_module, "REPLAY_MOMENTS", 1)
+        patch.setattr(sources_module, "REPLAY_MOMENTS", 1)
         scorer = Scorer(RULES)
         for number in range(moments):
             name, features = str(number % count), {"fused": np.zeros(64, np.float16)}
             scored = scorer.score(name, features, seconds(number), carried=False)
             scorer.learn(name, features, seconds(number), scored, carried=False)
             stored += sum(1 for _ in scorer.due())
-    assert 0 < stored <= moments / scorer_module.REPLAY_EACH + count
+    assert 0 < stored <= moments / sources_module.REPLAY_EACH + count

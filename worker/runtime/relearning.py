@@ -11,7 +11,8 @@ from worker.core.source_state import LearnedFrom, SourceState
 from worker.runtime.state_records import IndexState, Stored, read_numbers
 from worker.scoring.recent import Mark, Meant
 from worker.scoring.scored import Scored, ScoringRules
-from worker.scoring.scorer import MissingMomentsError, Scorer
+from worker.scoring.scorer import Scorer
+from worker.scoring.sources import MissingMomentsError
 
 
 def relearned(

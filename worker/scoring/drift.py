@@ -9,7 +9,7 @@ from worker.scoring.state import State
 ALARM = 1e4  # of capital, at which the flag is raised
 RESTART = 1.0  # the least capital, at which the flag is taken back
 JUMP = 0.01  # share of the capital that changes its bet at each step
-BETS = np.array([-1.0, 0.0, 1.0])  # on small p-values, on nothing, on large ones
+BETS = (-1.0, 0.0, 1.0)  # on small p-values, on nothing, on large ones
 
 
 class DriftMartingale:
@@ -24,13 +24,13 @@ class DriftMartingale:
     """
 
     def __init__(self) -> None:
-        self._parts = np.full(len(BETS), 1 / len(BETS))
+        self._parts = [1 / len(BETS)] * len(BETS)
         self.is_raised = False
 
     @property
     def capital(self) -> float:
         """What the gambler has, > 0; 1 at the beginning."""
-        return float(self._parts.sum())
+        return sum(self._parts)
 
     def learn(self, p_value: float) -> None:
         """Take in the p-value of one more Moment, in [0, 1].
@@ -38,21 +38,27 @@ class DriftMartingale:
         The flag is raised at ALARM and stays until the capital is back at RESTART. It is held
         between both, so that what is over comes to an end.
         """
-        spread = self.capital / len(BETS)
-        parts = (1 - JUMP) * self._parts + JUMP * spread
-        self._parts = parts * (1 + BETS * (p_value - 0.5))
+        spread = JUMP * (self.capital / len(BETS))
+        self._parts = [
+            ((1 - JUMP) * part + spread) * (1 + bet * (p_value - 0.5))
+            for part, bet in zip(self._parts, BETS, strict=True)
+        ]
         if self.capital >= ALARM:
             self.is_raised = True
-            self._parts *= ALARM / self.capital
+            self._scale_to(ALARM)
         elif self.capital <= RESTART:
             self.is_raised = False
-            self._parts *= RESTART / self.capital
+            self._scale_to(RESTART)
 
     def state(self) -> State:
         """Return the parts of the capital, and the flag."""
-        return {"parts": self._parts, "raised": np.array([self.is_raised])}
+        return {"parts": np.array(self._parts), "raised": np.array([self.is_raised])}
 
     def restore(self, state: State) -> None:
         """Take up both."""
-        self._parts = state["parts"].copy()
+        self._parts = state["parts"].tolist()
         self.is_raised = bool(state["raised"][0])
+
+    def _scale_to(self, capital: float) -> None:
+        factor = capital / self.capital
+        self._parts = [part * factor for part in self._parts]

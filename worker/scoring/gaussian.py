@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.scoring.state import State, from_triangle, integers, triangle
+from worker.scoring.second_moment import SecondMoment
+from worker.scoring.state import State, integers, nested, part
+from worker.scoring.triangles import Strips
 
 MEMORY = 20_000  # updates after which the oldest ones fade
 REFRESH_LIMIT = 256  # the factor is renewed after at most so many updates
@@ -32,17 +34,18 @@ class OnlineGaussian:
     def __init__(self, dim: int) -> None:
         self.count = 0
         self._mean = np.zeros(dim)
-        self._covariance = np.zeros((dim, dim), dtype=np.float32)
-        self._whitener = np.zeros((0, 0), dtype=np.float32)
+        self._covariance = SecondMoment()
+        self._whitener = Strips(np.zeros((0, 0)))
         self._since_refresh = 0
         self.widened = 0
-        self._nuisance = np.zeros((0, 0), dtype=np.float32)
+        self._nuisance = SecondMoment()
 
     def score(self, x: Vector) -> float:
         """Return the log of the mean squared whitened deviation of `x` (D,). Needs two updates."""
         if self.count < 2:
             raise ValueError("an online Gaussian scores after two updates")
-        whitened = self._whitener @ (x - self._mean).astype(np.float32)
+        deviation = (x - self._mean).astype(np.float32)
+        whitened = self._whitener @ deviation
         return math.log(float(whitened @ whitened) / len(whitened) + 1e-12)
 
     def parts(self, x: Vector) -> Vector:
@@ -52,7 +55,7 @@ class OnlineGaussian:
         what correlates with it.
         """
         deviation = x - self._mean
-        whitener = self._whitener.astype(np.float64)
+        whitener = self._whitener.matrix().astype(np.float64)
         parts: Vector = deviation * (whitener.T @ (whitener @ deviation))
         return parts
 
@@ -60,13 +63,9 @@ class OnlineGaussian:
         """Update mean and covariance by `x` (D,)."""
         self.count += 1
         eta = max(1 / self.count, 1 / MEMORY)
-        deviation = x.astype(np.float64) - self._mean
+        deviation = x - self._mean
         self._mean += eta * deviation
-        step = deviation.astype(np.float32)
-        products = np.multiply.outer(step, step)
-        products *= eta  # afterwards, so that they stay symmetric to the last bit
-        self._covariance += products
-        self._covariance *= 1 - eta
+        self._covariance.add(deviation, 1 - eta, eta * (1 - eta))
         self._since_refresh += 1
         due = min(REFRESH_LIMIT, self.count // REFRESH_SHARE)
         if self.count >= 2 and self._since_refresh >= due:
@@ -75,50 +74,38 @@ class OnlineGaussian:
     def widen(self, e: Vector) -> None:
         """Learn that a harmless change moved a vector by `e` (D,); it counts from the next look."""
         self.widened += 1
-        step = e.astype(np.float32)
-        if self.widened == 1:
-            self._nuisance = np.outer(step, step)
-            return
-        self._nuisance += (np.outer(step, step) - self._nuisance) / np.float32(self.widened)
+        self._nuisance.add(e, 1 - 1 / self.widened, 1 / self.widened)
 
     def state(self) -> State:
         """Return its numbers."""
         return {
             "counts": integers(self.count, self._since_refresh, self.widened),
-            "nuisance": triangle(self._nuisance),
             "mean": self._mean,
-            "covariance": triangle(self._covariance),
-            "whitener": triangle(self._whitener),
+            "whitener": self._whitener.numbers(),
+            **nested({"covariance": self._covariance.state(), "nuisance": self._nuisance.state()}),
         }
 
     def restore(self, state: State) -> None:
         """Take up the numbers of one of the same dimension."""
         self.count, self._since_refresh, self.widened = map(int, state["counts"])
         self._mean = state["mean"].copy()
-        self._covariance = _symmetric(state["covariance"])
-        self._nuisance = _symmetric(state["nuisance"])
-        self._whitener = from_triangle(state["whitener"])
+        self._whitener = Strips.of_numbers(state["whitener"], len(self._mean))
+        self._covariance.restore(part(state, "covariance"))
+        self._nuisance.restore(part(state, "nuisance"))
 
     def _refresh(self) -> None:
         self._since_refresh = 0
-        shrunk = oas_covariance(self._covariance.astype(np.float64), min(self.count, MEMORY))
+        shrunk = oas_covariance(self._covariance.matrix(), min(self.count, MEMORY))
         if self.widened:
             shrunk = shrunk + WIDENING * self._ridged_nuisance()
-        inverse = inverse_lower(np.linalg.cholesky(shrunk))
-        self._whitener = np.tril(inverse).astype(np.float32, order="C")
+        self._whitener = Strips(np.tril(inverse_lower(np.linalg.cholesky(shrunk))))
 
     def _ridged_nuisance(self) -> Vector:
         """Return the second moment of harmless changes; alone its rank is that of their number."""
-        nuisance: Vector = self._nuisance.astype(np.float64)
+        nuisance = self._nuisance.matrix()
         mean_variance = float(np.trace(nuisance)) / len(nuisance)
         ridged: Vector = nuisance + RIDGE * mean_variance * np.eye(len(nuisance))
         return ridged
-
-
-def _symmetric(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    lower = from_triangle(values)
-    whole: NDArray[np.float32] = lower + np.tril(lower, -1).T
-    return whole
 
 
 def inverse_lower(factor: Vector) -> Vector:

@@ -14,13 +14,14 @@ from worker.scoring.conformal import CalibrationRing
 from worker.scoring.drift import DriftMartingale
 from worker.scoring.examples import NormalExamples
 from worker.scoring.experts import Features, build_experts
+from worker.scoring.lagged import LaggedScores
 from worker.scoring.recent import Alerted, RecentlyAlerted
 from worker.scoring.state import State, integers, nested, part
 
 MAX_LAG = seconds(60)
 LAG_SHARE = 8  # while a source is young, an eighth of its age
 
-VERSION = 3  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
+VERSION = 4  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
 
 CARRIED: Final = "text"  # the expert whose judgement is carried along with a caption
 DERIVED: Final = "text_derived"  # the share of a Moment's text that was derived, in (0, 1], if any
@@ -62,6 +63,7 @@ class SourceMemory:
         self.learned = learned
         self.experts = build_experts(text_dim, added)
         self.rings = {name: CalibrationRing() for name in self.experts}
+        self.lagged = LaggedScores(tuple(self.experts))
         self.caption: tuple[float, float | None] | None = None  # raw score, p-value of the last one
         self.drift = DriftMartingale()
         self.alerted = RecentlyAlerted(tuple(self.experts))
@@ -78,14 +80,12 @@ class SourceMemory:
         if self._first_time is None:
             self._first_time = time
         until = time - min(MAX_LAG, (time - self._first_time) // LAG_SHARE)
-        for ring in self.rings.values():
-            ring.settle(until)
+        for name, score in self.lagged.settled(until):
+            self.rings[name].add(score)
 
     def calibrate(self, time: int, raw: Mapping[str, float], *, carried: bool) -> None:
         """Let the scores of a Moment wait for their turn."""
-        for name, value in raw.items():
-            if not (carried and name == CARRIED):
-                self.rings[name].add(time, value)
+        self.lagged.add(time, _own(raw, carried=carried))
 
     def learn(self, features: Features, *, carried: bool) -> None:
         """Take the features in as normal; a carried caption was learned when it was present."""
@@ -105,8 +105,8 @@ class SourceMemory:
                 continue
             each.is_accepted = True
             if not each.calibrates:
-                for name, value in _own(each).items():
-                    self.rings[name].extend([value])
+                for name, score in _own(each.raw, carried=each.carried).items():
+                    self.rings[name].add(score)
             if not each.is_learned:
                 self.learn(each.features, carried=each.carried)
 
@@ -117,9 +117,7 @@ class SourceMemory:
         """
         self.take_back(moments)
         if moments:
-            begin, end = moments[0].time, moments[-1].time
-            for ring in self.rings.values():
-                ring.withhold(begin, end)
+            self.lagged.withhold(moments[0].time, moments[-1].time)
 
     def take_back(self, moments: Sequence[Alerted]) -> None:
         """Undo what `accept` did, as far as it can be undone."""
@@ -128,8 +126,8 @@ class SourceMemory:
                 continue
             each.is_accepted = False
             if not each.calibrates:
-                for name, value in _own(each).items():
-                    self.rings[name].withdraw(value)
+                for name, score in _own(each.raw, carried=each.carried).items():
+                    self.rings[name].withdraw(score)
             if not each.is_learned:
                 for name, expert in self.experts.items():
                     if not (each.carried and name == CARRIED):
@@ -146,8 +144,8 @@ class SourceMemory:
             "caption": np.array([raw, missing if p_value is None else p_value]),
             **nested({f"expert.{name}": each.state() for name, each in self.experts.items()}),
             **nested({f"ring.{name}": each.state() for name, each in self.rings.items()}),
-            **nested({"alerted": self.alerted.state(), "drift": self.drift.state()}),
-            **nested({"examples": self.examples.state()}),
+            **nested({"lagged": self.lagged.state(), "alerted": self.alerted.state()}),
+            **nested({"drift": self.drift.state(), "examples": self.examples.state()}),
         }
 
     def restore(self, state: State) -> None:
@@ -161,12 +159,12 @@ class SourceMemory:
             expert.restore(part(state, f"expert.{name}"))
         for name, ring in self.rings.items():
             ring.restore(part(state, f"ring.{name}"))
+        self.lagged.restore(part(state, "lagged"))
         self.alerted.restore(part(state, "alerted"))
         self.drift.restore(part(state, "drift"))
         self.examples.restore(part(state, "examples"))
 
 
-def _own(alerted: Alerted) -> Mapping[str, float]:
+def _own(raw: Mapping[str, float], *, carried: bool) -> Mapping[str, float]:
     """Return the scores less that of a caption which was judged earlier."""
-    raw = alerted.raw
-    return {n: v for n, v in raw.items() if n != CARRIED} if alerted.carried else raw
+    return {n: v for n, v in raw.items() if n != CARRIED} if carried else raw

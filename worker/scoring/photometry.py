@@ -15,10 +15,11 @@ MAX_GAIN = 2.0  # a picture so much darker or brighter than usual stays differen
 def gain(picture: NDArray[Any], reference: NDArray[Any]) -> float:
     """Return how much brighter the picture is: the median ratio of pixels, within 1/2 and 2."""
     ratios = np.ravel((picture + FLOOR) / (reference + FLOOR))
-    middle = (len(ratios) - 1) // 2, len(ratios) // 2
-    ratios.partition(middle)  # as np.median, which also looks for NaN
-    median = ratios[middle[0] : middle[1] + 1].mean()
-    return min(max(float(median), 1 / MAX_GAIN), MAX_GAIN)
+    half = len(ratios) // 2
+    ratios.partition(half)  # at one place alone numpy does it by vectors; np.median asks for two
+    above = float(ratios[half])
+    below = above if len(ratios) % 2 else float(ratios[:half].max())
+    return min(max((below + above) / 2, 1 / MAX_GAIN), MAX_GAIN)
 
 
 def in_light_of(picture: NDArray[Any], reference: NDArray[Any]) -> NDArray[np.float32]:
@@ -26,7 +27,7 @@ def in_light_of(picture: NDArray[Any], reference: NDArray[Any]) -> NDArray[np.fl
 
     What would be brighter than white is white in the picture, and no difference.
     """
-    levels = picture.astype(np.float32)
+    levels = picture.astype(np.float32, copy=False)
     factor = np.float32(gain(levels, reference))
     expected = np.minimum(factor * reference, np.float32(WHITE))
     relit: NDArray[np.float32] = reference + (levels - expected) / factor

@@ -11,7 +11,8 @@ from worker.scoring.conformal import Calibration, CalibrationRing
 
 MAX_SOURCES = 32  # the first ones of a partition index; more would add little
 MAX_EACH = 200  # scores of each source, its newest
-MAX_STALE = 16  # Moments between two looks at the rings
+MAX_STALE = 128  # Moments between two looks at the rings,
+STALE_SHARE = 8  # or an eighth as many as scores are known, but one of each source at least
 
 _NONE: NDArray[np.float64] = np.zeros(0)
 
@@ -51,9 +52,10 @@ class Pool:
         """The sources that take part, in the order in which they joined."""
         return tuple(self._members)
 
-    def is_due(self, number: int) -> bool:
-        """Tell whether the rings are to be looked at after the index's `number`-th Moment."""
-        return self._outdated or number % max(1, min(len(self._members), MAX_STALE)) == 0
+    def is_due(self, moments: int) -> bool:
+        """Tell whether the rings are to be looked at, `moments` after the last look."""
+        stale = max(len(self._members), self.size // STALE_SHARE)
+        return self._outdated or moments >= min(stale, MAX_STALE)
 
     def refresh(self) -> None:
         """Look at the rings of those who take part."""

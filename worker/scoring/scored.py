@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.core.events import PAIRS
 from worker.core.messages import Assessment, ExpertScore, Warmup
 from worker.core.policy import score_of
 from worker.scoring import combine
 from worker.scoring.conformal import CAPACITY
+from worker.scoring.experts import Features
 from worker.scoring.memory import CARRIED
 
 
@@ -36,13 +37,15 @@ class ScoringRules:
 class Scored:
     """An assessment with what learning needs to know of it: raw scores and vote p-values.
 
-    `skipped` names the features that were not looked at, since they are not finite.
+    `skipped` names the features that were not looked at, since they are not finite; `looked_at` are
+    the others as `finite` returns them, None where the Moment was not scored by this process.
     """
 
     assessment: Assessment
     raw: dict[str, float]
     votes: dict[str, float]
     skipped: tuple[str, ...] = ()
+    looked_at: Features | None = field(default=None, compare=False, repr=False)
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from worker.core.messages import Label, Warmup
 from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
-from worker.scoring.conformal import hashed_uniform
+from worker.scoring.conformal import Draws
 from worker.scoring.experts import Features, finite, least_excess
 from worker.scoring.explaining import Explained, explained
 from worker.scoring.memory import CARRIED, SourceMemory, keeps_caption
-from worker.scoring.pool import MAX_STALE, Pool
+from worker.scoring.pool import Pool
 from worker.scoring.recent import Alerted, Mark, Meant
 from worker.scoring.scored import Scored, ScorerState, ScoringRules, assessed
+from worker.scoring.sources import Sources
 from worker.scoring.state import State
 
 OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
-MAX_SOURCES = 2048  # remembered, the last ones heard; each grows to some 1.6 megabytes
 LEARN_ABOVE = 0.01  # less likely Moments are not taken in as normal,
 UNGATED = 0.01  # but for this share of them, so that a new normality is learned in the end
-REPLAY_MOMENTS = 2000  # of all sources together, after which a source's state is to be stored anew,
-REPLAY_EACH = 4  # but no fewer than so many for each source: storing costs as much
 LARGEST = float(np.finfo(np.float32).max)  # score that is finite in single precision
 
 
@@ -34,10 +30,6 @@ def _single(score: float | None) -> float | None:
     if score is None or not abs(score) < LARGEST:
         return None
     return float(np.float32(score))
-
-
-class MissingMomentsError(Exception):
-    """Not all Moments could be learned again."""
 
 
 class Scorer:
@@ -50,12 +42,10 @@ class Scorer:
     def __init__(self, rules: ScoringRules, state: ScorerState | None = None) -> None:
         was = state or ScorerState()
         self._rules = rules
-        self._sources: OrderedDict[str, SourceMemory] = OrderedDict()
-        self._unstored: OrderedDict[str, None] = OrderedDict()  # by their first Moment not stored
         self._pool = Pool(was.pool)
+        self._sources = Sources(rules, self._pool)
         self._moments, self._refreshed = was.moments, was.refreshed
         self._is_behind = state is not None  # whether the pool has not looked yet since `restore`
-        self._forgotten: list[str] = []
 
     def score(self, source: str, features: Features, time: int, *, carried: bool) -> Scored:
         """Judge one Moment by what was learned before it; nothing changes.
@@ -63,29 +53,32 @@ class Scorer:
         `time` is the Moment's start; `carried` says that its caption was judged earlier already.
         """
         known = self._sources.get(source)
-        features, skipped = finite(features)
-        memory = known if known is not None and known.knows(features) else self._memory()
-        scores = ((name, _single(each.score(features))) for name, each in memory.experts.items())
-        raw = {name: value for name, value in scores if value is not None}
-        p_values = {
-            name: p
-            for name, value in raw.items()
-            if (p := self._p_value(source, memory, name, value, time)) is not None
-        }
-        if carried and memory.caption is not None:
-            raw[CARRIED], carried_p = memory.caption
-            if carried_p is not None:
-                p_values[CARRIED] = carried_p
+        looked_at, skipped = finite(features)
+        memory = known if known is not None and known.knows(looked_at) else self._sources.blank()
+        draws = self._draws(source, time)
+        raw: dict[str, float] = {}
+        p_values: dict[str, float] = {}
+        for name, expert in memory.experts.items():
+            if carried and name == CARRIED and memory.caption is not None:
+                value, p = memory.caption
+            elif (single := _single(expert.score(looked_at))) is not None:
+                value, p = single, self._p_value(memory, name, single, draws)
+            else:
+                continue
+            raw[name] = value
+            if p is not None:
+                p_values[name] = p
         votes = combine.votes(p_values)
         warmup = None if votes else self._warmup(memory)
         judged = assessed(p_values, votes, warmup, drifting=memory.drift.is_raised)
-        return Scored(judged, raw, votes, skipped)
+        return Scored(judged, raw, votes, skipped, looked_at)
 
     def explain(self, source: str, features: Features, scored: Scored) -> Explained:
         """Say what made a Moment unusual, before it is learned; nothing changes."""
         memory = self._sources.get(source)
-        known = {name: value for name, value in features.items() if name not in scored.skipped}
-        return Explained() if memory is None else explained(memory, known, scored)
+        return (
+            Explained() if memory is None else explained(memory, _known(features, scored), scored)
+        )
 
     def heed(self, source: str, label: Label, meant: Meant) -> tuple[str, ...]:
         """Change what is normal by what a person says; return the ids of the alerts that are meant.
@@ -97,7 +90,7 @@ class Scorer:
         if memory is None:
             return ()
         if label == "learn_anew":
-            self._restart(source)
+            self._sources.restart(source, self._moments)
             return ()
         moments = memory.alerted.about(meant)
         match label:
@@ -126,14 +119,14 @@ class Scorer:
         """
         self._moments += 1
         self._take_in(source, features, time, scored, carried=carried, mark=mark)
-        if self._pool.is_due(self._moments):
+        if self._pool.is_due(self._moments - self._refreshed):
             self._pool.refresh()
             self._refreshed = self._moments
 
     @property
     def fill(self) -> float:
         """The share of the sources that may be remembered."""
-        return len(self._sources) / MAX_SOURCES
+        return self._sources.fill
 
     @property
     def state(self) -> ScorerState:
@@ -155,30 +148,16 @@ class Scorer:
 
         It is never their turn but right after a look of the pool: so each look can be had again.
         """
-        if self._refreshed != self._moments:
-            return
-        count = len(self._unstored)
-        replay = max(REPLAY_MOMENTS, REPLAY_EACH * count)
-        for _ in range(1 + MAX_STALE * count // replay):
-            name = next(iter(self._unstored), None)
-            if name is None or self._moments - self._sources[name].learned.first < replay:
-                return
-            del self._unstored[name]
-            memory = self._sources[name]
-            memory.learned = LearnedFrom(self._moments, self._moments + 1, self._moments)
-            yield name, memory.state()
+        if self._refreshed == self._moments:
+            yield from self._sources.due(self._moments)
 
     def forgotten(self) -> list[str]:
         """Return the sources that were forgotten since the last call."""
-        names, self._forgotten = self._forgotten, []
-        return names
+        return self._sources.forgotten()
 
     def restore(self, source: str, learned: LearnedFrom, numbers: State) -> None:
         """Take up the numbers of a source. Raises KeyError or ValueError where they do not fit."""
-        memory = self._memory(learned)
-        memory.restore(numbers)
-        self._sources[source] = memory
-        self._pool.join(source, memory.rings)
+        self._sources.restore(source, learned, numbers)
 
     def relearn(
         self,
@@ -205,17 +184,7 @@ class Scorer:
         """End it. Raises MissingMomentsError where a source did not learn all that it should."""
         if self._is_behind:
             self._look()
-        by_age = sorted(learned, key=lambda pair: pair[1].last)
-        for name, each in by_age:
-            memory = self._sources.get(name)
-            if memory is None or memory.learned.last != each.last:
-                raise MissingMomentsError
-        self._sources = OrderedDict((name, self._sources[name]) for name, _ in by_age)
-        for name, each in by_age:
-            self._sources[name].learned = each
-        unstored = [pair for pair in by_age if pair[1].first <= pair[1].last]
-        unstored.sort(key=lambda pair: pair[1].first)
-        self._unstored = OrderedDict.fromkeys(name for name, _ in unstored)
+        self._sources.restored(learned)
 
     def _look(self) -> None:
         self._is_behind = False
@@ -231,20 +200,20 @@ class Scorer:
         carried: bool,
         mark: Mark | None,
     ) -> None:
-        known = {name: value for name, value in features.items() if name not in scored.skipped}
+        known = _known(features, scored)
         before = self._sources.get(source)
         if before is not None and not before.knows(known):
-            self._restart(source)  # another part of the picture is masked
-        memory = self._known(source)
+            self._sources.restart(source, self._moments)  # another part of the picture is masked
+        memory = self._sources.learning(source, self._moments)
         memory.pass_time(time)
-        if not carried and CARRIED not in scored.skipped and keeps_caption(features):
+        if not carried and keeps_caption(known):
             memory.caption = scored.caption
         p = scored.assessment.p_value
         if p is not None:
             memory.drift.learn(p)
         calibrates = p is None or p > self._rules.alpha
         is_learned = calibrates and (
-            p is None or p >= LEARN_ABOVE or self._draw(source, time, "ungated") <= UNGATED
+            p is None or p >= LEARN_ABOVE or self._draws(source, time).named("ungated") <= UNGATED
         )
         if calibrates:
             memory.calibrate(time, scored.raw, carried=carried)
@@ -260,7 +229,7 @@ class Scorer:
                     mark.alert,
                     mark.observation,
                     time,
-                    known,
+                    {name: features[name] for name in known},
                     scored.raw,
                     carried,
                     calibrates,
@@ -268,42 +237,9 @@ class Scorer:
                 )
             )
 
-    def _known(self, source: str) -> SourceMemory:
-        """Return the memory of the source, from now on the last one to be forgotten."""
-        memory = self._sources.get(source)
-        if memory is None:
-            memory = self._sources[source] = self._memory()
-            self._pool.join(source, memory.rings)
-            if len(self._sources) > MAX_SOURCES:
-                self._forget(next(iter(self._sources)))
-        self._sources.move_to_end(source)
-        if source not in self._unstored:
-            self._unstored[source] = None
-            memory.learned = replace(memory.learned, first=self._moments)
-        memory.learned = replace(memory.learned, last=self._moments)
-        return memory
-
-    def _restart(self, source: str) -> None:
-        """Know nothing of a source any more; it keeps its place in the pool."""
-        memory = self._sources[source] = self._memory()
-        self._unstored.pop(source, None)
-        self._pool.renew(source, memory.rings)
-
-    def _forget(self, source: str) -> None:
-        del self._sources[source]
-        self._unstored.pop(source, None)
-        self._pool.leave(source)
-        self._forgotten.append(source)
-
-    def _memory(self, learned: LearnedFrom | None = None) -> SourceMemory:
-        since = learned or LearnedFrom(None, self._moments, self._moments)
-        return SourceMemory(self._rules.text_dim, since, self._rules.added)
-
-    def _p_value(
-        self, source: str, memory: SourceMemory, name: str, value: float, time: int
-    ) -> float | None:
+    def _p_value(self, memory: SourceMemory, name: str, value: float, draws: Draws) -> float | None:
         ring = memory.rings[name]
-        tie = self._draw(source, time, name)
+        tie = draws.named(name)
         least = least_excess(name)
         if len(ring) >= max(OWN_RING, self._rules.needed):
             return ring.p_value(value, tie, least)
@@ -314,10 +250,15 @@ class Scorer:
         median, spread = standard
         return pooled.p_value((value - median) / spread, tie, least / spread)
 
-    def _draw(self, *parts: str | int) -> float:
-        return hashed_uniform(self._rules.seed, *parts)
+    def _draws(self, source: str, time: int) -> Draws:
+        return Draws(self._rules.seed, source, time)
 
     def _warmup(self, memory: SourceMemory) -> Warmup:
         need = self._rules.needed
         own = max(len(ring) for ring in memory.rings.values())
         return Warmup(have=min(need, max(self._pool.size, own)), need=need)
+
+
+def _known(features: Features, scored: Scored) -> Features:
+    """Return what was looked at of a Moment, wherever it was scored."""
+    return finite(features)[0] if scored.looked_at is None else scored.looked_at

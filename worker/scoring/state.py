@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,25 +31,3 @@ def part(state: State, name: str) -> dict[str, NDArray[Any]]:
 def integers(*values: int) -> NDArray[np.int64]:
     """Return whole numbers as an array (n,)."""
     return np.array(values, dtype=np.int64)
-
-
-def triangle(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the lower triangle of a matrix (n, n), row by row: (n (n + 1) / 2,)."""
-    return matrix[_places(len(matrix))]
-
-
-def from_triangle(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the lower triangular matrix of what `triangle` gave; zeros above the diagonal."""
-    side = int((np.sqrt(8 * len(values) + 1) - 1) / 2 + 0.5)
-    matrix = np.zeros((side, side), dtype=np.float32)
-    matrix[_places(side)] = values
-    return matrix
-
-
-@cache
-def _places(side: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the places of the lower triangle; kept, for to find them takes longer than to copy.
-
-    There are no more sides than experts' dimensions, and 0.
-    """
-    return np.tril_indices(side)

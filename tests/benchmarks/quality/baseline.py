@@ -28,6 +28,7 @@ from worker.scoring.experts import (
 from worker.scoring.experts.nearest import NearestExpert
 from worker.scoring.experts.vector import GaussianExpert
 from worker.scoring.gaussian import OnlineGaussian
+from worker.scoring.lagged import LaggedScores
 from worker.scoring.state import State, nested, part
 
 LAG = seconds(25)  # as long as a source's own one when its warm-up ends
@@ -47,6 +48,7 @@ class FisherBaseline:
             "fused": GaussianExpert("fused", FUSED_DIM),
         }
         self._rings = {name: CalibrationRing() for name in self._experts}
+        self._lagged = LaggedScores(tuple(self._experts))
         self._carried: float | None = None
 
     def judge(self, features: Features, time: int, *, carried: bool) -> float | None:
@@ -57,8 +59,8 @@ class FisherBaseline:
             score = expert.score(known)
             if score is not None and not (carried and name == "text"):
                 raw[name] = score
-        for ring in self._rings.values():
-            ring.settle(time - LAG)
+        for name, score in self._lagged.settled(time - LAG):
+            self._rings[name].add(score)
         p_values = {
             name: _tail_p(score, self._rings[name].scores)
             for name, score in raw.items()
@@ -70,9 +72,8 @@ class FisherBaseline:
             p_values["text"] = self._carried
         p = fisher(list(p_values.values())) if p_values else None
         if p is None or p >= 0.01:
+            self._lagged.add(time, raw)
             for name, expert in self._experts.items():
-                if name in raw:
-                    self._rings[name].add(time, raw[name])
                 if not (carried and name == "text"):
                     expert.learn(known)
         return p

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +68,7 @@ class GridExpert:
             if (number := self._gaussian.widened) < WIDENED:
                 self._gaussian.widen(deviation(changed(thumbnail, number), usual) - seen)
             self._gaussian.learn(seen)
+        self._seen = None
         self._background.learn(thumbnail)
 
     def _deviation(self, features: Features) -> NDArray[np.float32] | None:
@@ -100,7 +102,14 @@ def deviation(thumbnail: NDArray[Any], usual: NDArray[np.float32]) -> NDArray[np
 
 def cell_means(picture: NDArray[Any]) -> NDArray[np.float32]:
     """Return the mean of each cell (ROWS * COLUMNS,), row by row."""
-    height, width = picture.shape[0] // ROWS, picture.shape[1] // COLUMNS
-    blocks = picture.reshape(ROWS, height, COLUMNS, width)
-    means: NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32).ravel()
-    return means
+    height, width = picture.shape
+    levels = picture.astype(np.float32, copy=False)
+    means: NDArray[np.float32] = _means(ROWS, height) @ levels @ _means(COLUMNS, width).T
+    return means.ravel()
+
+
+@cache
+def _means(cells: int, pixels: int) -> NDArray[Any]:
+    """Return the matrix (cells, pixels) that takes means of pixels // cells neighbours each."""
+    size = pixels // cells
+    return np.kron(np.eye(cells), np.full(size, 1 / size)).astype(np.float32)

@@ -33,9 +33,9 @@ class MovedExpert:
         if thumbnail is None:
             return
         self._count += 1
-        levels = thumbnail.astype(np.float32)
+        levels = thumbnail.astype(np.float32, copy=False)
         if self._count == 1:
-            self._mean = levels
+            self._mean = levels.copy()
         self._mean += np.float32(max(1 / self._count, 1 / MEMORY)) * (levels - self._mean)
 
     def unlearn(self, features: Features) -> None:
@@ -53,8 +53,8 @@ class MovedExpert:
 
 def edges(picture: NDArray[Any]) -> NDArray[np.float32]:
     """Return horizontal and vertical differences of a picture, flat."""
-    levels = picture.astype(np.float32)
-    across, down = np.diff(levels, axis=1), np.diff(levels, axis=0)
+    levels = picture.astype(np.float32, copy=False)
+    across, down = levels[:, 1:] - levels[:, :-1], levels[1:] - levels[:-1]
     return np.concatenate([across.ravel(), down.ravel()])
 
 

@@ -42,7 +42,7 @@ class NearestExpert:
             self._learned -= 1
             self._bank.forget(rows.reshape(-1, rows.shape[-1]))
 
-    def _distances(self, features: Features) -> NDArray[np.float64] | None:
+    def _distances(self, features: Features) -> NDArray[np.float32] | None:
         rows = features.get(self._feature)
         if rows is None or self._learned < self._min_learned or not len(self._bank):
             return None

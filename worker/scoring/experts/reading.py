@@ -51,8 +51,11 @@ def darkness(luminance: NDArray[Any]) -> float:
 
 def flatness(luminance: NDArray[Any]) -> float:
     """Return minus the log of contrast relative to the level: a covered lens shows no shapes."""
-    levels = luminance.astype(np.float64)
-    return -float(np.log((levels.std() + 1) / (levels.mean() + 8)))
+    levels = luminance.ravel().astype(np.float64)
+    mean = levels.mean()
+    levels -= mean
+    deviation = np.sqrt(levels @ levels / len(levels))
+    return -float(np.log((deviation + 1) / (mean + 8)))
 
 
 def blur(sharpness: NDArray[Any]) -> float:

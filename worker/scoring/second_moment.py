@@ -1,0 +1,72 @@
+"""Second moments of a stream of vectors, which are taken in a few at a time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.scoring.state import State
+from worker.scoring.triangles import packed, unpacked
+
+PENDING = 16  # vectors that one product of matrices takes in
+
+Vector = NDArray[Any]
+
+
+class SecondMoment:
+    """S (D, D) after steps S <- keep S + weight x x^T, from zero. The lower triangle is stored.
+
+    The last steps, fewer than PENDING, wait as rows r_i = sqrt(weight_i) x_i. All at once they are
+    S <- k_1 S + sum_i k_(i+1) r_i r_i^T, where k_i is the product of keep_i and all later ones.
+    """
+
+    def __init__(self) -> None:
+        self._triangle = np.zeros(0, dtype=np.float32)
+        self._rows: list[NDArray[np.float32]] = []
+        self._keeps: list[float] = []
+
+    def add(self, x: Vector, keep: float, weight: float) -> None:
+        """Take a step with `x` (D,); keep and weight are not negative."""
+        self._rows.append((x * math.sqrt(weight)).astype(np.float32))
+        self._keeps.append(keep)
+        if len(self._rows) == PENDING:
+            self._absorb()
+
+    def matrix(self) -> NDArray[np.float64]:
+        """Return S, symmetric to the last bit, after at least one step."""
+        self._absorb()
+        lower = unpacked(self._triangle.astype(np.float64))
+        whole: NDArray[np.float64] = lower + lower.T
+        np.fill_diagonal(whole, lower.diagonal())
+        return whole
+
+    def state(self) -> State:
+        """Return the triangle and the steps that wait."""
+        return {
+            "triangle": self._triangle,
+            "rows": np.array(self._rows, dtype=np.float32),
+            "keeps": np.array(self._keeps),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take up both."""
+        self._triangle = state["triangle"].copy()
+        self._rows = list(state["rows"].copy())
+        self._keeps = state["keeps"].tolist()
+
+    def _absorb(self) -> None:
+        if not self._rows:
+            return
+        kept = np.cumprod(self._keeps[::-1])[::-1]
+        rows = np.stack(self._rows)
+        rows[:-1] *= np.sqrt(kept[1:, None])
+        added = packed(rows.T @ rows)
+        if len(self._triangle):
+            self._triangle *= np.float32(kept[0])
+            added += self._triangle
+        self._triangle = added
+        self._rows.clear()
+        self._keeps.clear()
