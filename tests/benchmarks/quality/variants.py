@@ -77,12 +77,15 @@ def main(
     output: Annotated[Path, typer.Option(help="Directory for variants.json.")] = Path("out/bench"),
     seeds: Annotated[int, typer.Option(min=1, max=3, help="Streams of each scene.")] = 1,
     int8: Annotated[bool, typer.Option(help="Also in int8, which needs NNCF.")] = True,
+    only: Annotated[str, typer.Option(help=f"One of: {', '.join(NOISES)}.")] = "",
 ) -> None:
     """Compare reuse and int8 with every frame in float32."""
     output.mkdir(parents=True, exist_ok=True)
-    console = Console(width=140)
+    console = Console(width=170)
     found: dict[str, Any] = {}
     for name, noise in NOISES.items():
+        if only not in {"", name}:
+            continue
         chosen = [replace(each, noise=noise) for each in streams("held", seeds)]
         console.print(f"Rendering {len(chosen)} streams {name}")
         moments = [list(stream.moments()) for stream in chosen]
