@@ -53,8 +53,8 @@ class Stage:
 
     def run(self, name: str, bare: Run, *, cold: bool) -> WorkerRun:
         """Let a new group do what `bare` did; `cold` empties the cache before."""
-        if cold and self.redis is not None:
-            redis.Redis.from_url(self.redis.url).flushall()
+        if cold:
+            self.empty_cache()
         config = apart(self.config, name)
         create(config, self.partitions)
         with observations(config) as reader, self._worker(config, name) as worker:
@@ -71,6 +71,11 @@ class Stage:
                 peak_bytes=peak_bytes_of(worker.pid),
                 broker_cpu_seconds=broker_cpu,
             )
+
+    def empty_cache(self) -> None:
+        """Let Redis, where there is one, know nothing."""
+        if self.redis is not None:
+            redis.Redis.from_url(self.redis.url).flushall()
 
     def idle_share(self, seconds: float) -> float:
         """Return the share of a core that a worker takes whose topics are empty."""

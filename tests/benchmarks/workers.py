@@ -39,9 +39,9 @@ from tests.benchmarks.scenario import Group, Scenario
 from tests.benchmarks.throughput import bare_shard
 from tests.chaos.stream import sources
 from worker.cli.options import config_of
-from worker.config import Config
 from worker.demo import scene
 from worker.errors import FailedRunError
+from worker.feed.events import FeedEvent
 from worker.models.processor import this_processor
 from worker.runtime.assemble import build_encoders, build_pipeline
 
@@ -64,15 +64,16 @@ def measure(plays: Group, output: Path) -> None:
     """Play it in interleaved rounds, write workers.json, print a table."""
     settings = {"models.overload": "off", "models.threads": 1, **plays.settings}
     config, console = config_of(None, settings), Console()
-    backlog = _backlog(config, plays)
+    events = _events(plays)
     pipeline = build_pipeline(config, build_encoders(config))
-    moments = sum(1 for _ in moments_of(config, backlog, bare_shard(config, pipeline)))
+    shard = bare_shard(config, pipeline)
+    moments = sum(1 for _ in moments_of(config, of_events(config, events), shard))
     points: list[Point] = []
     with stage(config, Backlog((), (), 0), plays.partitions, output) as on_kafka:
         for number in range(plays.rounds):
             for count in plays.workers:
                 name = f"workers-{count}-{number}"
-                points.append(_point(on_kafka, name, count, backlog, moments))
+                points.append(_point(on_kafka, name, count, events, moments))
                 console.print(f"{count} workers: {points[-1].wall_seconds:.1f} s")
     found: dict[str, Any] = {
         "scenario": asdict(plays),
@@ -85,18 +86,21 @@ def measure(plays: Group, output: Path) -> None:
     console.print(f"{this_processor().cores} cores, which broker and reader use as well")
 
 
-def _backlog(config: Config, plays: Group) -> Backlog:
+def _events(plays: Group) -> list[FeedEvent]:
     """Return the plaza of so many cameras, spread evenly over the partitions."""
     shown = scene.events(scene.load(), START, until_s=plays.seconds)
     events = list(Scenario("workers", copies=plays.copies).events(shown))
     found = list(dict.fromkeys(event.source for event in events))
     names = dict(zip(found, sources(len(found), plays.partitions), strict=True))
-    return of_events(config, [replace(each, source=names[each.source]) for each in events])
+    return [replace(each, source=names[each.source]) for each in events]
 
 
-def _point(on_kafka: Stage, name: str, count: int, backlog: Backlog, moments: int) -> Point:
+def _point(
+    on_kafka: Stage, name: str, count: int, events: Sequence[FeedEvent], moments: int
+) -> Point:
     config = apart(on_kafka.config, name, inputs=True)
     create(config, on_kafka.partitions)
+    on_kafka.empty_cache()
     with ExitStack() as opened:
         reader = opened.enter_context(observations(config))
         workers = [
@@ -107,7 +111,7 @@ def _point(on_kafka: Stage, name: str, count: int, backlog: Backlog, moments: in
         ]
         _await_shares(workers, on_kafka.partitions)
         with _standing_still(workers):
-            fill(config, backlog)
+            fill(config, of_events(config, events))
         watch = Stopwatch(lambda: sum(cpu_seconds_of(each.pid) for each in workers))
         broker = Stopwatch(lambda: cpu_seconds_of(on_kafka.kafka.pid))
         await_moments(reader, moments)
