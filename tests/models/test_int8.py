@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from worker.cli.options import config_of
+from worker.core.events import Modality
 from worker.errors import OperatorError
 from worker.models.int8 import quantise, read_int8, write_int8
-from worker.models.network_encoders import FrameEncoder, Identity, one_by_one
+from worker.models.network_encoders import FrameEncoder, Identity
 from worker.models.settings import ModelSettings
+from worker.runtime.assemble import model_settings
 
 SIDE = 16
 PICTURES = np.random.default_rng(0).integers(0, 256, (40, SIDE, SIDE, 3), np.uint8)
@@ -102,8 +105,10 @@ def test_without_a_file_frames_are_encoded_as_with_auto(
     assert int8.digest == IDENTITY.digest
 
 
-def test_texts_and_clips_are_not_for_int8() -> None:
-    assert one_by_one(ModelSettings(dtype="int8")) == ModelSettings(batch_size=1)
+def test_captions_and_sound_are_not_in_int8() -> None:
+    config = config_of(None, {"models.dtype": "int8", "models.int8_network": "frames.int8"})
+    dtypes = {each: model_settings(config, each).dtype for each in Modality}
+    assert dtypes == {Modality.FRAME: "int8", Modality.CAPTION: "auto", Modality.AUDIO: "auto"}
 
 
 @pytest.mark.parametrize("runtime", ["torch", "compiled", "int8"])

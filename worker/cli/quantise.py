@@ -21,13 +21,12 @@ from worker.core.rfc3339 import seconds
 from worker.errors import InvalidEventError, OperatorError
 from worker.media.images import decode_image, resize_square
 from worker.media.limits import Limits
-from worker.models import registry
 from worker.models.int8 import MIN_PICTURES, quantise, write_int8
-from worker.models.network_encoders import FrameEncoder, without_int8
+from worker.models.network_encoders import FrameEncoder
 from worker.models.openvino_runtime import Model, start_openvino
 from worker.models.plan import Dtype, Plan, in_chunks
 from worker.models.tuning import cosines
-from worker.runtime.assemble import envelope_rules, model_settings
+from worker.runtime.assemble import build_encoders, envelope_rules
 
 SPACING = seconds(1)  # between two pictures of one source: neighbours show the same
 HELD_OUT = 5  # of so many pictures one is kept to measure by
@@ -59,8 +58,8 @@ class Quality:
 
 def run_quantise(config: Config, data: Path | None, output: Path, count: int) -> Quality:
     """Write the file and measure. Raises OperatorError or FailedRunError, one sentence."""
-    settings = without_int8(model_settings(config))
-    encoder = registry.build(config.models.frame, Modality.FRAME, settings)
+    in_float = config.models.model_copy(update={"dtype": "auto", "frame_digest": ""})
+    encoder = build_encoders(config.model_copy(update={"models": in_float}))[Modality.FRAME]
     if not isinstance(encoder, FrameEncoder):
         raise OperatorError(f"models.frame is {config.models.frame}, which runs no network.")
     found = _from_topic(config, count) if data is None else _from_media(data)

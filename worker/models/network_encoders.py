@@ -66,8 +66,8 @@ class FrameEncoder:
         int8 = None
         if settings.dtype == "int8" and settings.int8_network is not None:
             int8 = read_int8(settings.int8_network, identity.name, identity.digest)
-        else:
-            settings = without_int8(settings)
+        elif settings.dtype == "int8":
+            settings = replace(settings, dtype="auto")
         self.digest = identity.run_by(settings) if int8 is None else int8.digest
         self.network = partial(
             Network,
@@ -142,13 +142,8 @@ class ClipEncoder:
 
 
 def one_by_one(settings: ModelSettings) -> ModelSettings:
-    """Return the settings for items that come singly, of any length; int8 is for frames alone."""
-    return replace(without_int8(settings), batch_size=1)
-
-
-def without_int8(settings: ModelSettings) -> ModelSettings:
-    """Return the settings with the dtype `auto` instead of `int8`."""
-    return replace(settings, dtype="auto") if settings.dtype == "int8" else settings
+    """Return the settings for items that come singly, of any length."""
+    return replace(settings, batch_size=1)
 
 
 def _open(

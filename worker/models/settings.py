@@ -20,8 +20,8 @@ class ModelSettings:
     measured choices are kept; None is the user's cache directory. Where it `measures` not, a choice
     that was not made yet is an Unmeasured error instead of seconds of work.
 
-    With dtype `int8` frames are encoded by the network in `int8_network`, a file that
-    `worker.models.int8` has made; encoders of other modalities take it for `auto`.
+    The dtype `int8` is for frames alone, which are then encoded by the network in `int8_network`,
+    a file that `worker.models.int8` has made.
     """
 
     device: str = "auto"  # or `cpu`, `cuda`, `cuda:1`

@@ -74,8 +74,9 @@ def build_encoders(
 
 
 def model_settings(config: Config, modality: Modality) -> ModelSettings:
-    """Return how the encoder of a modality runs."""
+    """Return how the encoder of a modality runs; int8 is for frames alone."""
     models = config.models
+    is_whole = models.dtype == "int8" and modality is not Modality.FRAME
     own = {
         Modality.FRAME: models.frame_device,
         Modality.CAPTION: models.caption_device,
@@ -83,7 +84,7 @@ def model_settings(config: Config, modality: Modality) -> ModelSettings:
     }
     return ModelSettings(
         device=own[modality] or models.device,
-        dtype=models.dtype,
+        dtype="auto" if is_whole else models.dtype,
         runtime=models.runtime,
         batch_size=models.batch_size,
         threads=models.threads,
