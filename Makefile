@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench bench-scale bench-scoring bench-delivery bench-overload bench-quality bench-models bench-fusion soak chaos bounds faults k8s image sbom tables monitoring requirements clean
+.PHONY: demo test check bench bench-scale bench-scoring bench-delivery bench-overload bench-quality bench-variants bench-models bench-fusion soak chaos bounds faults k8s image sbom tables monitoring requirements clean
 .DEFAULT_GOAL := demo
 
 $(READY): requirements.txt pyproject.toml
@@ -27,8 +27,8 @@ check: $(READY) ## Style, types and import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY) ## Throughput against the bare loop; results in out/bench
-	$(BIN)/python -m tests.benchmarks.throughput --output out/bench $(ARGS)
+bench: $(READY) ## A scenario, ARGS="--scenario static"; results and a page with plots in out/bench
+	$(BIN)/python -m tests.benchmarks --output out/bench $(ARGS)
 
 bench-scale: $(READY) ## 10 to 10 000 sources at the same number of Moments; results in out/bench
 	$(BIN)/python -m tests.benchmarks.scale --output out/bench $(ARGS)
@@ -39,11 +39,14 @@ bench-scoring: $(READY) ## CPU and memory of scoring alone, by the number of ful
 bench-delivery: $(READY) ## Recovery of 1000 sources, price of transactions, delay of alerts; results in out/bench
 	$(BIN)/python -m tests.benchmarks.delivery --output out/bench $(ARGS)
 
-bench-overload: $(READY) ## Three times the load that two cores take, ARGS="--rate 90"; results in out/bench
+bench-overload: $(READY) ## Half, three times and half the load that the machine takes; results in out/bench
 	$(BIN)/python -m tests.benchmarks.overload --output out/bench $(ARGS)
 
 bench-quality: $(READY) ## Anomalies against nuisances and a baseline; results in out/bench-quality
 	$(BIN)/python -m tests.benchmarks.quality.run --output out/bench-quality $(ARGS)
+
+bench-variants: $(READY) ## What reuse and int8 cost in AUROC; int8 needs the group bench; results in out/bench
+	$(BIN)/python -m tests.benchmarks.quality.variants --output out/bench $(ARGS)
 
 bench-models: $(READY) ## Ways to run the encoders: speed and cosine; ARGS="--frame transformers:DIR"
 	$(BIN)/python -m tests.benchmarks.models --output out/bench $(ARGS)

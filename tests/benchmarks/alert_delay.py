@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import quantiles
+from typing import Protocol
 
 from tests.benchmarks.cameras import Cameras, Plan
 from tests.benchmarks.on_kafka import Stage, apart, create, with_process
@@ -14,7 +16,7 @@ from worker.adapters.kafka.sink import KafkaSink
 from worker.config import Config
 from worker.core.messages import Alert, read_alert
 from worker.core.rfc3339 import MICROSECONDS, seconds
-from worker.feed.events import to_output
+from worker.feed.events import FeedEvent, to_output
 from worker.runtime.topics import topic_of_modality
 
 CALIBRATION_MOMENTS = 40
@@ -86,7 +88,14 @@ def _matched(
     return list(delays.values()), other
 
 
-def feed(config: Config, cameras: Cameras, length: float) -> float:
+class Feed(Protocol):
+    """Who has events to send."""
+
+    def events(self, start: int) -> Iterator[FeedEvent]:
+        """Yield them in order of time, from `start` on, in microseconds since the epoch."""
+
+
+def feed(config: Config, cameras: Feed, length: float) -> float:
     """Send each event at its time, for `length` seconds; return how late that was at most."""
     topics = topic_of_modality(config)
     sink, behind = KafkaSink(config.kafka), 0.0

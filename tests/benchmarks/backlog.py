@@ -46,7 +46,13 @@ def played(config: Config, scenario: Scenario) -> Backlog:
     shown = scene.events(scene.load(), START, until_s=scenario.seconds)
     first = list(scenario.events(shown))
     takes = range(scenario.takes)
-    events = [event for take in takes for event in _take(first, take, scenario.seconds)]
+    return of_events(
+        config, [event for take in takes for event in _take(first, take, scenario.seconds)]
+    )
+
+
+def of_events(config: Config, events: Sequence[FeedEvent]) -> Backlog:
+    """Return the events, which are in order of time, as records."""
     topics = topic_of_modality(config)
     return Backlog(
         outputs=tuple(to_output(event, topics) for event in events),

@@ -56,12 +56,12 @@ class CoveredFrame(NamedTuple):
 
 
 class Cameras:
-    """All of them. `covered` are the frames of injections by source and id."""
+    """All of them, by `names`. `covered` are the frames of injections by source and id."""
 
     def __init__(self, plan: Plan, partitions: int) -> None:
         self.covered: dict[tuple[str, str], CoveredFrame] = {}
         self._plan = plan
-        self._names = sources(plan.sources, partitions)
+        self.names = sources(plan.sources, partitions)
         played = list(scene.events(scene.load(), 0, until_s=LOOP_SECONDS, inject=False))
         views = list(dict.fromkeys(event.source for event in played))
         self._views = [[event for event in played if event.source == view] for view in views]
@@ -70,9 +70,9 @@ class Cameras:
     def events(self, start: int) -> Iterator[FeedEvent]:
         """Yield events for ever, in order of time, from `start` on."""
         streams = []
-        for number, name in enumerate(self._names):
+        for number, name in enumerate(self.names):
             view = number % len(self._views)
-            shifted = start + seconds(number / len(self._names))  # no two in step
+            shifted = start + seconds(number / len(self.names))  # no two in step
             stream = _looped(self._views[view], name, shifted)
             streams.append(self._injected(stream, number, start, self._pictures[view]))
         return heapq.merge(*streams, key=attrgetter("time"))

@@ -1,8 +1,9 @@
-"""Two results of `make bench`: `python -m tests.benchmarks.compare A.json B.json`.
+"""Two results of one benchmark: `python -m tests.benchmarks.compare A.json B.json`.
 
-Runs of different hours meet different neighbours, so what is compared is each round's ratio to the
-bare loop of the same round, as CPU time and on the clock. The interval is a percentile bootstrap
-over rounds (Efron and Tibshirani, 1993), with a fixed seed.
+Runs of different hours meet different neighbours, so of throughput each round's ratio to the bare
+loop of the same round is compared, as CPU time and on the clock. The interval is a percentile
+bootstrap over rounds (Efron and Tibshirani, 1993), with a fixed seed. Scale, workers and overload
+have no such yardstick: there CPU time tells more than the clock.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Round = Mapping[str, Any]
 
 
 class Interval(NamedTuple):
-    """B's median over A's, and where it lies with a probability of 95%."""
+    """B's median over A's, and where it lies with a probability of 95%: wide with few rounds."""
 
     ratio: float
     low: float
@@ -63,18 +64,46 @@ def main(
 ) -> None:
     """Tell how B differs from A; above 1 B is better."""
     first, second = _read(a), _read(b)
+    ours, theirs = figures_of(first), figures_of(second)
+    shared = [name for name in ours if name in theirs]
+    if not shared:
+        raise OperatorError(f"{a} and {b} have no figure in common")
     table = Table("", "B / A", "95%", title=f"{first['commit']} -> {second['commit']}")
-    for name, figure in FIGURES.items():
-        if (
-            all(each["kafka"] for each in (*first["rounds"], *second["rounds"]))
-            or "embedded" in name
-        ):
-            found = compared(
-                [figure(each) for each in first["rounds"]],
-                [figure(each) for each in second["rounds"]],
-            )
-            table.add_row(name, f"{found.ratio:.3f}", f"{found.low:.3f}..{found.high:.3f}")
+    for name in shared:
+        found = compared(ours[name], theirs[name])
+        table.add_row(name, f"{found.ratio:.3f}", f"{found.low:.3f}..{found.high:.3f}")
     Console().print(table)
+
+
+def figures_of(document: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return the figures of a result, each of all rounds; higher is better.
+
+    Raises LookupError and TypeError for what is no result.
+    """
+    if "rounds" in document:
+        rounds = document["rounds"]
+        has_kafka = all(each["kafka"] for each in rounds)
+        return {
+            name: [figure(each) for each in rounds]
+            for name, figure in FIGURES.items()
+            if has_kafka or "embedded" in name
+        }
+    if "phases" in document:
+        phases = document["phases"].items()
+        return {
+            f"{name}, inverse of the longest delay": [1 / phase["longest_delay_seconds"]]
+            for name, phase in phases
+            if phase["longest_delay_seconds"]
+        }
+    found: dict[str, list[float]] = {}
+    of = "sources" if "sources" in document["points"][0] else "workers"
+    for point in document["points"]:
+        found.setdefault(f"{point[of]} {of}, CPU", []).append(thrift(point))
+        if of == "workers":
+            found.setdefault(f"{point[of]} {of}, rate", []).append(rate(point))
+        memory = 1 / point["peak_bytes"]
+        found.setdefault(f"{point[of]} {of}, inverse of peak memory", []).append(memory)
+    return found
 
 
 def compared(a: Sequence[float], b: Sequence[float]) -> Interval:
@@ -94,9 +123,9 @@ def compared(a: Sequence[float], b: Sequence[float]) -> Interval:
 def _read(path: Path) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads(path.read_bytes())
-        document["rounds"][0]["bare"]
+        figures_of(document)
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise OperatorError(f"{path} is no results.json of make bench: {error}") from error
+        raise OperatorError(f"{path} is no result of make bench: {error!r}") from error
     return document
 
 

@@ -101,6 +101,11 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "worker": version("multimodal-worker"), **found}
 
 
+def circumstances() -> dict[str, Any]:
+    """Return what each file of results says of where it comes from."""
+    return {"machine": machine(), "versions": versions(), "commit": commit()}
+
+
 def commit() -> str:
     """Return the commit that is checked out, with a + where files differ from it."""
     head, changes = _git("rev-parse", "--short=12", "HEAD"), _git("status", "--porcelain")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,18 +43,18 @@ class WorkerRun:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Kafka with the backlog in its topics, and Redis."""
+    """Kafka with the backlog in its topics, and Redis; None: there is none where one should be."""
 
     config: Config
     kafka: LocalKafka
-    redis: LocalRedis
+    redis: LocalRedis | None
     directory: Path
     partitions: int
 
     def run(self, name: str, bare: Run, *, cold: bool) -> WorkerRun:
         """Let a new group do what `bare` did; `cold` empties the cache before."""
         if cold:
-            redis.Redis.from_url(self.redis.url).flushall()
+            self.empty_cache()
         config = apart(self.config, name)
         create(config, self.partitions)
         with observations(config) as reader, self._worker(config, name) as worker:
@@ -72,6 +72,11 @@ class Stage:
                 broker_cpu_seconds=broker_cpu,
             )
 
+    def empty_cache(self) -> None:
+        """Let Redis, where there is one, know nothing."""
+        if self.redis is not None:
+            redis.Redis.from_url(self.redis.url).flushall()
+
     def idle_share(self, seconds: float) -> float:
         """Return the share of a core that a worker takes whose topics are empty."""
         with self._worker(apart(self.config, "idle", inputs=True), "idle") as worker:
@@ -86,18 +91,23 @@ class Stage:
 
 
 @contextmanager
-def stage(config: Config, backlog: Backlog, partitions: int, directory: Path) -> Iterator[Stage]:
-    """Start Kafka and Redis and append the backlog."""
-    with local_kafka() as kafka, local_redis() as cache:
+def stage(
+    config: Config, backlog: Backlog, partitions: int, directory: Path, *, has_redis: bool = True
+) -> Iterator[Stage]:
+    """Start Kafka and Redis and append the backlog. Without Redis nobody answers at its address."""
+    with ExitStack() as opened:
+        kafka = opened.enter_context(local_kafka())
+        cache = opened.enter_context(local_redis()) if has_redis else None
+        url = f"redis://127.0.0.1:{free_ports(1)[0]}/0" if cache is None else cache.url
         reached = config.model_copy(
             update={
                 "kafka": config.kafka.model_copy(update={"bootstrap_servers": kafka.bootstrap}),
-                "redis": config.redis.model_copy(update={"url": cache.url}),
+                "redis": config.redis.model_copy(update={"url": url}),
             }
         )
         for each in (reached, apart(reached, "idle", inputs=True)):
             create(each, partitions)
-        _fill(reached, backlog)
+        fill(reached, backlog)
         yield Stage(reached, kafka, cache, directory, partitions)
 
 
@@ -132,7 +142,7 @@ def with_process(config: Config, group: str) -> Config:
     )
 
 
-def _fill(config: Config, backlog: Backlog) -> None:
+def fill(config: Config, backlog: Backlog) -> None:
     """Append the records, second by second: the append times of topics are to agree as live."""
     sink = KafkaSink(config.kafka, max_record_bytes=config.limits.max_record_bytes)
     reached = 0

@@ -6,6 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +15,7 @@ import yaml
 from tests.benchmarks.measure import cpu_seconds_of
 from worker.config import Config
 from worker.demo.processes import Process
+from worker.demo.tally import read_tally
 from worker.errors import FailedRunError
 
 _READY_SECONDS = 120.0
@@ -73,3 +75,17 @@ class WorkerProcess:
                 return body.decode()
         except (OSError, urllib.error.URLError):
             return None
+
+
+def await_rest(workers: Sequence[WorkerProcess], timeout: float) -> None:
+    """Return when every record that they read has ended in its one place.
+
+    Raises FailedRunError where that takes longer than `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while open_ := [
+        t for w in workers if (t := read_tally(w.metrics())).buffered or not t.reconciles
+    ]:
+        if time.monotonic() > deadline:
+            raise FailedRunError(f"the worker does not come to rest: {open_[0].counts()}")
+        time.sleep(1)

@@ -20,9 +20,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import measure
 from tests.benchmarks.command import run
-from tests.benchmarks.measure import Stopwatch
+from tests.benchmarks.measure import Stopwatch, circumstances
+from tests.benchmarks.scenario import Crowd
 from tests.runtime.builders import encoders
 from worker.cli.options import config_of
 from worker.core.events import Modality
@@ -36,7 +36,6 @@ from worker.runtime import logs
 
 START = seconds(1_750_000_000)
 PARTITIONS = 2
-SOURCES = (10, 100, 1000, 10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +58,17 @@ def main(
         sys.stdout.write(json.dumps(asdict(measured(only, moments))))
         return
     output.mkdir(parents=True, exist_ok=True)
-    points = [_in_process(sources, moments) for sources in SOURCES]
+    measure(Crowd("scale", moments=moments), output)
+
+
+def measure(plays: Crowd, output: Path) -> None:
+    """Play it, each number of sources in a process of its own; write scale.json; print a table."""
+    points = [_in_process(sources, plays.moments) for sources in plays.sources]
     found = {
+        "scenario": asdict(plays),
         "points": [asdict(point) for point in points],
         "bytes_per_source": _bytes_per_source(points),
-        "machine": measure.machine(),
-        "versions": measure.versions(),
-        "commit": measure.commit(),
+        **circumstances(),
     }
     (output / "scale.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     table = Table("sources", "CPU ms/moment", "peak MB", title="Scale, without encoders")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.compare import compared
-from tests.benchmarks.scenario import DIRECTORY, Scenario, read_scenario
+from tests.benchmarks.cameras import Cameras, Plan
+from tests.benchmarks.compare import compared, figures_of
+from tests.benchmarks.overload import Surge
+from tests.benchmarks.page import render, write_page
+from tests.benchmarks.scenario import DIRECTORY, Crowd, Group, Rush, Scenario, read_scenario
 from tests.runtime.builders import event
 from worker.core.events import Modality
+from worker.core.rfc3339 import seconds
 from worker.errors import OperatorError
 
 NAMES = sorted(file.stem for file in DIRECTORY.glob("*.toml"))
@@ -46,3 +51,62 @@ def test_the_interval_of_a_ratio_holds_it_and_is_wide_where_rounds_differ() -> N
     assert steady.low > 1.1
     wild = compared([1.0, 2.0, 0.5], [1.2, 0.4, 2.4])
     assert wild.low < 1 < wild.high
+
+
+def test_a_scenario_names_the_benchmark_that_plays_it() -> None:
+    assert isinstance(read_scenario("overload"), Rush)
+    assert isinstance(read_scenario("sources-10k"), Crowd)
+    assert isinstance(read_scenario("workers"), Group)
+    assert isinstance(read_scenario("busy"), Scenario)
+
+
+def test_in_a_rush_other_cameras_send_beside_the_usual_ones() -> None:
+    cameras = Cameras(Plan(3, 1e9, 1e9, 1e9), 2)
+    surge = Surge(cameras, 1, Rush("rush", half_seconds=2, rush_seconds=2))
+    seen: dict[int, set[str]] = {}
+    for sent in surge.events(0):
+        if sent.time >= seconds(6):
+            break
+        seen.setdefault(sent.time // seconds(2), set()).add(sent.source)
+    assert [len(seen[phase]) for phase in range(3)] == [1, 3, 1]
+
+
+ABOUT = {
+    "machine": {"processor": "<b>", "cores": 2, "load_average": [0.5, 0.5, 0.5]},
+    "versions": {"python": "3.11"},
+    "commit": "abc",
+}
+WORKERS = {
+    **ABOUT,
+    "points": [
+        {"workers": n, "moments": 10, "wall_seconds": 10 / n, "cpu_seconds": 8, "peak_bytes": 1}
+        for n in (1, 2)
+    ],
+}
+OVERLOAD = {
+    **ABOUT,
+    "scenario": {"name": "overload"},
+    "target_seconds": 9,
+    "timeline": [
+        {"second": 0, "moments": 3, "delay": 2.5, "reduced": 0},
+        {"second": 1, "moments": 9, "delay": None, "reduced": 9},
+    ],
+    "phases": {"rush": {"longest_delay_seconds": 5.0}},
+}
+
+
+def test_all_results_of_a_directory_are_drawn_and_their_text_is_escaped() -> None:
+    page = render({"workers.json": WORKERS, "overload.json": OVERLOAD})
+    assert page.count("<polyline") == 7
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
+
+
+def test_a_directory_without_results_has_no_page(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="run make bench"):
+        write_page(tmp_path)
+
+
+def test_results_of_other_benchmarks_are_compared_by_what_they_share() -> None:
+    assert figures_of(WORKERS)["2 workers, rate"] == [2.0]
+    assert figures_of(OVERLOAD) == {"rush, inverse of the longest delay": [0.2]}

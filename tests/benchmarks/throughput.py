@@ -13,19 +13,17 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 
-from tests.benchmarks import bare_loop, embedded, measure, references
+from tests.benchmarks import bare_loop, embedded, references
 from tests.benchmarks.backlog import Backlog, moments_of, played
 from tests.benchmarks.bare_loop import BareLoop
-from tests.benchmarks.command import run
-from tests.benchmarks.measure import Run
+from tests.benchmarks.measure import Run, circumstances
 from tests.benchmarks.on_kafka import Stage, stage
 from tests.benchmarks.results import Results, Round
-from tests.benchmarks.scenario import Scenario, read_scenario
+from tests.benchmarks.scenario import Scenario
 from worker.cli.options import config_of
 from worker.config import Config
 from worker.core.caution import Care
@@ -34,7 +32,6 @@ from worker.core.moment import Moment
 from worker.core.ports import TopicPartition
 from worker.demo.services import kafka_available, redis_available
 from worker.pipeline import Pipeline
-from worker.runtime import logs
 from worker.runtime.assemble import build_encoders, build_pipeline, worker_rules
 from worker.runtime.recovery import cold_state
 from worker.runtime.shard import Shard
@@ -45,20 +42,12 @@ PARTITIONS = 2
 IDLE_SECONDS = 20.0
 
 
-def main(
-    output: Annotated[Path, typer.Option(help="Directory for results.json.")] = Path("out/bench"),
-    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 3,
-    scenario: Annotated[
-        str, typer.Option(help="A name in tests/benchmarks/scenarios, or a TOML file.")
-    ] = "busy",
-    kafka: Annotated[bool, typer.Option(help="Also on real Kafka and Redis.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print results.json.")] = False,
-) -> None:
-    """Replay a backlog through the bare loop, the embedded log, and Kafka with Redis."""
-    logs.configure("warning", "console")
+def measure(plays: Scenario, output: Path, rounds: int, *, kafka: bool, as_json: bool) -> None:
+    """Replay a backlog through the bare loop, the embedded log, and Kafka with Redis.
+
+    The results go to results.json in `output`, and as JSON or tables to stdout.
+    """
     console = Console(stderr=True)
-    output.mkdir(parents=True, exist_ok=True)
-    plays = read_scenario(scenario)
     config = config_of(None, {"models.overload": "off", **plays.settings})
     console.print("Preparing: encoders, records, the best bare loop")
     backlog = played(config, plays)
@@ -69,7 +58,9 @@ def main(
     with ExitStack() as stack:
         on_kafka = None
         if _kafka_wanted(kafka, console):
-            on_kafka = stack.enter_context(stage(config, backlog, PARTITIONS, output))
+            has_redis = plays.redis == "up"
+            opened = stage(config, backlog, PARTITIONS, output, has_redis=has_redis)
+            on_kafka = stack.enter_context(opened)
         contenders = Contenders(backlog, moments, loop, pipelines["auto"], on_kafka)
         bench = Bench(config, plays, contenders, console)
         results = bench.results(rounds)
@@ -117,7 +108,8 @@ class Bench:
         warm = idle = None
         if self._on_kafka is not None:
             self._console.print(f"Once more with a full cache, then {IDLE_SECONDS:.0f} s idle")
-            warm = self._on_kafka.run("warm", done[-1].bare, cold=False)
+            if self._on_kafka.redis is not None:
+                warm = self._on_kafka.run("warm", done[-1].bare, cold=False)
             idle = self._on_kafka.idle_share(IDLE_SECONDS)
         return Results(facts, done, warm, idle)
 
@@ -148,9 +140,7 @@ class Bench:
     def _facts(self, rounds: int) -> dict[str, Any]:
         plans = {name: repr(getattr(each, "plan", None)) for name, each in self._encoders()}
         return {
-            "machine": measure.machine(),
-            "versions": measure.versions(),
-            "commit": measure.commit(),
+            **circumstances(),
             "seed": self._config.scoring.seed,
             "scenario": asdict(self._plays),
             "rounds_asked": rounds,
@@ -191,7 +181,3 @@ def _kafka_wanted(wanted: bool, console: Console) -> bool:
             console.print(f"Without Kafka and Redis: {name} cannot be started here: {why}")
             return False
     return True
-
-
-if __name__ == "__main__":
-    run(main, "bench")

@@ -88,7 +88,7 @@ class Contest:
 
     def _run(self, mode: Mode, *, warm: bool) -> Load:
         if not warm:
-            with redis.Redis.from_url(self._stage.redis.url) as client:
+            with redis.Redis.from_url(self._stage.config.redis.url) as client:
                 client.flushall()
         self._runs += 1
         name = f"{mode}-{self._runs}"

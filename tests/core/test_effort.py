@@ -75,6 +75,24 @@ def test_switched_off_it_stays_at_the_bottom() -> None:
     assert set(steps(range(100), Ladder(None))) == {Step.FULL}
 
 
+def test_it_is_strained_before_it_climbs_and_until_it_is_down_again() -> None:
+    ladder = Ladder(USUAL)
+    steps([0, 1], ladder)
+    assert not ladder.is_strained
+    steps([0, 1, 2], ladder)
+    assert (ladder.step, ladder.is_strained) == (Step.FULL, True)
+    steps([4, 4, 1], ladder)
+    assert (ladder.step, ladder.is_strained) == (Step.FEWER_FRAMES, True)
+    steps([0] * 40, ladder)
+    assert (ladder.step, ladder.is_strained) == (Step.FULL, False)
+
+
+def test_who_catches_up_is_not_strained() -> None:
+    ladder = Ladder(USUAL)
+    steps(range(1000, 500, -1), ladder)
+    assert not ladder.is_strained
+
+
 @given(st.lists(st.floats(0, 100), max_size=80))
 def test_it_moves_by_single_steps(waits: list[float]) -> None:
     places = [LADDER.index(step) for step in steps(waits)]

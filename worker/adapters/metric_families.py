@@ -20,11 +20,13 @@ class Family(Generic[Metric]):
     """One metric; call it with the values of its labels, in their order, for one series.
 
     All series of a family with closed labels exist from the start, so that rates and alerts see a
-    zero before the first event.
+    zero before the first event. Series are found again by their values: to ask the library for one
+    takes as long as to count.
     """
 
     def __init__(self, metric: Metric, labels: dict[str, Allowed]) -> None:
         self._metric = metric
+        self._series: dict[tuple[object, ...], Metric] = {}
         self._allowed = [None if a is None else frozenset(a) for a in labels.values()]
         closed = [allowed for allowed in labels.values() if allowed is not None]
         if closed and len(closed) == len(labels):
@@ -35,13 +37,20 @@ class Family(Generic[Metric]):
         """Return the series; an unlisted value becomes `other`."""
         if not self._allowed:
             return self._metric
-        pairs = zip(map(str, values), self._allowed, strict=True)
-        return self._metric.labels(
-            *(value if allowed is None or value in allowed else OTHER for value, allowed in pairs)
-        )
+        known = self._series.get(values)
+        if known is not None:
+            return known
+        texts = tuple(map(str, values))
+        pairs = zip(texts, self._allowed, strict=True)
+        shown = [text if allowed is None or text in allowed else OTHER for text, allowed in pairs]
+        series = self._metric.labels(*shown)
+        if tuple(shown) == texts:  # else there might be no end of values
+            self._series[values] = series
+        return series
 
     def clear(self) -> None:
         """Forget all series."""
+        self._series.clear()
         self._metric.clear()
 
 

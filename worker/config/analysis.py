@@ -127,8 +127,16 @@ class ModelSettings(Section):
     allow_hub: bool = Field(
         default=False, description="whether `transformers:ORG/NAME` may be fetched at start"
     )
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto", description="`auto` (measured at start), `float32`, `bfloat16` or `float16`"
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
+        default="auto",
+        description="`auto` (measured at start), `float32`, `bfloat16`, `float16` or `int8` (frames"
+        " by `models.int8_network`, the others as with `auto`)",
+    )
+    int8_network: str = Field(
+        default="",
+        max_length=4096,
+        description="file of the frame encoder in int8, the same for all workers of a group"
+        " (`mmworker models quantise`)",
     )
     runtime: Literal["auto", "torch", "compiled", "graphs", "openvino", "int8"] = Field(
         default="auto",

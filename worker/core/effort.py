@@ -38,11 +38,13 @@ class Ladder:
     """Climbs while waits are long and do not get shorter, and descends after a calm time.
 
     A wait is long above `usual`, and short below half of it, in microseconds; None: it is never
-    long. A worker that catches up, however far behind it is, stays where it is.
+    long. A worker that catches up, however far behind it is, stays where it is. It `is_strained`
+    above the lowest step, and where waits that are not short do not get shorter.
     """
 
     def __init__(self, usual: int | None) -> None:
         self.step = Step.FULL
+        self.is_strained = False
         self._usual = usual
         self._looked: tuple[int, int] | None = None  # at what time, at what wait
         self._calm_since: int | None = None
@@ -66,14 +68,14 @@ class Ladder:
         return Effort.ONE_FRAME if has_alert or is_turn else Effort.NO_FRAME_ENCODER
 
     def _move(self, wait: int, now: int, before: int, usual: int) -> None:
-        place = LADDER.index(self.step)
+        place, grows = LADDER.index(self.step), wait >= before
         if wait >= usual // 2:
             self._calm_since = None
-            if wait > usual and wait >= before:
+            if wait > usual and grows:
                 self.step = LADDER[min(place + 1, len(LADDER) - 1)]
-            return
-        if self._calm_since is None:
+        elif self._calm_since is None:
             self._calm_since = now
-        if now - self._calm_since >= CALM:
+        elif now - self._calm_since >= CALM:
             self.step = LADDER[max(place - 1, 0)]
             self._calm_since = now
+        self.is_strained = self.step is not Step.FULL or (wait >= usual // 2 and grows)

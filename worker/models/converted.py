@@ -48,27 +48,39 @@ class ConvertedFile:
     def read(self) -> Model | None:
         """Return the network, or None where there is none that can be used."""
         content = read_own(self.path)
-        if content is None:
-            return None
-        head, _, rest = content.partition(b"\n")
-        try:
-            described = json.loads(head)
-            length = described["description"]
-        except (ValueError, LookupError, TypeError):
-            return None
-        if described != self._head(rest, length):
-            return None
-        return read_model(rest[:length], rest[length:])
+        return None if content is None else unpacked(content, self.key)
 
     def write(self, model: Model) -> None:
         """Keep the network; a failure costs nothing but another conversion."""
         with contextlib.suppress(OSError, RuntimeError):
             self.directory.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.directory) as aside:
-                description, weights = write_model(model, Path(aside))
-            head = self._head(description + weights, len(description))
-            write_whole(self.path, (json.dumps(head).encode(), b"\n", description, weights))
+            write_whole(self.path, packed(model, self.key, self.directory))
 
-    def _head(self, content: bytes, length: int) -> dict[str, object]:
-        checksum = hashlib.sha256(content).hexdigest()
-        return {"key": dict(self.key), "sha256": checksum, "description": length}
+
+def packed(model: Model, key: Mapping[str, object], directory: Path) -> tuple[bytes, ...]:
+    """Return the parts of a file that holds a network, by way of files in `directory`.
+
+    Raises OSError and RuntimeError.
+    """
+    with tempfile.TemporaryDirectory(dir=directory) as aside:
+        description, weights = write_model(model, Path(aside))
+    head = _head(key, description + weights, len(description))
+    return json.dumps(head).encode(), b"\n", description, weights
+
+
+def unpacked(content: bytes, key: Mapping[str, object]) -> Model | None:
+    """Return the network of a file's content; None where it is damaged or has another key."""
+    head, _, rest = content.partition(b"\n")
+    try:
+        described = json.loads(head)
+        length = described["description"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    if described != _head(key, rest, length):
+        return None
+    return read_model(rest[:length], rest[length:])
+
+
+def _head(key: Mapping[str, object], content: bytes, length: int) -> dict[str, object]:
+    checksum = hashlib.sha256(content).hexdigest()
+    return {"key": dict(key), "sha256": checksum, "description": length}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from worker.core.events import Modality
 from worker.models.base import Embeddings, unit_rows
 from worker.models.converted import ConvertedFile
+from worker.models.int8 import read_int8
 from worker.models.plan import Array, Plan, Run, in_chunks
 from worker.models.runtimes import Network
 from worker.models.samples import typical_clips, typical_frames, typical_texts
@@ -48,18 +50,33 @@ class Identity:
 
 
 class FrameEncoder:
-    """uint8 RGB (B, side, side, 3) -> float16 unit vectors (B, dim). `plan`: how it runs here."""
+    """uint8 RGB (B, side, side, 3) -> float16 unit vectors (B, dim). `plan`: how it runs here.
+
+    `network` makes its network anew: to keep one would hold the weights a second time.
+    `float_digest` is its digest whatever the dtype.
+    """
 
     modality = Modality.FRAME
 
     def __init__(
         self, identity: Identity, build: Build, input_size: int, settings: ModelSettings
     ) -> None:
-        self.name, self.digest = identity.name, identity.run_by(settings)
+        self.name, self.float_digest = identity.name, identity.digest
         self.input_size = input_size
-        self.plan, self._run = _open(
-            identity, build, lambda: (typical_frames(32, input_size),), settings
+        int8 = None
+        if settings.dtype == "int8" and settings.int8_network is not None:
+            int8 = read_int8(settings.int8_network, identity.name, identity.digest)
+        elif settings.dtype == "int8":
+            settings = replace(settings, dtype="auto")
+        self.digest = identity.run_by(settings) if int8 is None else int8.digest
+        self.network = partial(
+            Network,
+            build,
+            lambda: (typical_frames(32, input_size),),
+            ConvertedFile.of(settings, identity.digest),
+            None if int8 is None else int8.model,
         )
+        self.plan, self._run = open_network(self.network(), settings, self.digest)
         self.dim = self._run(np.zeros((1, input_size, input_size, 3), np.uint8)).shape[1]
 
     def encode(self, batch: NDArray[np.uint8]) -> Embeddings:

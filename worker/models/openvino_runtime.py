@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Model: TypeAlias = openvino.Model
 
-_PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+# Of what is not quantised, where the network is int8.
+_PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "f32"}
 
 
 def start_openvino(model: Model, plan: Plan) -> Run:

@@ -13,15 +13,17 @@ Array = NDArray[Any]
 Run = Callable[..., NDArray[np.float32]]  # arrays with a common leading axis -> (B, dim)
 
 Runtime = Literal["torch", "compiled", "graphs", "openvino", "int8"]
-Dtype = Literal["float32", "bfloat16", "float16"]
+Dtype = Literal["float32", "bfloat16", "float16", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How to run a network: at most `batch_size` items at a time on `threads` CPU threads.
 
-    `compiled` is torch.compile, which needs a C++ compiler; `graphs` are those of CUDA; `int8` has
-    linear layers with int8 weights and activations that are quantised as they come, on a CPU.
+    `compiled` is torch.compile, which needs a C++ compiler; `graphs` are those of CUDA; the runtime
+    `int8` has linear layers with int8 weights and activations that are quantised as they come, on a
+    CPU. The dtype `int8` is of networks that were quantised before, for OpenVINO (see
+    `worker.models.int8`).
     """
 
     runtime: Runtime

@@ -74,7 +74,7 @@ def _plan(fields: Mapping[str, object]) -> Plan:
     match fields:
         case {
             "runtime": "torch" | "compiled" | "openvino" | "int8" as runtime,
-            "dtype": "float32" | "bfloat16" | "float16" as dtype,
+            "dtype": "float32" | "bfloat16" | "float16" | "int8" as dtype,
             "batch_size": int(batch_size),
             "threads": int(threads),
         } if 0 < batch_size <= _MAX_BATCH_SIZE and 0 < threads <= _MAX_THREADS:

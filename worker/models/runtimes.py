@@ -22,7 +22,8 @@ class Network:
     """A module that can be built, and inputs that are typical of it.
 
     `sample` returns one array per input of the module, all with as many items as a plan is measured
-    on. `converted` is where its form for OpenVINO is kept; None: nowhere.
+    on. `converted` is where its form for OpenVINO is kept; None: nowhere. `int8` is what runs for
+    plans of that dtype.
     """
 
     def __init__(
@@ -30,10 +31,12 @@ class Network:
         build: Callable[[], nn.Module],
         sample: Callable[[], tuple[Array, ...]],
         converted: ConvertedFile | None = None,
+        int8: Model | None = None,
     ) -> None:
         self._build = build
         self._sample = sample
         self._converted = converted
+        self._int8 = int8
 
     @cached_property
     def module(self) -> nn.Module:
@@ -48,13 +51,15 @@ class Network:
     def start(self, plan: Plan, device: str = "cpu") -> Run:
         """Make it ready to run by a plan. The result is to be called by one thread at a time."""
         if plan.runtime == "openvino":
-            return start_openvino(self._openvino, plan)
+            model = self._int8 if plan.dtype == "int8" and self._int8 else self.openvino
+            return start_openvino(model, plan)
         from worker.models.torch_runtime import start_torch
 
         return start_torch(self.module, self.sample, plan, device)
 
     @cached_property
-    def _openvino(self) -> Model:
+    def openvino(self) -> Model:
+        """The network in float32 as OpenVINO has it."""
         kept = None if self._converted is None else self._converted.read()
         if kept is not None:
             return kept

@@ -19,10 +19,13 @@ class ModelSettings:
     that they share with another modality; there `auto` is the mean. `cache_directory` is where
     measured choices are kept; None is the user's cache directory. Where it `measures` not, a choice
     that was not made yet is an Unmeasured error instead of seconds of work.
+
+    The dtype `int8` is for frames alone, which are then encoded by the network in `int8_network`,
+    a file that `worker.models.int8` has made.
     """
 
     device: str = "auto"  # or `cpu`, `cuda`, `cuda:1`
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = "auto"
     runtime: Literal["auto", "torch", "compiled", "graphs", "openvino", "int8"] = "auto"
     batch_size: int | None = None
     threads: int | None = None
@@ -30,3 +33,4 @@ class ModelSettings:
     allow_hub: bool = False
     cache_directory: Path | None = None
     measures: bool = True
+    int8_network: Path | None = None

@@ -87,6 +87,8 @@ def _measured(
 def _gpu_plan(settings: ModelSettings) -> Plan:
     if settings.runtime in {"openvino", "int8"}:
         raise OperatorError(f"models.runtime {settings.runtime} is for CPUs: set models.device.")
+    if settings.dtype == "int8":
+        raise OperatorError("models.dtype int8 is for CPUs: set models.device to cpu.")
     runtime: Runtime = "torch" if settings.runtime == "auto" else settings.runtime
     dtype = "float32" if settings.dtype == "auto" else settings.dtype
     return Plan(runtime, dtype, settings.batch_size or _GPU_BATCH_SIZE, settings.threads or 1)
@@ -135,6 +137,10 @@ def _kinds(settings: ModelSettings, processor: Processor) -> Iterator[Plan]:
 
 
 def _runtimes(settings: ModelSettings) -> tuple[Runtime, ...]:
+    if settings.dtype == "int8":
+        if settings.runtime not in {"auto", "openvino"}:
+            raise OperatorError("models.dtype int8 needs OpenVINO: set models.runtime to auto.")
+        return ("openvino",)
     return ("torch", "openvino") if settings.runtime == "auto" else (settings.runtime,)
 
 
@@ -198,6 +204,11 @@ class Bench:
 
 def min_cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """Return the smallest cosine between rows of the same place; -1 where one is not finite."""
+    return float(np.nan_to_num(cosines(a, b), nan=-1.0).min())
+
+
+def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the cosine between the rows (N, D) of each place."""
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    cosines = (a * b).sum(axis=1) / np.maximum(lengths, 1e-12)
-    return float(np.nan_to_num(cosines, nan=-1.0).min())
+    found: NDArray[np.float32] = (a * b).sum(axis=1) / np.maximum(lengths, 1e-12)
+    return found

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from worker.config import Config, config_hash
 from worker.core.checkpoint import Meaning
 from worker.core.dead_letter_limit import DeadLetterRules
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from worker.models.bundles.bundle import Bundle
     from worker.models.fusion.joining import Joining
 
+log = structlog.get_logger(__name__)
+
 
 def build_encoders(
     config: Config, bundle: Bundle | None = None, *, measures: bool = True
@@ -46,6 +50,11 @@ def build_encoders(
     wrong weights and digests that are not those pinned, and Unmeasured where it is not to measure.
     """
     models = config.models
+    if models.dtype == "int8" and not models.int8_network:
+        log.warning(
+            "models.dtype is int8 and models.int8_network is empty, so frames are encoded as with"
+            " auto: make the file with `mmworker models quantise`"
+        )
     bundle = bundle or open_configured(config)
     names = {
         Modality.FRAME: (models.frame, models.frame_digest),
@@ -65,8 +74,9 @@ def build_encoders(
 
 
 def model_settings(config: Config, modality: Modality) -> ModelSettings:
-    """Return how the encoder of a modality runs."""
+    """Return how the encoder of a modality runs; int8 is for frames alone."""
     models = config.models
+    is_whole = models.dtype == "int8" and modality is not Modality.FRAME
     own = {
         Modality.FRAME: models.frame_device,
         Modality.CAPTION: models.caption_device,
@@ -74,12 +84,13 @@ def model_settings(config: Config, modality: Modality) -> ModelSettings:
     }
     return ModelSettings(
         device=own[modality] or models.device,
-        dtype=models.dtype,
+        dtype="auto" if is_whole else models.dtype,
         runtime=models.runtime,
         batch_size=models.batch_size,
         threads=models.threads,
         pooling=models.caption_pooling,
         allow_hub=models.allow_hub,
+        int8_network=Path(models.int8_network).expanduser() if models.int8_network else None,
     )
 
 

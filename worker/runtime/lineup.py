@@ -16,6 +16,7 @@ from worker.runtime.shard import Shard
 
 MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the client waits in a fetch
 BATCH_MOMENTS = 16
+STRAINED_BATCH_MOMENTS = 4  # what is on its way keeps the effort that it was given
 READY_MOMENTS = 2 * BATCH_MOMENTS  # closed Moments that may wait for a place in the inference
 UNDER_WAY_BYTES = 128 * 1024 * 1024  # of the records of Moments that are closed and not judged
 
@@ -105,6 +106,8 @@ class Lineup:
         self._ladder.look(self._wait(now), now)
         while self._ready and self._inference.has_room:
             count = min(len(self._ready), BATCH_MOMENTS)
+            if self._ladder.is_strained:
+                count = min(count, STRAINED_BATCH_MOMENTS)
             taken = [self._ready.popleft() for _ in range(count)]
             shards = tuple(each.shard for each in taken)
             self._inference.submit(Batch(shards, tuple(map(self._with_effort, taken))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class FeatureStore:
         """Return a stream's features, rendered and encoded where nobody did before."""
         path = self._path(stream)
         if not path.exists():
-            arrays = _stacked(self._moments(stream))
+            arrays = stacked(self._moments(stream))
             if not self._frames:
                 arrays = {name: array for name, array in arrays.items() if name not in _EMBEDDED}
             aside = path.with_suffix(".part.npz")
@@ -72,12 +72,13 @@ class FeatureStore:
         return Encoded(stream, arrays, arrays.pop("carried"))
 
     def _path(self, stream: Stream) -> Path:
-        identity = f"{stream.scene}{stream.seed}{stream.incidents}{stream.length}{self._version}"
+        drawn = f"{stream.scene}{stream.seed}{stream.incidents}{stream.length}{stream.noise}"
+        identity = f"{drawn}{self._version}"
         return self._directory / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.npz"
 
     def _moments(self, stream: Stream) -> Iterator[Embedded]:
         prepared = (self._pipeline.prepare(moment) for moment in stream.moments())
-        for batch in _batches(prepared):
+        for batch in batches(prepared):
             yield from self._pipeline.fuse(batch, self._vectors(batch))
 
     def _vectors(self, batch: Sequence[Prepared]) -> dict[bytes, Array]:
@@ -94,7 +95,8 @@ class FeatureStore:
         return vectors | {item.key: vectors[items[0].key] for items in chosen for item in items}
 
 
-def _stacked(moments: Iterator[Embedded]) -> dict[str, Array]:
+def stacked(moments: Iterable[Embedded]) -> dict[str, Array]:
+    """Return the features of a stream's Moments by name, and `carried`."""
     embedded = list(moments)
     names = embedded[0].features
     arrays = {name: np.stack([each.features[name] for each in embedded]) for name in names}
@@ -102,7 +104,8 @@ def _stacked(moments: Iterator[Embedded]) -> dict[str, Array]:
     return {**arrays, "carried": np.array(carried)}
 
 
-def _batches(prepared: Iterator[Prepared]) -> Iterator[list[Prepared]]:
+def batches(prepared: Iterator[Prepared]) -> Iterator[list[Prepared]]:
+    """Yield BATCH Moments at a time."""
     while batch := list(itertools.islice(prepared, BATCH)):
         yield batch
 

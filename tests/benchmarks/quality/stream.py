@@ -54,13 +54,17 @@ class Walker:
 
 @dataclass(frozen=True)
 class Stream:
-    """All Moments of one scene and seed. Normal throughout where there are no incidents."""
+    """All Moments of one scene and seed. Normal throughout where there are no incidents.
+
+    `noise` is that of the sensor, 1 as usual and 0 of a camera that hides it.
+    """
 
     scene: Scene
     seed: int
     incidents: tuple[Incident, ...]
     length: int
     day_seconds: float = 900.0  # length of a day of slow light, which is normal
+    noise: float = 1.0
 
     @classmethod
     def with_incidents(cls, scene: Scene, seed: int, incidents: list[Incident]) -> Stream:
@@ -184,7 +188,7 @@ class Stream:
                 if incident.kind in effects:
                     image = effects[incident.kind](image, shot)
         light = 1 + 0.08 * np.sin(2 * np.pi * time / self.day_seconds + self.seed)
-        image = image * np.float32(light) + pictures.sensor_noise(random)
+        image = image * np.float32(light) + np.float32(self.noise) * pictures.sensor_noise(random)
         return image.clip(0, 255).astype(np.uint8)
 
     def _draw_walkers(self, image: Array, time: float) -> None:

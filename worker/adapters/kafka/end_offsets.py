@@ -13,8 +13,43 @@ from worker.adapters.kafka.connect import connect
 from worker.config import KafkaSettings
 from worker.core.ports import TopicPartition
 
-_INTERVAL = 0.1  # seconds
+_INTERVAL, _QUIET_INTERVAL = 0.1, 1.0  # seconds
+_QUIET_SECONDS = 30.0  # without a record, after which it is asked less often
 _TIMEOUT_MS = 500
+
+
+class Pace:
+    """How often to ask: often while records come, seldom after a long quiet. Times in seconds.
+
+    To ask five times a second is half of what an idle worker does.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._heard = now
+        self._asked: float | None = None
+
+    def hear(self, now: float) -> None:
+        """Note that a record came."""
+        self._heard = now
+
+    def ask(self, now: float) -> None:
+        """Note that the answer is of now."""
+        self._asked = now
+
+    def expire(self) -> None:
+        """Let it be due, whatever is known."""
+        self._asked = None
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether it is time to ask."""
+        if self._asked is None:
+            return True
+        is_quiet = now - self._heard >= _QUIET_SECONDS
+        return now - self._asked >= (_QUIET_INTERVAL if is_quiet else _INTERVAL)
+
+    def is_fresh(self, now: float) -> bool:
+        """Tell whether the last answer still says what is fully read."""
+        return self._asked is not None and now - self._asked < _INTERVAL
 
 
 class EndOffsets:
@@ -35,26 +70,35 @@ class EndOffsets:
             enable_auto_commit=False,
             metrics_enabled=False,
         )
-        self._asked = -_INTERVAL
+        self._pace = Pace(time.monotonic())
 
     def refreshed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int] | None:
-        """Return the ends as of now; None while the last lookup is fresh.
+        """Return the ends as of now; None where it is not time for another lookup.
 
         Empty where the brokers do not answer.
         """
-        if time.monotonic() - self._asked < _INTERVAL:
+        if not self._pace.is_due(time.monotonic()):
             return None
         wanted = [ClientPartition(*each) for each in partitions]
         try:
             ends = self._client.end_offsets(wanted, timeout_ms=_TIMEOUT_MS) if wanted else {}
         except (KafkaError, KeyError):  # the latter for partitions that its metadata lacks
             ends = {}
-        self._asked = time.monotonic()
+        self._pace.ask(time.monotonic())
         return {TopicPartition(*each): end for each, end in ends.items()}
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the last lookup still says which partitions are fully read."""
+        return self._pace.is_fresh(time.monotonic())
+
+    def hear(self) -> None:
+        """Note that records came: lookups are to be frequent."""
+        self._pace.hear(time.monotonic())
 
     def expire(self) -> None:
         """Let the next call ask."""
-        self._asked = -_INTERVAL
+        self._pace.expire()
 
     def close(self) -> None:
         """Disconnect."""

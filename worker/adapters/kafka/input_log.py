@@ -174,6 +174,8 @@ class KafkaInputLog:
         for each, consumed in fetched.items():
             if (partition := TopicPartition(*each)) in owned:
                 records[partition] = [to_record(record) for record in consumed]
+        if records:
+            self._ends.hear()
         self._measure(owned)
         return Polled(
             records=records,
@@ -185,9 +187,15 @@ class KafkaInputLog:
         )
 
     def _measure(self, owned: frozenset[TopicPartition]) -> None:
-        """Compare positions and ends. Between lookups positions only advance: what holds, holds."""
+        """Compare positions and ends. Between lookups positions only advance: what holds, holds.
+
+        Not for long: after a long quiet lookups are seldom, and between them nothing is known to be
+        fully read.
+        """
         ends = self._ends.refreshed(owned)
         if ends is None:
+            if not self._ends.is_fresh:
+                self._caught_up = frozenset()
             return
         positions = {each: at for each in ends if (at := self._position(each)) is not None}
         lags = {each: max(0, ends[each] - at) for each, at in positions.items()}
