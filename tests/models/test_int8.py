@@ -68,7 +68,6 @@ def test_the_network_of_the_file_runs_and_its_vectors_have_a_digest_of_their_own
 def test_vectors_in_int8_are_near_the_exact_ones(
     encoder: Callable[..., FrameEncoder], tmp_path: Path
 ) -> None:
-    pytest.importorskip("nncf", reason="NNCF, of the extra int8, is not installed")
     exact, path = encoder(), tmp_path / "quantised.int8"
     write_int8(path, quantise(exact.network().openvino, PICTURES[:32]), exact.float_digest)
     int8 = encoder(dtype="int8", int8_network=path)
