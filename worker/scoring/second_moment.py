@@ -17,14 +17,14 @@ Vector = NDArray[Any]
 
 
 class SecondMoment:
-    """S (D, D) after steps S <- keep S + weight x x^T, from zero. The lower triangle is stored.
+    """S (D, D) after steps S <- keep S + weight x x^T, from zero. Its lower triangle is kept.
 
     The last steps, fewer than PENDING, wait as rows r_i = sqrt(weight_i) x_i. All at once they are
     S <- k_1 S + sum_i k_(i+1) r_i r_i^T, where k_i is the product of keep_i and all later ones.
     """
 
-    def __init__(self) -> None:
-        self._triangle = np.zeros(0, dtype=np.float32)
+    def __init__(self, dtype: type[np.float16 | np.float32] = np.float32) -> None:
+        self._triangle: NDArray[Any] = np.zeros(0, dtype)
         self._rows: list[NDArray[np.float32]] = []
         self._keeps: list[float] = []
 
@@ -65,8 +65,7 @@ class SecondMoment:
         rows[:-1] *= np.sqrt(kept[1:, None])
         added = packed(rows.T @ rows)
         if len(self._triangle):
-            self._triangle *= np.float32(kept[0])
-            added += self._triangle
-        self._triangle = added
+            added += np.float32(kept[0]) * self._triangle
+        self._triangle = added.astype(self._triangle.dtype)
         self._rows.clear()
         self._keeps.clear()

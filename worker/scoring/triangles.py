@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STRIP = 64  # rows that are kept as one array
+STRIP = 32  # rows that are kept as one array
 
 Matrix = NDArray[Any]
 
@@ -39,7 +39,7 @@ def _places(side: int) -> NDArray[np.intp]:
 class Strips:
     """A lower triangular matrix (n, n) of single precision, as strips of STRIP rows.
 
-    Each ends at the last column of its diagonal: two thirds of the memory at n = 192.
+    Each ends at the last column of its diagonal: three fifths of the memory at n = 192.
     """
 
     def __init__(self, lower: Matrix) -> None:
