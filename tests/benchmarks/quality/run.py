@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -29,6 +29,7 @@ from tests.benchmarks.quality.stream import Stream
 from worker.cli.options import config_of
 from worker.runtime.assemble import build_encoders, build_pipeline
 
+Part = Literal["all", "chosen", "held", "long"]
 WITH_BUNDLE = "this worker with a bundle"
 ROUNDS = 3  # seeds for which kinds of incidents are spread evenly over streams
 
@@ -41,31 +42,37 @@ def main(
     frames: Annotated[
         bool, typer.Option(help="Encode frames; without, the two experts on embeddings are silent.")
     ] = True,
+    part: Annotated[
+        Part, typer.Option(help="Which scenes; the calm hours are a part too.")
+    ] = "all",
 ) -> None:
     """Judge streams with known anomalies and nuisances, and compare with a common baseline."""
     console = Console(width=150)
     config = config_of(None)
     pipeline = build_pipeline(config, build_encoders(config))
-    store = FeatureStore(output / "features", pipeline, frames=frames)
     document: dict[str, Any] = {"seeds": seeds, "frames": frames}
-    for part in PARTS:
-        encoded = [_encoded(store, stream, console) for stream in streams(part, seeds)]
+    for name in (*PARTS, "long") if part == "all" else (part,):
+        rendering = "long" if name == "long" else ""
+        store = FeatureStore(output / "features", pipeline, frames=frames, rendering=rendering)
+        if name == "long":
+            calm = [_encoded(store, stream, console) for stream in long.calm_streams("held")]
+            document[name] = long.measured(calm)
+            console.print(_long(document[name]))
+            continue
+        encoded = [_encoded(store, stream, console) for stream in streams(name, seeds)]
         judged, cost = judge(encoded)
-        document[part] = {
+        document[name] = {
             **_measured(judged, cost),
+            "bundle": _with_bundle(encoded),
             "masks": extras.by_mask(encoded),
             "watched": extras.watched(encoded, pipeline.encoders),
             "placed": extras.placed(judged),
-            "bundle": _with_bundle(encoded),
         }
-        _show(console, part, document[part])
-    hours = FeatureStore(output / "features", pipeline, frames=frames, rendering="long")
-    calm = [_encoded(hours, stream, console) for stream in long.calm_streams("held")]
-    document["long"] = long.measured(calm)
-    console.print(_long(document["long"]))
+        _show(console, name, document[name])
     text = json.dumps(document, indent=2)
     (output / "results.json").write_text(text + "\n", encoding="utf-8")
-    draw(document, output / "results.png")
+    if "held" in document:
+        draw(document, output / "results.png")
 
 
 def streams(part: str, seeds: int) -> list[Stream]:
