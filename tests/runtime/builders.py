@@ -123,6 +123,15 @@ def picture(shade: int) -> bytes:
 
 
 @cache
+def shapes() -> bytes:
+    """Return a picture with something in it, where the others have one colour."""
+    buffer, image = io.BytesIO(), Image.new("RGB", (16, 12))
+    image.paste((255, 255, 255), (0, 0, 6, 8))
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@cache
 def hum(level: int) -> bytes:
     return (np.sin(np.arange(1600) / 8) * (1000 + 40 * (level % 100))).astype(">i2").tobytes()
 

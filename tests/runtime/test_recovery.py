@@ -19,7 +19,7 @@ from tests.runtime.builders import (
     event,
     footage,
     in_time_order,
-    picture,
+    shapes,
 )
 from worker.core.caution import TRIES
 from worker.core.events import Modality
@@ -33,6 +33,7 @@ from worker.scoring import sources as sources_module
 MakeWorld = Callable[..., World]
 QUICK = {
     "scoring__calibration_moments": 20,
+    "scoring__cooldown_seconds": 5,
     "scoring__false_alarms_per_day": 8640,
     "scoring__shadow": {"false_alarms_per_day": 20_000, "cooldown_seconds": 0},
     "scoring__neighbours": [["/cameras/*"]],
@@ -53,15 +54,18 @@ def world() -> Iterator[MakeWorld]:
 
 
 def stream() -> list[FeedEvent]:
-    """Two sources with captions, one that pauses, one with a correlated event, one odd picture."""
-    odd = event("frame", 70.4, "/cameras/a", name="odd", payload=picture(77))
+    """Two sources with captions, one that pauses, one with a correlated event, odd pictures."""
+    odd = [
+        event("frame", at, "/cameras/a", name=f"odd-{at}", payload=shapes())
+        for at in (70.4, 88.4, 89.4)  # the last ones alert right before the source's silence
+    ]
     paired = [
         event(kind, 33.2, "/cameras/b", name=f"c-{kind}", correlation="c")
         for kind in ("frame", "audio")
     ]
     late = event("frame", 20.1, "/cameras/b", name="late")
     pausing = [one for one in footage(90, "/cameras/c") if not 40e6 < one.time % 10**9 < 58e6]
-    ordered = in_time_order(footage(90), footage(90, "/cameras/b"), pausing, [odd], paired)
+    ordered = in_time_order(footage(90), footage(90, "/cameras/b"), pausing, odd, paired)
     return [*ordered[:300], late, *ordered[300:]]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 
 from worker.core.rfc3339 import seconds
 from worker.scoring.bank import VectorBank
-from worker.scoring.combine import combined, contributions, half_cauchy, reasons, votes
+from worker.scoring.combine import combined, contributions, merged, reasons, votes
 from worker.scoring.conformal import Calibration, CalibrationRing, Draws
+from worker.scoring.experts import Voice
 from worker.scoring.gaussian import OnlineGaussian, oas_covariance
 from worker.scoring.lagged import LaggedScores
 
@@ -122,33 +125,41 @@ def test_draws_depend_on_their_parts_only_and_are_uniform() -> None:
 
 
 class TestCombination:
-    def test_it_is_honest_for_independent_and_for_equal_p_values(self) -> None:
-        random = np.random.default_rng(1)
-        weights = dict.fromkeys("abc", 1.0)
-        for level in (0.05, 0.005):
-            alone = [
-                half_cauchy(dict(zip("abc", p, strict=True)), weights)
-                for p in random.uniform(size=(40_000, 3))
-            ]
-            same = [
-                half_cauchy(dict.fromkeys("abc", p), weights) for p in random.uniform(size=40_000)
-            ]
-            assert np.mean(np.array(alone) <= level) == pytest.approx(level, rel=0.15)
-            assert np.mean(np.array(same) <= level) == pytest.approx(level, rel=0.15)
+    VOICES: ClassVar = {"a": Voice(), "b": Voice(0.1), "c": Voice(0.05, 1.5)}
+
+    @pytest.mark.parametrize("level", [0.3, 0.05, 0.005])
+    def test_it_is_exact_for_independent_p_values(self, level: float) -> None:
+        rows = np.random.default_rng(1).uniform(size=(40_000, 3))
+        found = [merged(dict(zip("abc", row, strict=True)), self.VOICES) for row in rows.tolist()]
+        assert np.mean(np.array(found) <= level) == pytest.approx(level, rel=0.1)
+
+    @given(st.floats(1e-12, 1))
+    def test_equal_p_values_are_not_made_smaller(self, p: float) -> None:
+        assert merged(dict.fromkeys("abc", p), self.VOICES) >= p * (1 - 1e-9)
+
+    @given(st.floats(1e-290, 1))
+    def test_one_alone_is_taken_as_it_is(self, p: float) -> None:
+        for name in self.VOICES:
+            assert merged({name: p}, self.VOICES) == pytest.approx(p, rel=1e-9)
 
     def test_the_smallest_decides(self) -> None:
         p = combined({"visual": 1e-9, "audio": 0.9, "text": 0.5})
-        assert 1e-9 < p < 4e-9
+        assert 1e-9 < p < 1e-7
 
     def test_one_that_is_near_1_takes_nothing_away(self) -> None:
-        weights = dict.fromkeys("ab", 1.0)
-        beside = [half_cauchy({"a": 0.01, "b": p}, weights) for p in (0.5, 0.999, 1.0)]
-        assert beside == pytest.approx([0.02] * 3, rel=0.02)
+        voices = dict.fromkeys("ab", Voice())
+        beside = [merged({"a": 0.01, "b": p}, voices) for p in (0.5, 0.999, 1.0)]
+        assert beside == pytest.approx([0.0199] * 3)
+
+    def test_a_steep_voice_is_heard_when_it_is_sure(self) -> None:
+        voices = Voice(0.05), Voice(0.05, 1.5)
+        level, steep = (merged({"a": 1.0, "b": 1e-6}, {"a": Voice(), "b": b}) for b in voices)
+        assert steep < level / 10
 
     def test_experts_of_one_modality_share_one_vote(self) -> None:
-        merged = votes({"audio_spectrum": 0.01, "audio": 0.5, "text": 0.3})
-        assert set(merged) == {"audio", "text"}
-        assert merged["audio"] == pytest.approx(0.02, rel=0.1)
+        found = votes({"audio_spectrum": 0.01, "audio": 0.5, "text": 0.3})
+        assert set(found) == {"audio", "text"}
+        assert found["audio"] == pytest.approx(0.02, rel=0.1)
 
     def test_contributions_name_the_modality_and_add_up(self) -> None:
         shares = contributions({"visual": 0.5, "audio": 1e-6, "fused": 1e-9})
@@ -168,8 +179,8 @@ class TestCombination:
         assert reasons({"visual": 1e-5}, {**heard, "visual_grid": 1e-7}) == ("visual",)
 
     def test_experts_on_one_cause_alone_hardly_dilute_the_others(self) -> None:
-        alone = votes({"visual_grid": 1e-6})["visual"]
-        among = votes({"visual_grid": 1e-6, "camera_dark": 0.5, "camera_moved": 0.5})["visual"]
+        alone = votes({"visual_grid": 1e-4})["visual"]
+        among = votes({"visual_grid": 1e-4, "camera_dark": 0.5, "camera_moved": 0.5})["visual"]
         assert among < 1.5 * alone
 
     @given(

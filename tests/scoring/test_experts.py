@@ -15,7 +15,7 @@ from worker.scoring.experts import (
     DETAILS,
     LEAST_EXCESS,
     MIN_LEARNED,
-    VOTE_WEIGHTS,
+    VOTE_VOICES,
     VOTES,
     Expert,
     build_experts,
@@ -56,7 +56,7 @@ def make(name: str) -> Make:
 
 def test_every_expert_has_one_vote_and_every_vote_a_weight() -> None:
     assert sorted(name for experts in VOTES.values() for name in experts) == NAMES
-    assert set(VOTES) == set(VOTE_WEIGHTS)
+    assert set(VOTES) == set(VOTE_VOICES)
     assert set(DETAILS) | set(LEAST_EXCESS) <= set(NAMES)
 
 

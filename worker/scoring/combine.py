@@ -10,43 +10,46 @@ from worker.scoring.conformal import SMALLEST
 from worker.scoring.experts import (
     DETAILS,
     VOTE_OF_MODALITY,
-    VOTE_WEIGHTS,
+    VOTE_VOICES,
     VOTES,
+    Voice,
+    voice_of,
     voters,
-    weight_of,
 )
 
+PIVOT = 0.02  # the p-value at which steepness makes no difference
+LARGEST = 1 - 1e-12  # p-value: the logarithm of what is left of 1 stays finite
 REASON_SHARE = 0.5  # a vote is a reason where its -log p reaches this share of the strongest one's
 
 
-def half_cauchy(p_values: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    """Merge p-values: (2 / pi) arctan2(1, sum w cot(pi p / 2)), with the weights scaled to sum 1.
+def merged(p_values: Mapping[str, float], voices: Mapping[str, Voice]) -> float:
+    """Merge p-values: 1 - prod (1 - r_i), where r_i is the p-value at which i counted as much.
 
-    The half-Cauchy combination (Liu, Meng and Pillai, 2025): the smallest p-value decides, as one
-    cause is usually in one modality, and in the tail it holds however they depend on each other.
-    Unlike the Cauchy combination no p-value near 1 takes away what another one says. Without the
-    shift by sum w ln(1 / w), which is less than one: of independent p-values it makes at most 5%
-    more at 0.01, and next to none below.
+    A p-value counts w (PIVOT / p)^k, with the weight w and the steepness k of its voice, and the
+    one that counts most decides: one cause is usually in one modality. All r_i are what that one
+    comes to in the other voices, so r_i <= p_i. Of independent p-values the result is exact
+    (Sidak, 1967, with weights as in Genovese, Roeder and Wasserman, 2006); however they depend on
+    each other, it is at most a with a probability of no more than -ln(1 - a) (Bonferroni).
     """
-    total = sum(weights[name] for name in p_values)
-    statistic = sum(weights[name] / total * _surprise(p) for name, p in p_values.items())
-    return 2 * math.atan2(1.0, statistic) / math.pi
+    strongest = max(_evidence(p, voices[name]) for name, p in p_values.items())
+    kept = sum(math.log1p(-_reaching(strongest, voices[name], p)) for name, p in p_values.items())
+    return -math.expm1(kept)
 
 
 def votes(expert_p_values: Mapping[str, float]) -> dict[str, float]:
     """Return the p-value of each vote that has an expert which is not cold."""
-    merged: dict[str, float] = {}
+    found: dict[str, float] = {}
     for name in VOTES:
         experts = voters(name, expert_p_values)
         heard = {each: expert_p_values[each] for each in experts if each in expert_p_values}
         if heard:
-            merged[name] = half_cauchy(heard, {each: weight_of(each) for each in heard})
-    return merged
+            found[name] = merged(heard, {each: voice_of(each) for each in heard})
+    return found
 
 
 def combined(vote_p_values: Mapping[str, float]) -> float:
     """Return the p-value of the Moment from those of its votes."""
-    return half_cauchy(vote_p_values, VOTE_WEIGHTS)
+    return merged(vote_p_values, VOTE_VOICES)
 
 
 def contributions(vote_p_values: Mapping[str, float]) -> dict[str, float]:
@@ -68,16 +71,18 @@ def expert_shares(
 ) -> dict[str, float]:
     """Return per expert its share of its modality's contribution; they sum to what it is.
 
-    An expert's part in the half-Cauchy combination is w cot(pi p / 2).
+    An expert's part is what its p-value counts.
     """
     shares: dict[str, float] = {}
     for modality, vote in VOTE_OF_MODALITY.items():
         heard = [name for name in voters(vote, expert_p_values) if name in expert_p_values]
-        parts = {name: weight_of(name) * _surprise(expert_p_values[name]) for name in heard}
-        total = sum(parts.values())
         whole = modality_shares.get(modality, 0.0)
-        if total and whole:
-            shares |= {name: whole * part / total for name, part in parts.items() if part}
+        if not heard or not whole:
+            continue
+        counts = {name: _evidence(expert_p_values[name], voice_of(name)) for name in heard}
+        strongest = max(counts.values())
+        parts = {name: math.exp(each - strongest) for name, each in counts.items()}
+        shares |= {name: whole * part / sum(parts.values()) for name, part in parts.items()}
     return shares
 
 
@@ -106,9 +111,15 @@ def _detailed(vote: str, expert_p_values: Mapping[str, float]) -> str:
     return f"{vote}:{DETAILS[strongest]}" if strongest in DETAILS else vote
 
 
-def _surprise(p_value: float) -> float:
-    """Return cot(pi p / 2), >= 0: as large as a half-Cauchy variable is with probability p."""
-    return max(0.0, 1 / math.tan(math.pi / 2 * max(p_value, SMALLEST)))
+def _evidence(p_value: float, voice: Voice) -> float:
+    """Return the log of what a p-value counts: ln w + k ln (PIVOT / p)."""
+    return math.log(voice.weight) + voice.steepness * (math.log(PIVOT) + _nats(p_value))
+
+
+def _reaching(evidence: float, voice: Voice, p_value: float) -> float:
+    """Return the p-value that counts so much: no larger than `p_value`, which counts no more."""
+    steps = (math.log(voice.weight) - evidence) / voice.steepness
+    return min(PIVOT * math.exp(steps), max(p_value, SMALLEST), LARGEST)
 
 
 def _nats(p_value: float) -> float:

@@ -45,12 +45,18 @@ class Encoded:
 class FeatureStore:
     """A directory of encoded streams."""
 
-    def __init__(self, directory: Path, pipeline: Pipeline, *, frames: bool = True) -> None:
-        """With `frames` False the frame encoder, most of the work, is not run."""
+    def __init__(
+        self, directory: Path, pipeline: Pipeline, *, frames: bool = True, rendering: str = ""
+    ) -> None:
+        """With `frames` False the frame encoder, most of the work, is not run.
+
+        `rendering` names a further module that has a part in how streams look.
+        """
         self._directory = directory
         self._pipeline = pipeline
         self._frames = frames
-        self._version = f"{_digest_of_sources()}{pipeline.digest}{frames}"
+        more = (f"tests/benchmarks/quality/{rendering}.py",) if rendering else ()
+        self._version = f"{_digest_of((*_SOURCES, *more))}{pipeline.digest}{frames}"
         directory.mkdir(parents=True, exist_ok=True)
 
     def has(self, stream: Stream) -> bool:
@@ -110,7 +116,7 @@ def batches(prepared: Iterator[Prepared]) -> Iterator[list[Prepared]]:
         yield batch
 
 
-def _digest_of_sources() -> str:
-    files = sorted(path for pattern in _SOURCES for path in _ROOT.glob(pattern))
+def _digest_of(patterns: Iterable[str]) -> str:
+    files = sorted(path for pattern in patterns for path in _ROOT.glob(pattern))
     contents = b"".join(path.read_bytes() for path in files)
     return hashlib.sha256(contents).hexdigest()[:16]

@@ -75,7 +75,7 @@ def judge(
     for moment, (scored, cell) in zip(moments, said, strict=True):
         baseline = baselines[moment.source]
         other = baseline.judge(moment.features, moment.at, carried=moment.carried)
-        p_values = {n: e.p_value for n, e in scored.assessment.experts.items() if e.p_value}
+        p_values = {n: e.p_value for n, e in scored.assessment.opinions.items() if e.p_value}
         row = _Row(scored.assessment.p_value, other, p_values, scored.reasons, cell)
         rows[moment.source].append(row)
     judged = [_judged(stream, rows[stream.stream.source], added) for stream in streams]

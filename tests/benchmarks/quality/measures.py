@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -40,12 +40,18 @@ class Alerts:
 
 
 @dataclass(frozen=True, slots=True)
-class Honesty:
-    """p-values of normal Moments, and how many of nuisances are small."""
+class Uniformity:
+    """How far p-values are from uniform ones."""
 
     ks_distance: float
     below_01: float
     below_001: float
+
+
+@dataclass(frozen=True, slots=True)
+class Honesty(Uniformity):
+    """p-values of normal Moments, and how many of nuisances are small."""
+
     nuisances_below_01: float
 
 
@@ -77,15 +83,22 @@ def separation(unusual: Array, p_values: Array) -> float:
     return float(roc_auc_score(unusual, -np.log(p_values)))
 
 
+def uniformity(p_values: Array) -> Uniformity:
+    """Compare p-values with the uniform distribution."""
+    ordered = np.sort(p_values)
+    steps = np.arange(len(ordered) + 1) / len(ordered)
+    distance = max(np.max(steps[1:] - ordered), np.max(ordered - steps[:-1]))
+    return Uniformity(
+        ks_distance=float(distance),
+        below_01=float((ordered < 0.01).mean()),
+        below_001=float((ordered < 0.001).mean()),
+    )
+
+
 def honesty(kinds: Array, p_values: Array) -> Honesty:
     """Compare the p-values of normal Moments with the uniform distribution."""
-    normal = np.sort(p_values[kinds == ""])
-    steps = np.arange(len(normal) + 1) / len(normal)
-    distance = max(np.max(steps[1:] - normal), np.max(normal - steps[:-1]))
     return Honesty(
-        ks_distance=float(distance),
-        below_01=float((normal < 0.01).mean()),
-        below_001=float((normal < 0.001).mean()),
+        **asdict(uniformity(p_values[kinds == ""])),
         nuisances_below_01=float((p_values[np.isin(kinds, list(NUISANCES))] < 0.01).mean()),
     )
 
@@ -94,7 +107,7 @@ def alerts(judged: Sequence[Judged], p_values: Sequence[Array], alpha: float = A
     """Let the alert policy decide, anew for each incident, and once over all normal Moments."""
     policy = AlertPolicy(Budget(alpha), cooldown=0)
     delays: list[float] = []
-    anomalies = nuisances = nuisance_alerts = false_alarms = 0
+    anomalies = nuisances = nuisance_alerts = 0
     for each, p in zip(judged, p_values, strict=True):
         for incident in each.encoded.stream.incidents:
             delay = _delay(policy, p, incident)
@@ -104,14 +117,20 @@ def alerts(judged: Sequence[Judged], p_values: Sequence[Array], alpha: float = A
             else:
                 anomalies += 1
                 delays += [] if delay is None else [delay]
-        false_alarms += _opened(policy, p[each.kinds == ""])
     return Alerts(
         recall=len(delays) / anomalies,
         delay_seconds=float(np.median(delays)) if delays else None,
         nuisance_share=nuisance_alerts / nuisances,
-        false_alarms=false_alarms,
+        false_alarms=alerts_while_normal(judged, p_values, alpha),
         normal_moments=sum(int((each.kinds == "").sum()) for each in judged),
     )
+
+
+def alerts_while_normal(judged: Sequence[Judged], p_values: Sequence[Array], alpha: float) -> int:
+    """Return how many alerts open over the normal Moments of each stream, as if nothing else."""
+    policy = AlertPolicy(Budget(alpha), cooldown=0)
+    normal = (p[each.kinds == ""] for each, p in zip(judged, p_values, strict=True))
+    return sum(_opened(policy, p) for p in normal)
 
 
 def named_right(judged: Sequence[Judged], alpha: float = PER_HOUR) -> float:

@@ -10,14 +10,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.command import run
-from tests.benchmarks.quality import extras, measures
+from tests.benchmarks.quality import extras, long, measures
+from tests.benchmarks.quality.bundled import fitted_on, joined_by
 from tests.benchmarks.quality.features import Encoded, FeatureStore
 from tests.benchmarks.quality.incidents import GROUPS, plan
 from tests.benchmarks.quality.judged import BASELINE, EXPERTS, NOW, Cost, Judged, judge, without
@@ -28,6 +29,8 @@ from tests.benchmarks.quality.stream import Stream
 from worker.cli.options import config_of
 from worker.runtime.assemble import build_encoders, build_pipeline
 
+Part = Literal["all", "chosen", "held", "long"]
+WITH_BUNDLE = "this worker with a bundle"
 ROUNDS = 3  # seeds for which kinds of incidents are spread evenly over streams
 
 
@@ -39,26 +42,37 @@ def main(
     frames: Annotated[
         bool, typer.Option(help="Encode frames; without, the two experts on embeddings are silent.")
     ] = True,
+    part: Annotated[
+        Part, typer.Option(help="Which scenes; the calm hours are a part too.")
+    ] = "all",
 ) -> None:
     """Judge streams with known anomalies and nuisances, and compare with a common baseline."""
     console = Console(width=150)
     config = config_of(None)
     pipeline = build_pipeline(config, build_encoders(config))
-    store = FeatureStore(output / "features", pipeline, frames=frames)
     document: dict[str, Any] = {"seeds": seeds, "frames": frames}
-    for part in PARTS:
-        encoded = [_encoded(store, stream, console) for stream in streams(part, seeds)]
+    for name in (*PARTS, "long") if part == "all" else (part,):
+        rendering = "long" if name == "long" else ""
+        store = FeatureStore(output / "features", pipeline, frames=frames, rendering=rendering)
+        if name == "long":
+            calm = [_encoded(store, stream, console) for stream in long.calm_streams("held")]
+            document[name] = long.measured(calm)
+            console.print(_long(document[name]))
+            continue
+        encoded = [_encoded(store, stream, console) for stream in streams(name, seeds)]
         judged, cost = judge(encoded)
-        document[part] = {
+        document[name] = {
             **_measured(judged, cost),
+            "bundle": _with_bundle(encoded),
             "masks": extras.by_mask(encoded),
             "watched": extras.watched(encoded, pipeline.encoders),
             "placed": extras.placed(judged),
         }
-        _show(console, part, document[part])
+        _show(console, name, document[name])
     text = json.dumps(document, indent=2)
     (output / "results.json").write_text(text + "\n", encoding="utf-8")
-    draw(document, output / "results.png")
+    if "held" in document:
+        draw(document, output / "results.png")
 
 
 def streams(part: str, seeds: int) -> list[Stream]:
@@ -89,6 +103,17 @@ def _measured(judged: Sequence[Judged], cost: Cost) -> dict[str, Any]:
         "first_reason_right": measures.named_right(judged),
         "cost": asdict(cost),
         "moments": sum(len(each.kinds) for each in judged),
+    }
+
+
+def _with_bundle(encoded: Sequence[Encoded]) -> dict[str, Any]:
+    """Return what the streams come to with a bundle that is fitted on their beginning."""
+    trained = fitted_on(encoded)
+    judged, _ = judge([joined_by(trained, each) for each in encoded], added=trained.pairs)
+    alone = {pair: [each.experts[pair] for each in judged] for pair in trained.pairs}
+    return {
+        WITH_BUNDLE: _method(judged, [each.p_values[NOW] for each in judged]),
+        **{pair: _ranking(judged, p) for pair, p in alone.items()},
     }
 
 
@@ -126,7 +151,8 @@ def _methods(part: str, measured: Mapping[str, Any]) -> Table:
     columns = ("", "AUROC", "AP", "nuisances p<.01", "normal p<.01", "p<.001", "KS")
     for name in (*columns, "recall 2/day", "recall 1/h", "delay s", "false alarms at 1/h"):
         table.add_column(name)
-    for name, row in measured["methods"].items():
+    bundled = {WITH_BUNDLE: measured["bundle"][WITH_BUNDLE]}
+    for name, row in {**measured["methods"], **bundled}.items():
         strict, loose = row["two_per_day"], row["one_per_hour"]
         table.add_row(
             name,
@@ -152,11 +178,24 @@ def _masks(part: str, measured: Mapping[str, Any]) -> Table:
     return table
 
 
+def _long(measured: Mapping[str, Any]) -> Table:
+    moments = measured[NOW]["moments"]
+    table = Table(title=f"Hours in which nothing happens ({moments} Moments of held-out scenes)")
+    for name in ("", "p<.01", "of the worst source", "p<.001", "KS", "alerts at 1/h"):
+        table.add_column(name)
+    for name, row in measured.items():
+        shares = (row["below_01"], row["worst_source_below_01"], row["below_001"])
+        cells = (*(f"{each:.4f}" for each in shares), f"{row['ks_distance']:.2f}")
+        table.add_row(name, *cells, str(row["alerts"]))
+    return table
+
+
 def _groups(part: str, measured: Mapping[str, Any]) -> Table:
     table = Table(title=f"AUROC by group, part {part}; 'less' is all without that expert")
     for name in ("", "all", *GROUPS, "less: AUROC", "AP"):
         table.add_column(name)
-    for name, row in {**measured["methods"], **measured["experts"]}.items():
+    rows = {**measured["methods"], **measured["bundle"], **measured["experts"]}
+    for name, row in rows.items():
         groups = [f"{row['groups'][group]:.3f}" for group in GROUPS]
         less = measured["without"].get(name)
         rest = ("", "") if less is None else (less["auroc"], less["average_precision"])

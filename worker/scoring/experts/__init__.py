@@ -8,13 +8,14 @@ from worker.scoring.experts.panel import (
     LEAST_EXCESS,
     VISUAL_DIM,
     VOTE_OF_MODALITY,
-    VOTE_WEIGHTS,
+    VOTE_VOICES,
     VOTES,
+    Voice,
     agreement_feature,
     build_experts,
     least_excess,
+    voice_of,
     voters,
-    weight_of,
 )
 
 __all__ = [
@@ -26,13 +27,14 @@ __all__ = [
     "VISUAL_DIM",
     "VOTES",
     "VOTE_OF_MODALITY",
-    "VOTE_WEIGHTS",
+    "VOTE_VOICES",
     "Expert",
     "Features",
+    "Voice",
     "agreement_feature",
     "build_experts",
     "finite",
     "least_excess",
+    "voice_of",
     "voters",
-    "weight_of",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from worker.core.events import PAIRS, Modality
 from worker.core.triggers import modality_of
@@ -74,12 +75,25 @@ VOTES: Mapping[str, tuple[str, ...]] = {
     "fused": ("fused",),
     "inconsistent": tuple(PAIRS),
 }
-# The weights were chosen together, on the scenes of the part "chosen" of `make bench-quality`.
 _OWN_VOTES = frozenset(name for names in VOTES.values() for name in names)
-ONE_CAUSE = 0.1  # the weight of an expert on one cause alone
-# Within a vote: what speaks of one cause alone must not drown what looks at all of the picture, and
-# what is less sure not the one that is.
-EXPERT_WEIGHTS: Mapping[str, float] = {
+
+
+class Voice(NamedTuple):
+    """How much a p-value counts beside others: see `worker.scoring.combine.merged`.
+
+    With a steepness above 1 it counts for less while it is moderate and for more when it is tiny:
+    right for what gives next to nothing while all is well, and p-values near zero when it speaks.
+    """
+
+    weight: float = 1.0
+    steepness: float = 1.0
+
+
+# All were chosen together, on the scenes of the part "chosen" of `make bench-quality`.
+STEEP = 1.25
+ONE_CAUSE = Voice(0.02, STEEP)  # an expert on one cause alone: hardly heard until it is sure
+# Within a vote.
+EXPERT_VOICES: Mapping[str, Voice] = {
     **dict.fromkeys(
         (
             "camera_dark",
@@ -91,15 +105,16 @@ EXPERT_WEIGHTS: Mapping[str, float] = {
         ),
         ONE_CAUSE,
     ),
-    "visual_embedding": 0.5,
-    "text_danger": 0.25,
+    "visual_embedding": Voice(0.08),  # sees less than the grid, and more of the nuisances
+    "text_danger": Voice(0.25),
 }
-VOTE_WEIGHTS: Mapping[str, float] = {
-    "visual": 3.0,  # it has the most experts, and the steadiest
-    "audio": 1.0,
-    "text": 0.5,  # captions are sparse: one is heard again and again while it is carried
-    "fused": 0.25,  # untrained fusion sees little that its parts do not
-    "inconsistent": 0.25,  # there with a fitted bundle alone; so much as it can be sure of
+BESIDE = 0.1  # the weight of a vote beside that of the picture
+VOTE_VOICES: Mapping[str, Voice] = {
+    "visual": Voice(),  # what is in the picture is told by p-values that are moderate
+    "audio": Voice(BESIDE, STEEP),
+    "text": Voice(BESIDE),  # captions are sparse: one is heard again and again while carried
+    "fused": Voice(BESIDE),  # untrained fusion sees little that its parts do not
+    "inconsistent": Voice(BESIDE),  # there with a fitted bundle alone
 }
 # What the experts on one thing alone tell as a reason.
 DETAILS: Mapping[str, str] = {
@@ -138,9 +153,9 @@ def voters(vote: str, heard: Iterable[str]) -> tuple[str, ...]:
     return (*own, *(each for each in heard if each not in _OWN_VOTES and _vote_of(each) == vote))
 
 
-def weight_of(expert: str) -> float:
-    """Return the weight of an expert within its vote; what an operator watches for counts fully."""
-    return EXPERT_WEIGHTS.get(expert, 1.0)
+def voice_of(expert: str) -> Voice:
+    """Return the voice of an expert within its vote; what an operator watches for counts fully."""
+    return EXPERT_VOICES.get(expert, Voice())
 
 
 def least_excess(expert: str) -> float:
