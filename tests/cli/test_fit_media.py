@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from tests.runtime.builders import START, config, encoders, hum, picture
 from worker.cli.fit_data import Opened, encode
 from worker.cli.fit_media import encoded_anew, shelf_of
 from worker.cli.fit_session import Run, Wishes
+from worker.cli.fit_tuning import media_of
 from worker.cli.observed import from_file
 from worker.core.events import Modality
 from worker.core.rfc3339 import seconds
@@ -20,7 +23,7 @@ from worker.errors import OperatorError
 from worker.feed.events import FeedEvent
 from worker.training.dataset import Row, read_rows
 from worker.training.processes import ALONE
-from worker.training.settings import TuningSettings
+from worker.training.settings import TuningSettings, tuning_settings
 
 SECONDS, FRAMES = 8, 6  # more frames of a Moment than are encoded
 BROKEN = 2
@@ -71,6 +74,8 @@ def test_moments_encoded_anew_have_the_vectors_that_the_worker_gave_them(
     run: Run, rows: list[Row]
 ) -> None:
     bare = [Row(row.source, row.start, row.end, {}, row.events) for row in rows]
+    bundled = config(models__store_embeddings=True, models__bundle="/made/for/other/encoders")
+    run = replace(run, config=bundled)
     anew = encoded_anew(run, bare, media, run.encoders, "key")
     for row, other in zip(rows, anew, strict=True):
         heard = {"audio_embedding"} if row.start != START + seconds(BROKEN) else set()
@@ -110,3 +115,21 @@ def test_a_modality_that_never_occurs_cannot_be_tuned(run: Run, rows: list[Row])
     ]
     with pytest.raises(OperatorError, match="there is no audio to learn from"):
         shelf_of(run, silent, media, Modality.AUDIO, "key")
+
+
+@pytest.mark.parametrize(
+    ("changes", "wish", "told"),
+    [
+        ({"models__audio": "logmel"}, ("lora", "audio"), "no network that can be trained"),
+        (
+            {"models__speech": "transformers:/models/whisper"},
+            ("head", None, 3),
+            "are not encoded anew",
+        ),
+    ],
+)
+def test_what_cannot_be_tuned_is_told_before_anything_is_encoded(
+    changes: dict[str, str], wish: tuple[Any, ...], told: str
+) -> None:
+    with pytest.raises(OperatorError, match=told):
+        media_of(config(**changes), tuning_settings(*wish), Opened("made up", None, media))

@@ -42,7 +42,7 @@ def shelf_of(run: Run, rows: Sequence[Row], events: Events, modality: Modality, 
     """
     path = run.work / f"{modality}.media"
     if run.processes.leads and open_shelf(path, key) is None:
-        pipeline = build_pipeline(run.config, run.encoders)
+        pipeline = _pipeline(run, {})
         having = [place for place, row in enumerate(rows) if _has(row, modality)]
         chosen = set(evenly(having, MAX_MOMENTS))
         fill(path, key, _contents(pipeline, _moments(run, rows, events, {modality}), chosen))
@@ -63,7 +63,7 @@ def encoded_anew(
     """
     path = run.work / "vectors.npz"
     if run.processes.leads and _read(path, key) is None:
-        pipeline = build_pipeline(run.config, {**run.encoders, **encoders})
+        pipeline = _pipeline(run, encoders)
         found = _encoded(pipeline, _moments(run, rows, events, set(encoders)), encoders)
         _write(path, key, found)
     run.processes.wait()
@@ -72,6 +72,13 @@ def encoded_anew(
         replace(row, inputs={**row.inputs, **_features(vectors, place)})
         for place, row in enumerate(rows)
     ]
+
+
+def _pipeline(run: Run, encoders: Mapping[Modality, Encoder]) -> Pipeline:
+    """Return one that prepares and encodes only: a bundle would refuse other encoders."""
+    alone = run.config.models.model_copy(update={"bundle": "", "speech": ""})
+    config = run.config.model_copy(update={"models": alone})
+    return build_pipeline(config, {**run.encoders, **encoders})
 
 
 def _has(row: Row, modality: Modality) -> bool:

@@ -55,6 +55,11 @@ def media_of(config: Config, wish: TuningSettings, opened: Opened | None) -> Eve
         name = configured(config, modality)
         if name != MINILM:
             check_trainable(name, modality)
+    if config.models.speech and Modality.CAPTION in wish.changes:
+        raise OperatorError(
+            "captions made from speech are not encoded anew: set models.speech to nothing, or leave"
+            " caption out of --tune and --pretrain away."
+        )
     if opened is None or opened.events is None:
         raise OperatorError(
             "--tuning and --pretrain need the media themselves, which Observations do not hold:"
