@@ -38,7 +38,7 @@ class OnlineGaussian:
         self._whitener = Strips(np.zeros((0, 0)))
         self._since_refresh = 0
         self.widened = 0
-        self._nuisance = SecondMoment(np.float16)  # a made-up quantity, of which a share counts
+        self._nuisance = SecondMoment()
 
     def score(self, x: Vector) -> float:
         """Return the log of the mean squared whitened deviation of `x` (D,). Needs two updates."""

@@ -23,8 +23,8 @@ class SecondMoment:
     S <- k_1 S + sum_i k_(i+1) r_i r_i^T, where k_i is the product of keep_i and all later ones.
     """
 
-    def __init__(self, dtype: type[np.float16 | np.float32] = np.float32) -> None:
-        self._triangle: NDArray[Any] = np.zeros(0, dtype)
+    def __init__(self) -> None:
+        self._triangle = np.zeros(0, dtype=np.float32)
         self._rows: list[NDArray[np.float32]] = []
         self._keeps: list[float] = []
 
@@ -66,6 +66,6 @@ class SecondMoment:
         added = packed(rows.T @ rows)
         if len(self._triangle):
             added += np.float32(kept[0]) * self._triangle
-        self._triangle = added.astype(self._triangle.dtype)
+        self._triangle = added
         self._rows.clear()
         self._keeps.clear()
