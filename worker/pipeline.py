@@ -29,8 +29,7 @@ from worker.media.gathering import Gatherer, Rejected
 from worker.media.images import resize_square, thumbnail
 from worker.media.limits import Limits
 from worker.media.masking import masked
-from worker.media.motion import motion
-from worker.media.sharpness import sharpness
+from worker.media.seen import seen_in
 from worker.models.base import Encoder, SpeechToText
 from worker.models.bundles.inputs import embeddings
 from worker.models.danger import DangerScale
@@ -135,7 +134,7 @@ class Pipeline:
         if frames:
             pictures = [image for _, image in frames]
             cells = [thumbnail(picture) for picture in pictures]
-            features |= _seen(pictures, cells)
+            features |= seen_in(pictures, cells)
             if areas:
                 features["masked"] = np.array(areas)
             if moment.effort is not Effort.NO_FRAME_ENCODER:
@@ -197,16 +196,13 @@ class Pipeline:
         return dict(zip(contents, self.encoders[modality].encode(batch), strict=True))
 
     def fuse(self, batch: Sequence[Prepared], vectors: Vectors) -> list[Embedded]:
-        """Join each Moment's vectors into one and add the features that come from them."""
+        """Join each Moment's vectors into one and add the features that come from them.
+
+        A content without a vector is left out, and the Moment is marked as degraded.
+        """
         if not batch:
             return []
-        rows = [
-            {
-                each: mean_direction([vectors[item.key] for item in items])
-                for each, items in one.items.items()
-            }
-            for one in batch
-        ]
+        rows = [_row(one, vectors) for one in batch]
         seen = [self._features(one, row) for one, row in zip(batch, rows, strict=True)]
         joined = self._joining.join(rows, seen)
         return [
@@ -214,11 +210,11 @@ class Pipeline:
                 moment=one.moment,
                 fused=each.vector.astype(np.float16),
                 weights=each.weights,
-                features=features | (self._joint_features(each) if one.items else {}),
+                features=features | (self._joint_features(each) if row else {}),
                 rejected=one.rejected,
-                degraded=one.degraded,
+                degraded=(*one.degraded, *_not_encoded(one, vectors)),
             )
-            for one, features, each in zip(batch, seen, joined, strict=True)
+            for one, row, features, each in zip(batch, rows, seen, joined, strict=True)
         ]
 
     def _features(self, prepared: Prepared, row: Mapping[Modality, Array]) -> dict[str, Array]:
@@ -229,7 +225,8 @@ class Pipeline:
         if Modality.CAPTION in row:
             features["text"] = row[Modality.CAPTION]
             features["text_danger"] = self._danger.margin(row[Modality.CAPTION])
-        if derived := len(prepared.moment.derived):
+        derived = len(prepared.moment.derived)
+        if derived and Modality.CAPTION in row:
             features[DERIVED] = np.array([derived / len(prepared.items[Modality.CAPTION])])
         if self._stores_embeddings:
             features |= embeddings(row)
@@ -282,14 +279,18 @@ class Pipeline:
         return key_of(self.encoders[modality].digest, chain(masked, parts_of(events)))
 
 
-def _seen(pictures: Sequence[Array], thumbnails: Sequence[Array]) -> dict[str, Array]:
-    """Return what experts look at in the frames of a Moment, of which there is at least one.
-
-    The luminance is the mean over the frames: noise, rain and recompression are less in it.
-    """
-    seen: dict[str, Array | None] = {
-        "luminance": np.asarray(np.mean(thumbnails, axis=0, dtype=np.float32)),
-        "sharpness": sharpness(pictures[len(pictures) // 2]),
-        "motion": motion(thumbnails),
+def _row(prepared: Prepared, vectors: Vectors) -> dict[Modality, Array]:
+    """Return the vector of each modality that has one: the mean direction of its contents'."""
+    found = {
+        modality: [vectors[item.key] for item in items if item.key in vectors]
+        for modality, items in prepared.items.items()
     }
-    return {name: value for name, value in seen.items() if value is not None}
+    return {modality: mean_direction(each) for modality, each in found.items() if each}
+
+
+def _not_encoded(prepared: Prepared, vectors: Vectors) -> list[str]:
+    return [
+        f"not_encoded:{modality}"
+        for modality, items in prepared.items.items()
+        if any(item.key not in vectors for item in items)
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -160,18 +160,52 @@ def test_a_wrong_value_in_the_cache_changes_nothing_but_speed(
     assert wrong not in cache.values.values()
 
 
-def test_an_encoders_error_is_counted_and_raised_to_the_caller(opened: list[Inference]) -> None:
-    class Failing(HashEncoder):
-        def encode(self, batch: Any) -> NDArray[np.float16]:
-            raise EncoderError("not_finite", "it returned a vector that is not finite")
+class Choosy(HashEncoder):
+    """Has no embedding for the contents in `refused`; None: for none at all."""
 
+    refused: Collection[bytes] | None = None
+
+    def encode(self, batch: Any) -> NDArray[np.float16]:
+        if self.refused is None or any(one.tobytes() in self.refused for one in batch):
+            raise EncoderError("not_finite", "it returned a vector that is not finite")
+        return super().encode(batch)
+
+
+def failures(metrics: Metrics) -> float | None:
+    labels = {"modality": "audio", "reason": "not_finite"}
+    return metrics.registry.get_sample_value("mmworker_encoder_failures_total", labels)
+
+
+def test_a_broken_encoder_is_counted_and_its_error_raised_to_the_caller(
+    opened: list[Inference],
+) -> None:
     metrics = Metrics(())
-    inference = started(opened, encoders(audio=Failing(Modality.AUDIO)), metrics=metrics)
+    inference = started(opened, encoders(audio=Choosy(Modality.AUDIO)), metrics=metrics)
     inference.submit(Batch(None, tuple(moments(1))))
     with pytest.raises(EncoderError):
         collected(inference)
-    labels = {"modality": "audio", "reason": "not_finite"}
-    assert metrics.registry.get_sample_value("mmworker_encoder_failures_total", labels) == 1
+    assert failures(metrics) == 1
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_content_without_an_embedding_is_left_out_of_its_moment_alone(
+    opened: list[Inference], *, together: bool
+) -> None:
+    batch, choosy, metrics = moments(4), Choosy(Modality.AUDIO), Metrics(())
+    inference = started(opened, encoders(audio=choosy), metrics=metrics)
+    choosy.refused = ()
+    usual = run(inference, batch).embedded
+    pipeline = build_pipeline(config(), encoders())
+    strange = pipeline.prepare(batch[1]).items[Modality.AUDIO][0].content
+    choosy.refused = (strange.tobytes(),)
+    parts = [batch] if together else [[moment] for moment in batch]
+    found = [one for part in parts for one in run(inference, part).embedded]
+    assert [one.degraded for one in found] == [(), ("not_encoded:audio",), (), ()]
+    assert "audio_windows" in found[1].features
+    assert found[1].fused.tobytes() != usual[1].fused.tobytes()
+    for place in (0, 2, 3):
+        assert found[place].fused.tobytes() == usual[place].fused.tobytes()
+    assert failures(metrics) == 1
 
 
 def test_closing_does_not_wait_for_batches_that_nobody_needs_any_more() -> None:

@@ -9,6 +9,7 @@ from tests.simulation.log import Crash
 from tests.simulation.stream import fatal_contents
 from worker.core.ports import EmbeddingCache, Telemetry
 from worker.pipeline import Pipeline
+from worker.runtime.encoding import Encoding
 from worker.runtime.gate import held_by
 from worker.runtime.hearing import Hearing
 from worker.runtime.inference import QUEUE_BATCHES, Batch, Inference, Result
@@ -25,10 +26,10 @@ class InlineInference(Inference):
         looks: Callable[[], int],
     ) -> None:
         self._pipeline = pipeline
-        self._devices = {}
         self._cache = cache
         self._telemetry = telemetry
         self._hearing = Hearing(pipeline, cache, telemetry)
+        self._encoding = Encoding(pipeline, telemetry, {})
         self._looks = looks
         self._batches: deque[Batch] = deque()
         self._left = 0

@@ -21,8 +21,8 @@ from worker.core.events import MODALITIES, Modality
 from worker.core.moment import Moment
 from worker.core.ports import EmbeddingCache, Telemetry
 from worker.core.tracing import BatchSpan, Tracer, Untraced
-from worker.models.base import EncoderError
 from worker.pipeline import Embedded, Pipeline, Prepared, Vectors
+from worker.runtime.encoding import Encoding
 from worker.runtime.hearing import Hearing
 
 QUEUE_BATCHES = 2  # batches that wait in front of a stage
@@ -67,10 +67,10 @@ class Inference:
         tracer: Tracer | None = None,
     ) -> None:
         self._pipeline = pipeline
-        self._devices = devices or {}
         self._cache = cache
         self._telemetry = telemetry
         self._hearing = Hearing(pipeline, cache, telemetry)
+        self._encoding = Encoding(pipeline, telemetry, devices or {})
         self._tracer = tracer or Untraced()
         self._pool = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._to_decode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
@@ -176,19 +176,10 @@ class Inference:
             for modality, contents in wanted.items():
                 unknown = {key: item for key, item in contents.items() if key not in vectors}
                 if unknown:
-                    fresh |= self._encoded(modality, unknown)
+                    fresh |= self._encoding.vectors(modality, unknown)
         if self._cache is not None and fresh:
             self._cache.put_many({key: vector.tobytes() for key, vector in fresh.items()})
         return vectors | fresh
-
-    def _encoded(self, modality: Modality, contents: dict[bytes, Any]) -> dict[bytes, Any]:
-        try:
-            vectors = self._pipeline.encode(modality, contents)
-        except EncoderError as error:
-            self._telemetry.encoder_failed(modality, error.reason)
-            raise
-        self._telemetry.encoded(modality, self._devices.get(modality, "cpu"), len(contents))
-        return vectors
 
     def _remembered(self, wanted: dict[Modality, dict[bytes, Any]]) -> dict[bytes, Any]:
         """Return the valid vectors that the cache has; anything else is a miss."""
