@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from worker import pipeline
 from worker.core.events import Event
 from worker.errors import InvalidEventError
-from worker.media import gathering
+from worker.media import gathering, seen
 from worker.scoring import conformal, memory
 from worker.scoring.experts import Expert, base, grid, moved, nearest, panel, reading, vector
 
@@ -91,5 +91,5 @@ REMEMBERED: tuple[tuple[ModuleType, str, Callable[..., Hashable]], ...] = (
     (pipeline, "windows", _array_key),
     (pipeline, "resize_square", _array_key),
     (pipeline, "thumbnail", _array_key),
-    (pipeline, "sharpness", _array_key),
+    (seen, "sharpness", _array_key),
 )
