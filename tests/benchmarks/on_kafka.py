@@ -27,7 +27,7 @@ from worker.errors import FailedRunError
 
 _DRAIN_SECONDS = 900.0
 _REPORTED_SECONDS = 1.5  # within which a worker's metrics show what it has done
-_SETTLE_SECONDS = 3.0  # after which a worker that is ready counts as idle
+_SETTLE_SECONDS = 35.0  # after which a worker counts as idle: it slows down after half a minute
 
 
 @dataclass(frozen=True, slots=True)
