@@ -303,6 +303,7 @@ def test_what_is_pinned_is_checked(directory: Path, reader: SpeechReader) -> Non
     assert build(name, ModelSettings("cpu"), reader.digest[:12]).digest == reader.digest
     with pytest.raises(OperatorError, match=r"models\.speech_digest is 00000000 but"):
         build(name, ModelSettings("cpu"), "00000000")
+    assert build(name, ModelSettings("cpu", dtype="int8")).digest == reader.digest
     half = build(name, ModelSettings("cpu", dtype="bfloat16"))
     assert half.digest != reader.digest
     assert isinstance(half.text(spoken_words()), str)

@@ -43,7 +43,7 @@ class Whisper:
                 f"{opened.directory} holds a model of type {opened.kind}, which is none for"
                 " models.speech: use whisper."
             )
-        dtype = "float32" if settings.dtype == "auto" else settings.dtype
+        dtype = settings.dtype if settings.dtype in DTYPES else "float32"
         self.name = name.text
         self.digest = joint_digest(opened.weights.digest, _FORM, str(MAX_TOKENS), dtype)
         self._rules = _rules(opened)
