@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 
 def main() -> None:
     """Put the current tables between their marks."""
-    _renew(ROOT / "README.md", {"configuration": markdown_table(), "metrics": metrics_table()})
+    _renew(ROOT / "docs" / "configuration.md", {"configuration": markdown_table()})
+    _renew(ROOT / "docs" / "operating.md", {"metrics": metrics_table()})
     _renew(ROOT / "deploy" / "SECURITY.md", {"rights": rights_table()})
     chart_files.write()
     chart.keep()

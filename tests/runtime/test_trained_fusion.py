@@ -43,7 +43,9 @@ def settings_with(bundle: Path) -> Config:
 
 def observed(here: World) -> list[Observation]:
     member = here.join()
-    here.append(in_time_order(footage(60), footage(60, "/cameras/b", captions=False)))
+    here.append(in_time_order(footage(90), footage(90, "/cameras/b", captions=False)))
+    member.run()
+    here.fall_silent()
     member.run()
     return here.observations()
 
@@ -97,7 +99,7 @@ def test_a_moment_is_fused_the_same_whatever_stands_beside_it(bundle: Path) -> N
 
 @pytest.mark.parametrize("crashes", [{50, 90, 131}, {200, 260}])
 def test_a_crash_changes_nothing_that_is_written(bundle: Path, crashes: set[int]) -> None:
-    events = in_time_order(footage(60), footage(60, "/cameras/b", captions=False))
+    events = in_time_order(footage(90), footage(90, "/cameras/b", captions=False))
     first, second = World(settings_with(bundle)), World(settings_with(bundle))
     assert interrupted(second, events, crashes) == uninterrupted(first, events)
     first.close()

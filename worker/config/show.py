@@ -1,4 +1,4 @@
-"""What `mmworker config show|schema` and the README say about the configuration."""
+"""What `mmworker config show|schema` and the documents say about the configuration."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ BUSY = 0.6  # share of a worker that is planned for; the rest is for unevenness 
 class Figures:
     """What was measured; an installation knows its own better. Sizes are bytes of one record.
 
-    Speed and `worker_bytes` are those of README, "Measured": 2 cores, 10 frames a second of which 4
+    Speed and `worker_bytes` are those of docs/measured.md: 2 cores, 10 frames a second of which 4
     are encoded per Moment; Kafka and Redis on the same cores. Sizes of records are means over the
     built-in scene (views of one 80 s clip); cached ones are what Redis itself takes for them;
     those of a source are of one that has learned for more than an hour.
