@@ -13,7 +13,7 @@ from worker.scoring.state import State
 
 MAX_SOURCES = 2048  # remembered, the last ones heard; each grows to some megabyte
 REPLAY_MOMENTS = 2000  # of all sources together, after which a source's state is to be stored anew,
-REPLAY_EACH = 8  # but no fewer than so many for each source: storing costs as much
+REPLAY_EACH = 4  # but no fewer than so many for each source: storing costs as much as eight
 
 
 class MissingMomentsError(Exception):
