@@ -14,9 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -29,6 +27,7 @@ from rich.table import Table
 
 from tests.benchmarks import measure
 from tests.benchmarks.command import run
+from tests.benchmarks.own_process import told_by
 from worker.core.events import Modality
 from worker.models.base import Encoder
 from worker.models.minilm import as_directory
@@ -52,6 +51,7 @@ WAYS: Sequence[tuple[Runtime, Dtype]] = (
     ("compiled", "float32"),
     ("compiled", "bfloat16"),
 )
+START = "tests.benchmarks.start"
 STARTS: Sequence[Runtime] = ("torch", "openvino")
 PRUNED: Sequence[tuple[Runtime, float]] = (("torch", 0.3), ("openvino", 0.3), ("torch", 0.6))
 ITEMS, REPEATS = 16, 3
@@ -167,22 +167,9 @@ def _pruned(name: str, modality: Modality, share: float, cache: Path) -> str:
 
 def _start(name: str, modality: Modality, runtime: Runtime) -> Start:
     """Start twice, each time in a process of its own."""
-    context = get_context("spawn")
-    with (
-        TemporaryDirectory() as cache,
-        ProcessPoolExecutor(1, context, max_tasks_per_child=1) as processes,
-    ):
-        settings = _settings(modality, runtime, "float32", Path(cache))
-        first, again = (
-            processes.submit(seconds_to_start, name, modality, settings).result() for _ in range(2)
-        )
+    with TemporaryDirectory() as cache:
+        first, again = (told_by(START, name, modality, runtime, cache) for _ in range(2))
     return Start(name, runtime, first, again)
-
-
-def seconds_to_start(name: str, modality: Modality, settings: ModelSettings) -> float:
-    """Return the CPU seconds of this process with the encoder made ready."""
-    build(name, modality, settings)
-    return time.process_time()
 
 
 def _settings(modality: Modality, runtime: Runtime, dtype: Dtype, cache: Path) -> ModelSettings:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import resource
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from rich.table import Table
 
 from tests.benchmarks.command import run
 from tests.benchmarks.measure import Stopwatch, circumstances
+from tests.benchmarks.own_process import told_by
 from tests.benchmarks.scenario import Crowd
 from tests.runtime.builders import encoders
 from worker.cli.options import config_of
@@ -112,12 +112,8 @@ def events(sources: int, windows: int) -> Iterator[FeedEvent]:
 
 
 def _in_process(sources: int, moments: int) -> Point:
-    command = [sys.executable, "-m", "tests.benchmarks.scale"]
-    arguments = ["--only", str(sources), "--moments", str(moments)]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise FailedRunError(f"{sources} sources: {done.stderr.strip()[-500:]}")
-    return Point(**json.loads(done.stdout))
+    arguments = ("--only", str(sources), "--moments", str(moments))
+    return Point(**told_by("tests.benchmarks.scale", *arguments))
 
 
 def _bytes_per_source(points: list[Point]) -> float:

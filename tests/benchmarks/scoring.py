@@ -7,8 +7,6 @@ encoders; a caption comes with every fifth Moment and is carried in between.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -23,10 +21,11 @@ from tests.benchmarks import measure
 from tests.benchmarks.command import run
 from tests.benchmarks.features import FULL_GROWN, Looks, full_grown
 from tests.benchmarks.measure import Stopwatch
+from tests.benchmarks.own_process import told_by
+from worker.adapters.process_memory import LinuxMemory
 from worker.core.policy import Budget
 from worker.core.rfc3339 import seconds
 from worker.core.source_state import LearnedFrom
-from worker.errors import FailedRunError
 from worker.scoring.experts import Features
 from worker.scoring.scored import ScoringRules
 from worker.scoring.scorer import Scorer
@@ -75,9 +74,7 @@ def main(
     points = [_in_process(sources, moments) for sources in SOURCES]
     found = {
         "points": [asdict(point) for point in points],
-        "machine": measure.machine(),
-        "versions": measure.versions(),
-        "commit": measure.commit(),
+        **measure.circumstances(),
     }
     (output / "scoring.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     columns = ("sources", "score us", "learn us", "both", "resident kB/source", "stored kB")
@@ -94,7 +91,7 @@ def measured(sources: int, moments: int) -> Point:
     """Score and learn so many Moments of full-grown sources, which take turns."""
     names = [f"/cameras/{number:05d}" for number in range(sources)]
     numbers, scorer = full_grown(TEXT_DIM), Scorer(RULES)
-    before = _resident_bytes()
+    before = LinuxMemory().resident()
     for name in names:
         scorer.restore(name, LearnedFrom(None, 0, 0), numbers)
     rounds = -(-moments // sources)
@@ -114,7 +111,7 @@ def measured(sources: int, moments: int) -> Point:
         len(others),
         scoring * each_us,
         (both - scoring) * each_us,
-        (_resident_bytes() - before) / sources,
+        (LinuxMemory().resident() - before) / sources,
         scorer.size_of(names[0]),
     )
 
@@ -135,18 +132,9 @@ def _learned(scorer: Scorer, plays: Sequence[Play]) -> None:
         scorer.learn(source, features, time, scored, carried=carried)
 
 
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def _in_process(sources: int, moments: int) -> Point:
-    command = [sys.executable, "-m", "tests.benchmarks.scoring"]
-    arguments = ["--only", str(sources), "--moments", str(moments)]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise FailedRunError(f"{sources} sources: {done.stderr.strip()[-500:]}")
-    return Point(**json.loads(done.stdout))
+    arguments = ("--only", str(sources), "--moments", str(moments))
+    return Point(**told_by("tests.benchmarks.scoring", *arguments))
 
 
 if __name__ == "__main__":
