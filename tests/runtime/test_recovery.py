@@ -252,6 +252,22 @@ def test_offsets_that_somebody_moved_begin_anew_there(world: MakeWorld) -> None:
     assert numbers == sorted(set(numbers))  # it goes on counting
 
 
+def test_each_record_that_a_successor_reads_ends_once_in_its_counts(world: MakeWorld) -> None:
+    """Also the carried caption, which its predecessor has counted."""
+    here = world()
+    here.append(footage(10))
+    member = here.join()
+    member.run()
+    member.leave()
+    here.append(later(footage(10), 10))
+    successor = here.join()
+    successor.run()
+    successor.leave()
+    tally = successor.tally()
+    assert tally.outcomes["known"] > 0
+    assert tally.reconciles
+
+
 def test_records_that_are_needed_and_gone_end_the_session(world: MakeWorld) -> None:
     here = world()
     here.append(footage(10))

@@ -32,7 +32,8 @@ def audit(plan: Plan, run: Run, reference: Run) -> list[Finding]:
     found, expected = read(run.log), read(reference.log)
     duplicates: int | None = None  # counts are gone with a process that ended
     if not reference.crashes:
-        duplicates = sum(n for (_, end), n in reference.outcomes.items() if end == "duplicate")
+        ends = sum((counts.counted for counts in reference.counts), Counter())
+        duplicates = sum(n for (_, end), n in ends.items() if end == "duplicate")
     return [
         *_rest(run, found, "rest"),
         *_rest(reference, expected, "reference rest"),
@@ -57,7 +58,9 @@ def _rest(run: Run, found: Reading, rule: str) -> Iterator[Finding]:
 
 
 def _bounds(plan: Plan, run: Run) -> Iterator[Finding]:
-    """A queue of the merge is at most a fetch beyond its bound."""
+    """A queue of the merge is at most a fetch beyond its bound, and no record is uncounted."""
+    if run.unaccounted:
+        yield Finding("counts", f"{run.unaccounted} records were read and have no end, or two")
     bound = plan.max_merged + plan.max_fetch
     if run.longest_queue > bound:
         yield Finding("bounds", f"{run.longest_queue} records waited, more than {bound}")

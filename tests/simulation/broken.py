@@ -34,6 +34,7 @@ from worker.runtime import clock, recoveries, recovery, shard
 from worker.runtime.gate import Gate
 from worker.runtime.judge import Judge
 from worker.runtime.recovery import Recovered, RecoveryRules
+from worker.runtime.restoring import Restoring
 from worker.runtime.state_records import IndexState
 
 Broken = AbstractContextManager[object]
@@ -236,6 +237,11 @@ def the_wall_clock_is_taken() -> Broken:
     return patch.object(clock, "steady_clock", lambda wall, _: lambda: wall() // 1000)
 
 
+def what_is_read_again_is_not_counted() -> Broken:
+    """A caption that an earlier process has counted, and that is still carried, has no end."""
+    return patch.object(Restoring, "settled", ())
+
+
 # What the audit says of each: the rule that a finding of some seed has to name.
 _ALL: dict[Callable[[], Broken], str] = {
     commits_what_is_still_needed: "lost",
@@ -259,6 +265,7 @@ _ALL: dict[Callable[[], Broken], str] = {
     what_waits_to_be_heeded_is_forgotten: "feedback",
     the_wall_clock_is_taken: "contents",
     full_queues_are_not_paused: "bounds",
+    what_is_read_again_is_not_counted: "counts",
 }
 VARIANTS = {each.__name__: (each, rule) for each, rule in _ALL.items()}
 SEEDS = 400  # after which a broken rule counts as not noticed

@@ -32,7 +32,7 @@ def replay(plan: Plan, run: Run) -> Run:
         plan = plan.changed
     _append(records, copy, clock)
     result = Simulation(_undisturbed(plan), copy, clock).run()
-    result.outcomes.update(before.outcomes)
+    result.counts += before.counts
     result.rested &= before.rested
     result.crashes += before.crashes
     return result

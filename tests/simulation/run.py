@@ -15,6 +15,7 @@ from tests.simulation.people import FEEDBACK, word
 from tests.simulation.plan import AT_COMMIT, HARMLESS, IDLE, Fault, Plan
 from tests.simulation.reading import held, inputs
 from tests.simulation.stream import START, TOPICS
+from tests.simulation.telemetry import Counts
 from worker.adapters.memory_log import Transaction
 from worker.core.ports import LogError, TopicPartition
 from worker.core.rfc3339 import seconds
@@ -32,7 +33,8 @@ class Run:
     """What is left when all is at rest: the log, and how it came about."""
 
     log: SimLog
-    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    counts: list[Counts] = field(default_factory=list)  # of all members
+    unaccounted: int = 0  # records, by those who were there at the end
     longest_queue: int = 0  # in records of one partition that wait to be merged
     rested: bool = True
     crashes: int = 0
@@ -153,12 +155,9 @@ class Simulation:
             except LogError:
                 self._note(f"{member.name} could not finish")
                 self.result.rested = False
-            self._count(member)
+            self.result.unaccounted += abs(member.counts.unaccounted)
         self.result.faults.update(self._log.fired)
         return self.result
-
-    def _count(self, member: Member) -> None:
-        self.result.outcomes.update(member.counts.counted)
 
     def _pass_time(self, pause: float) -> None:
         """Let time pass; what is due meanwhile happens at its own time."""
@@ -193,6 +192,7 @@ class Simulation:
             seconds(self._random.choice((-3600, 0, 0, 2, 3600))),  # hosts do not agree
         )
         self._members.append(member)
+        self.result.counts.append(member.counts)
         self._note(f"{name} joins")
 
     def _step(self, member: Member) -> bool:
@@ -200,7 +200,6 @@ class Simulation:
             is_busy = member.worker.step()
         except LogError as error:
             self._note(f"{member.name} ends its session: {error.reason}")
-            self._count(member)
             member.leave()
             self._replace(member, member.process)
             return True
@@ -280,7 +279,6 @@ class Simulation:
         except Crash:
             self._crash(member)
             return
-        self._count(member)
         member.leave()
         self.result.gone[member.process] = self._clock.now
         if is_over:

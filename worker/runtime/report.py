@@ -35,6 +35,7 @@ class Reporter:
         self._consumed_bytes: Counter[str] = Counter()
         self._outcomes: Counter[tuple[str, str]] = Counter()
         self._step = Step.FULL
+        self._buffered: frozenset[str] = frozenset(MODALITIES)  # kinds of inputs told of so far
         self._rejections: Counter[tuple[str, str]] = Counter()
 
     def polled(self, polled: Polled, now: int) -> None:
@@ -123,14 +124,15 @@ class Reporter:
 
     def shards(self, shards: Collection[Shard], now: int) -> None:
         """Report what the shards hold and count, and all that was noted before."""
-        entries, size = Counter[str](), Counter[str]()
+        entries, size = Counter(dict.fromkeys(self._buffered, 0)), Counter[str]()
         for shard in shards:
             self._collect(shard)
             for modality, (held, held_bytes) in shard.buffered().items():
                 entries[modality] += held
                 size[modality] += held_bytes
         self._flush()
-        for kind in dict.fromkeys((*MODALITIES, *entries)):
+        self._buffered = frozenset(entries)
+        for kind in sorted(entries):
             self._telemetry.buffered(kind, entries[kind], size[kind])
         pairings = [shard.intake.pairing for shard in shards]
         active = sum(pairing.active_sources for pairing in pairings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
+from itertools import chain
 
 from worker.core.events import MODALITIES, Event, Modality
 from worker.core.moment import Moment
@@ -17,6 +18,7 @@ class Restoring:
     def __init__(self, states: Iterable[SourceState]) -> None:
         self.states = tuple(states)
         self.events: dict[Place, Event] = {}
+        self._from_state = frozenset(chain.from_iterable(each.records for each in self.states))
         self._missing = {
             modality: deque(offset for _, offset in sorted(self._places(modality)))
             for modality in MODALITIES
@@ -50,6 +52,19 @@ class Restoring:
         """Return how many hold each record of a modality that was read again."""
         held = (place for state in self.states for place in state.held)
         return Counter(p.offset for p in held if p.modality is modality and p in self.events)
+
+    @property
+    def read_again(self) -> dict[Place, Event]:
+        """Those that came from the log; the others came with the state."""
+        return {p: event for p, event in self.events.items() if p not in self._from_state}
+
+    @property
+    def settled(self) -> list[Place]:
+        """What was read again and is only carried: an earlier process has counted it."""
+        waiting = (s.pairing.waiting for s in self.states if s.pairing is not None)
+        paired = (moment.events for state in self.states for moment in state.unsettled)
+        counted_later = set(chain.from_iterable((*waiting, *paired)))
+        return [place for place in self.read_again if place not in counted_later]
 
     def moments(self) -> list[tuple[int, Moment]]:
         """Return the Moments that were closed and not judged, with their numbers, in order."""

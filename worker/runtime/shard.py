@@ -179,7 +179,7 @@ class Shard:
     def buffered(self) -> Sizes:
         """Return per kind of input the records that were read and not settled, and their bytes."""
         return self.intake.buffered(
-            () if self._restoring is None else self._restoring.events.values()
+            () if self._restoring is None else self._restoring.read_again.values()
         )
 
     def fill(self) -> dict[str, float]:
@@ -217,6 +217,8 @@ class Shard:
             restoring.events,
         )
         self._gate.restore(restoring.moments())
+        for place in restoring.settled:
+            self.outputs.count(place.modality, "known")
         self.intake.ledger.restore(
             {each: at.taken for each, at in self._positions.items()},
             {each: self._holders(restoring, each) for each in self._positions},
