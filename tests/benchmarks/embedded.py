@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.benchmarks.backlog import Backlog, appended
-from tests.benchmarks.measure import Run, Stopwatch, counted
+from tests.benchmarks.measure import Middle, Run, counted
 from worker.adapters.memory_log import MemoryLog
 from worker.adapters.prometheus import Metrics
 from worker.config import Config
@@ -33,17 +33,18 @@ def run(config: Config, pipeline: Pipeline, backlog: Backlog, partitions: int, b
         inference,
         worker_rules(config, pipeline, partitions, {}),
     )
-    watch = Stopwatch()
+    middle, visible = Middle(bare.moments), 0
     try:
-        while _observations(config, log) < bare.moments:
+        while visible < bare.moments:
             worker.step()
-        wall, cpu = watch.read()
+            visible = _observations(config, log)
+            middle.see(visible)
         worker.finish(_FINISH_SECONDS)  # reports what was counted since the last second began
     finally:
         inference.close()
         background.shutdown()
     exposition = metrics.render("")[0].decode()
-    return counted(exposition, bare, wall, cpu)
+    return counted(exposition, bare, *middle.read())
 
 
 def _observations(config: Config, log: MemoryLog) -> int:

@@ -55,6 +55,40 @@ class Stopwatch:
         return time.monotonic() - self._began, self._cpu() - self._cpu_before
 
 
+class Middle:
+    """Times the middle of a run, in which its pace is steady: joining and ending are left out.
+
+    It is from the first commit after a tenth of all Moments to the first one after nine tenths.
+    `cpu` reads CPU seconds so far.
+    """
+
+    def __init__(self, moments: int, cpu: Callable[[], float] = time.process_time) -> None:
+        self._moments, self._cpu = moments, cpu
+        self._began: tuple[int, Stopwatch] | None = None
+        self._ended: tuple[float, float] | None = None
+
+    def see(self, visible: int) -> None:
+        """Note that so many Moments are committed now."""
+        if self._began is None and visible >= self._moments / 10:
+            self._began = visible, Stopwatch(self._cpu)
+        if self._began is None or self._ended is not None or visible < self._moments * 9 / 10:
+            return
+        before, watch = self._began
+        if visible > before:
+            share = (visible - before) / self._moments
+            wall, cpu = watch.read()
+            self._ended = wall / share, cpu / share
+
+    def read(self) -> tuple[float, float]:
+        """Return the (wall, CPU) seconds that all Moments take at that pace.
+
+        Raises FailedRunError where all of them became visible at once.
+        """
+        if self._ended is None:
+            raise FailedRunError("too few Moments for a pace: play more of them")
+        return self._ended
+
+
 def counted(exposition: str, bare: Run, wall: float, cpu: float) -> Run:
     """Return a worker's run over the same Moments as `bare`, with what its metrics say of it.
 

@@ -13,7 +13,7 @@ from kafka import KafkaConsumer
 from kafka import TopicPartition as ClientPartition
 
 from tests.benchmarks.backlog import Backlog
-from tests.benchmarks.measure import Run, Stopwatch, counted, cpu_seconds_of, peak_bytes_of
+from tests.benchmarks.measure import Middle, Run, Stopwatch, counted, cpu_seconds_of, peak_bytes_of
 from tests.benchmarks.process import WorkerProcess
 from worker.adapters.kafka.admin import KafkaAdmin
 from worker.adapters.kafka.connect import CONNECT_SECONDS, connect
@@ -58,18 +58,17 @@ class Stage:
         config = apart(self.config, name)
         create(config, self.partitions)
         with observations(config) as reader, self._worker(config, name) as worker:
-            watch = Stopwatch(lambda: cpu_seconds_of(worker.pid))
-            broker = Stopwatch(lambda: cpu_seconds_of(self.kafka.pid))
-            await_moments(reader, bare.moments)
-            (wall, cpu), (_, broker_cpu) = watch.read(), broker.read()
+            middle = Middle(bare.moments, lambda: cpu_seconds_of(worker.pid))
+            broker = Middle(bare.moments, lambda: cpu_seconds_of(self.kafka.pid))
+            await_moments(reader, bare.moments, middle, broker)
             time.sleep(_REPORTED_SECONDS)
-            run = counted(worker.metrics(), bare, wall + worker.unseen_seconds, cpu)
+            run = counted(worker.metrics(), bare, *middle.read())
             return WorkerRun(
                 run=run,
                 ready_seconds=worker.ready_seconds,
                 ready_cpu_seconds=worker.ready_cpu_seconds,
                 peak_bytes=peak_bytes_of(worker.pid),
-                broker_cpu_seconds=broker_cpu,
+                broker_cpu_seconds=broker.read()[1],
             )
 
     def empty_cache(self) -> None:
@@ -180,10 +179,12 @@ def observations(config: Config) -> Iterator[KafkaConsumer]:
         consumer.close(autocommit=False)
 
 
-def await_moments(reader: KafkaConsumer, moments: int) -> None:
+def await_moments(reader: KafkaConsumer, moments: int, *timed: Middle) -> None:
     """Return when so many observations can be read. Raises FailedRunError."""
     deadline, seen = time.monotonic() + _DRAIN_SECONDS, 0
     while seen < moments:
         seen += sum(map(len, reader.poll(timeout_ms=100).values()))
+        for each in timed:
+            each.see(seen)
         if time.monotonic() > deadline:
             raise FailedRunError(f"only {seen} of {moments} Moments in {_DRAIN_SECONDS:.0f} s")

@@ -35,11 +35,9 @@ class WorkerProcess:
         began = time.monotonic()
         command = [sys.executable, "-m", "worker", "run", "--config", str(self._file)]
         self._process = Process(command, self._log)
-        self._last_no = began
         self._process.wait_until(self._is_ready, _READY_SECONDS, "the worker")
         self.ready_seconds = time.monotonic() - began
         self.ready_cpu_seconds = cpu_seconds_of(self.pid)
-        self.unseen_seconds = time.monotonic() - self._last_no
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,11 +60,7 @@ class WorkerProcess:
         return body
 
     def _is_ready(self) -> bool:
-        asked = time.monotonic()
-        ready = self._get("/readyz") is not None
-        if not ready:
-            self._last_no = asked
-        return ready
+        return self._get("/readyz") is not None
 
     def _get(self, path: str) -> str | None:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.measure import Run, cpu_seconds_of
+from tests.benchmarks.measure import Middle, Run, cpu_seconds_of
 from tests.benchmarks.on_kafka import Stage, apart, await_moments, create, observations
 from worker.core.events import Modality
 from worker.core.moment import Moment
@@ -26,7 +25,7 @@ _MODULES = {
     PLAIN: "tests.benchmarks.reference.plain_kafka",
     QUIX: "tests.benchmarks.reference.quix",
 }
-_READY = re.compile(rb"^ready (\S+) (\S+)$", re.MULTILINE)  # monotonic time, CPU seconds
+_READY = re.compile(rb"^ready$", re.MULTILINE)
 _LOAD_SECONDS = 120.0
 _COMPARED = 64  # frames
 
@@ -47,10 +46,10 @@ def run_reference(stage: Stage, name: str, tag: str, bare: Run) -> Run:
     command += [topics.frames, topics.captions, topics.audio]
     log = stage.directory / f"{tag}.log"
     with observations(config) as reader, _started(command, log) as process:
-        await_moments(reader, bare.moments)
-        wall, cpu = time.monotonic(), cpu_seconds_of(process.pid)
-        ready_at, ready_cpu = map(float, _READY.findall(log.read_bytes())[-1])
-    return replace(bare, wall_seconds=wall - ready_at, cpu_seconds=cpu - ready_cpu)
+        middle = Middle(bare.moments, lambda: cpu_seconds_of(process.pid))
+        await_moments(reader, bare.moments, middle)
+    wall, cpu = middle.read()
+    return replace(bare, wall_seconds=wall, cpu_seconds=cpu)
 
 
 def least_cosine(pipeline: Pipeline, moments: Sequence[Moment]) -> float:

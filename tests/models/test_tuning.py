@@ -16,7 +16,7 @@ from worker.core.events import Modality
 from worker.errors import OperatorError
 from worker.models.cuda_graphs import MAX_GRAPHS, Graphs, Replay
 from worker.models.device import resolve_device
-from worker.models.plan import Plan, Run, Runtime, in_chunks
+from worker.models.plan import Plan, Run, Runtime
 from worker.models.plan_cache import PlanCache
 from worker.models.processor import Processor, this_processor
 from worker.models.runtimes import Network
@@ -118,10 +118,13 @@ def small_network() -> Network:
 
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
 @pytest.mark.parametrize("batch_size", [1, 5, 64])
-def test_every_runtime_returns_what_the_module_returns(runtime: str, batch_size: int) -> None:
+@pytest.mark.parametrize("threads", [1, 2, 50])
+def test_every_runtime_returns_what_the_module_returns(
+    runtime: str, batch_size: int, threads: int
+) -> None:
     network = small_network()
-    plan = Plan("openvino" if runtime == "openvino" else "torch", "float32", batch_size, 1)
-    result = in_chunks(network.start(plan), network.sample, batch_size)
+    plan = Plan("openvino" if runtime == "openvino" else "torch", "float32", batch_size, threads)
+    result = network.start(plan).in_batches(network.sample, batch_size)
     with torch.inference_mode():
         expected = network.module(torch.from_numpy(network.sample[0])).numpy()
     assert result.dtype == np.float32
@@ -313,7 +316,7 @@ def test_what_was_asked_of_a_gpu_is_what_is_started(
     class Started(Network):
         def start(self, plan: Plan, device: str = "cpu") -> Run:
             started.append((plan, device))
-            return lambda *arrays: arrays[0]
+            return Run(lambda *arrays: arrays[0])
 
     network = Started(torch.nn.Identity, lambda: (np.zeros((1, 2), np.float32),))
     plan, _ = open_network(network, ModelSettings("cuda:1", runtime=runtime, batch_size=8), "")

@@ -24,7 +24,7 @@ from worker.media.limits import Limits
 from worker.models.int8 import MIN_PICTURES, quantise, write_int8
 from worker.models.network_encoders import FrameEncoder
 from worker.models.openvino_runtime import Model, start_openvino
-from worker.models.plan import Dtype, Plan, in_chunks
+from worker.models.plan import Dtype, Plan
 from worker.models.tuning import cosines
 from worker.runtime.assemble import build_encoders, envelope_rules
 
@@ -145,7 +145,7 @@ def _measured(exact: Model, int8: Model, pictures: Pictures) -> Quality:
 def _timed(model: Model, dtype: Dtype, pictures: Pictures) -> tuple[NDArray[np.float32], float]:
     """Return the vectors, and CPU milliseconds per picture of the second of two runs."""
     run = start_openvino(model, Plan("openvino", dtype, BATCH_SIZE, 1))
-    in_chunks(run, (pictures,), BATCH_SIZE)
+    run.in_batches((pictures,), BATCH_SIZE)
     began = time.process_time()
-    vectors = in_chunks(run, (pictures,), BATCH_SIZE)
+    vectors = run.in_batches((pictures,), BATCH_SIZE)
     return vectors, 1000 * (time.process_time() - began) / len(pictures)

@@ -14,7 +14,7 @@ from worker.core.events import Modality
 from worker.models.base import Embeddings, unit_rows
 from worker.models.converted import ConvertedFile
 from worker.models.int8 import read_int8
-from worker.models.plan import Array, Plan, Run, in_chunks
+from worker.models.plan import Array, Plan, Run
 from worker.models.runtimes import Network
 from worker.models.samples import typical_clips, typical_frames, typical_texts
 from worker.models.settings import ModelSettings
@@ -86,7 +86,7 @@ class FrameEncoder:
             raise ValueError(f"frames are uint8 (B, {side}, {side}, 3), not {batch.shape}")
         if not len(batch):
             return np.zeros((0, self.dim), np.float16)
-        return unit_rows(in_chunks(self._run, (batch,), self.plan.batch_size), self.name)
+        return unit_rows(self._run.in_batches((batch,), self.plan.batch_size), self.name)
 
 
 class TextEncoder:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.models.plan import Array, Plan, Run, writable
+from worker.models.plan import Array, Plan, Run, batches, writable
 
 # The import of openvino reports to its vendor, unless this package cannot be imported: then it
 # uses its own stub. A worker does not call anybody.
@@ -28,18 +30,43 @@ _PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "
 
 def start_openvino(model: Model, plan: Plan) -> Run:
     """Compile the model for a plan. The result is to be called by one thread at a time."""
+    streams = plan.threads if plan.batch_size > 1 else 1
     options = {
         "INFERENCE_PRECISION_HINT": _PRECISIONS[plan.dtype],
         "INFERENCE_NUM_THREADS": plan.threads,
-        "NUM_STREAMS": 1,
+        "NUM_STREAMS": streams,
         "ENABLE_CPU_PINNING": False,  # several workers share a machine
     }
     compiled = openvino.Core().compile_model(model, "CPU", options)
+    return Run(partial(_call, compiled)) if streams == 1 else _Streams(compiled, streams)
 
-    def run(*arrays: Array) -> NDArray[np.float32]:
-        return np.array(compiled(arrays)[0], np.float32)
 
-    return run
+class _Streams(Run):
+    """Works on `streams` batches at a time."""
+
+    def __init__(self, compiled: openvino.CompiledModel, streams: int) -> None:
+        super().__init__(partial(_call, compiled))
+        self._streams = streams
+        self._requests = openvino.AsyncInferQueue(compiled, streams)
+        self._requests.set_callback(_keep)
+
+    def in_batches(self, arrays: tuple[Array, ...], batch_size: int) -> NDArray[np.float32]:
+        """Run at most `batch_size` items at a time on each stream; there must be at least one."""
+        size = min(batch_size, math.ceil(len(arrays[0]) / self._streams))
+        results: dict[int, NDArray[np.float32]] = {}
+        for place, batch in enumerate(batches(arrays, size)):
+            self._requests.start_async(dict(enumerate(batch)), (results, place))
+        self._requests.wait_all()
+        return np.concatenate([results[place] for place in sorted(results)])
+
+
+def _keep(request: openvino.InferRequest, to: tuple[dict[int, NDArray[np.float32]], int]) -> None:
+    results, place = to
+    results[place] = np.array(request.get_output_tensor(0).data, np.float32)
+
+
+def _call(compiled: openvino.CompiledModel, *arrays: Array) -> NDArray[np.float32]:
+    return np.array(compiled(arrays)[0], np.float32)
 
 
 def read_model(description: bytes, weights: bytes) -> Model | None:

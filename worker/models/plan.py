@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Run = Callable[..., NDArray[np.float32]]  # arrays with a common leading axis -> (B, dim)
+Call = Callable[..., NDArray[np.float32]]  # arrays with a common leading axis -> (B, dim)
 
 Runtime = Literal["torch", "compiled", "graphs", "openvino", "int8"]
 Dtype = Literal["float32", "bfloat16", "float16", "int8"]
@@ -20,6 +20,8 @@ Dtype = Literal["float32", "bfloat16", "float16", "int8"]
 class Plan:
     """How to run a network: at most `batch_size` items at a time on `threads` CPU threads.
 
+    OpenVINO works on as many batches at a time as there are threads, each on one: threads that
+    share a batch wait for each other at every layer. Items that come one by one are shared.
     `compiled` is torch.compile, which needs a C++ compiler; `graphs` are those of CUDA; the runtime
     `int8` has linear layers with int8 weights and activations that are quantised as they come, on a
     CPU. The dtype `int8` is of networks that were quantised before, for OpenVINO (see
@@ -32,12 +34,25 @@ class Plan:
     threads: int
 
 
-def in_chunks(run: Run, arrays: tuple[Array, ...], batch_size: int) -> NDArray[np.float32]:
-    """Run at most `batch_size` items at a time; there must be at least one."""
-    starts = range(0, len(arrays[0]), batch_size)
-    return np.concatenate(
-        [run(*(a[start : start + batch_size] for a in arrays)) for start in starts]
-    )
+class Run:
+    """A network that is ready, as a function of one batch. To be called by one thread at a time."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __call__(self, *arrays: Array) -> NDArray[np.float32]:
+        """Return (B, dim) for arrays with a common leading axis B >= 1."""
+        return self._call(*arrays)
+
+    def in_batches(self, arrays: tuple[Array, ...], batch_size: int) -> NDArray[np.float32]:
+        """Run at most `batch_size` items at a time; there must be at least one."""
+        return np.concatenate([self._call(*batch) for batch in batches(arrays, batch_size)])
+
+
+def batches(arrays: tuple[Array, ...], batch_size: int) -> Iterator[list[Array]]:
+    """Yield `batch_size` items at a time, the rest at last."""
+    for start in range(0, len(arrays[0]), batch_size):
+        yield [array[start : start + batch_size] for array in arrays]
 
 
 def writable(array: Array) -> Array:

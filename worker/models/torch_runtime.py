@@ -13,7 +13,7 @@ from torch import nn
 
 from worker.errors import OperatorError
 from worker.models.cuda_graphs import Graphs
-from worker.models.plan import Array, Plan, Run, Runtime, writable
+from worker.models.plan import Array, Call, Plan, Run, Runtime, writable
 
 # What is made ready by a first run, and how that may be helped.
 _NEEDS: Mapping[Runtime, str] = {"compiled": "install a C++ compiler or ", "graphs": ""}
@@ -40,10 +40,10 @@ def start_torch(module: nn.Module, sample: tuple[Array, ...], plan: Plan, device
 
     if plan.runtime in _NEEDS:
         prepare_now(run, sample, plan.runtime)
-    return run
+    return Run(run)
 
 
-def prepare_now(run: Run, sample: tuple[Array, ...], runtime: Runtime) -> None:
+def prepare_now(run: Call, sample: tuple[Array, ...], runtime: Runtime) -> None:
     """Run once, which compiles or records. Raises OperatorError where that cannot be done here."""
     try:
         run(*(array[:2] for array in sample))

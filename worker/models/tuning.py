@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from worker.errors import OperatorError
 from worker.models.device import resolve_device
-from worker.models.plan import Dtype, Plan, Run, Runtime, in_chunks
+from worker.models.plan import Array, Dtype, Plan, Run, Runtime
 from worker.models.plan_cache import PlanCache
 from worker.models.processor import Processor, this_processor
 from worker.models.runtimes import Network
@@ -177,28 +177,28 @@ class Bench:
         self._clock = clock
         self._started: dict[tuple[str, str, int], tuple[Run, float]] = {}
         reference = network.start(Plan("torch", "float32", 8, this_processor().cores))
-        self._reference = in_chunks(reference, network.sample, 8)
+        self._reference = reference.in_batches(network.sample, 8)
 
     def measure(self, plan: Plan) -> Measurement:
         """Return the least CPU time of a few runs, after one that is not counted."""
         run, cosine = self._run(plan)
-        size = min(plan.batch_size, len(self._network.sample[0]))
-        batch = tuple(array[:size] for array in self._network.sample)
-        run(*batch)
-        seconds = min(self._seconds(run, batch) for _ in range(_REPEATS))
+        size = min(plan.batch_size * plan.threads, len(self._network.sample[0]))
+        sample = tuple(array[:size] for array in self._network.sample)
+        run.in_batches(sample, plan.batch_size)
+        seconds = min(self._seconds(run, sample, plan.batch_size) for _ in range(_REPEATS))
         return Measurement(seconds / size, cosine)
 
     def _run(self, plan: Plan) -> tuple[Run, float]:
         key = (plan.runtime, plan.dtype, plan.threads)
         if key not in self._started:
             run = self._network.start(plan)
-            vectors = in_chunks(run, self._network.sample, plan.batch_size)
+            vectors = run.in_batches(self._network.sample, plan.batch_size)
             self._started[key] = (run, min_cosine(vectors, self._reference))
         return self._started[key]
 
-    def _seconds(self, run: Run, batch: tuple[NDArray[np.generic], ...]) -> float:
+    def _seconds(self, run: Run, sample: tuple[Array, ...], batch_size: int) -> float:
         begin = self._clock()
-        run(*batch)
+        run.in_batches(sample, batch_size)
         return self._clock() - begin
 
 

@@ -73,6 +73,7 @@ class Inference:
         self._encoding = Encoding(pipeline, telemetry, devices or {})
         self._tracer = tracer or Untraced()
         self._pool = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
+        self._encoders = ThreadPoolExecutor(len(MODALITIES), thread_name_prefix="encoder")
         self._to_decode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
         self._to_encode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
         self._done: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
@@ -137,7 +138,8 @@ class Inference:
         self._to_decode.put(None)
         for thread in self._threads:
             thread.join(CLOSE_SECONDS)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._encoders):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(
         self, stage: str, inbox: queue.Queue[_Queued | None], work: Callable[[_Queued], None]
@@ -171,15 +173,20 @@ class Inference:
     def _vectors(self, prepared: Sequence[Prepared]) -> Vectors:
         wanted = self._pipeline.wanted(prepared)
         vectors = self._remembered(wanted)
-        fresh: dict[bytes, Any] = {}
+        unknown = {
+            modality: {key: item for key, item in contents.items() if key not in vectors}
+            for modality, contents in wanted.items()
+        }
         with self._timed("encode"):
-            for modality, contents in wanted.items():
-                unknown = {key: item for key, item in contents.items() if key not in vectors}
-                if unknown:
-                    fresh |= self._encoding.vectors(modality, unknown)
+            fresh = self._fresh({each: items for each, items in unknown.items() if items})
         if self._cache is not None and fresh:
             self._cache.put_many({key: vector.tobytes() for key, vector in fresh.items()})
         return vectors | fresh
+
+    def _fresh(self, unknown: Mapping[Modality, dict[bytes, Any]]) -> dict[bytes, Any]:
+        """Let each modality's encoder work by itself; none has to wait for another one."""
+        parts = self._encoders.map(self._encoding.vectors, unknown.keys(), unknown.values())
+        return {key: vector for part in parts for key, vector in part.items()}
 
     def _remembered(self, wanted: dict[Modality, dict[bytes, Any]]) -> dict[bytes, Any]:
         """Return the valid vectors that the cache has; anything else is a miss."""

@@ -7,7 +7,6 @@ score is a distance to a running mean; there are no p-values, no late events, an
 from __future__ import annotations
 
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -42,8 +41,8 @@ def read(headers: Mapping[str, bytes], value: bytes) -> Input:
 
 
 def say_ready() -> None:
-    """Tell on standard output that all is loaded: at what monotonic time, after what CPU time."""
-    sys.stdout.write(f"ready {time.monotonic()} {time.process_time()}\n")
+    """Tell on standard output that all is loaded."""
+    sys.stdout.write("ready\n")
     sys.stdout.flush()
 
 
