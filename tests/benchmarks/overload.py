@@ -96,9 +96,9 @@ def measure(plays: Rush, output: Path) -> None:
     """Play it, write overload.json, print a table. Raises FailedRunError."""
     config, console = config_of(None, plays.settings), Console()
     drained = config_of(None, {**plays.settings, "models.overload": "off"})
-    short = read_scenario("short")
-    assert isinstance(short, Scenario)
-    backlog = played(drained, short)
+    busy = read_scenario("busy")
+    assert isinstance(busy, Scenario)
+    backlog = played(drained, busy)
     with stage(drained, backlog, PARTITIONS, output) as on_kafka:
         rate = plays.capacity or _capacity(drained, on_kafka, backlog)
         console.print(f"The worker takes {rate:.1f} Moments/s of a backlog")

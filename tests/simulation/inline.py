@@ -30,6 +30,7 @@ class InlineInference(Inference):
         self._telemetry = telemetry
         self._hearing = Hearing(pipeline, cache, telemetry)
         self._encoding = Encoding(pipeline, telemetry, {})
+        self._for_each = map
         self._looks = looks
         self._batches: deque[Batch] = deque()
         self._left = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +74,7 @@ class Inference:
         self._tracer = tracer or Untraced()
         self._pool = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
         self._encoders = ThreadPoolExecutor(len(MODALITIES), thread_name_prefix="encoder")
+        self._for_each: Callable[..., Iterable[Any]] = self._encoders.map
         self._to_decode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
         self._to_encode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
         self._done: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
@@ -185,7 +186,7 @@ class Inference:
 
     def _fresh(self, unknown: Mapping[Modality, dict[bytes, Any]]) -> dict[bytes, Any]:
         """Let each modality's encoder work by itself; none has to wait for another one."""
-        parts = self._encoders.map(self._encoding.vectors, unknown.keys(), unknown.values())
+        parts = self._for_each(self._encoding.vectors, unknown.keys(), unknown.values())
         return {key: vector for part in parts for key, vector in part.items()}
 
     def _remembered(self, wanted: dict[Modality, dict[bytes, Any]]) -> dict[bytes, Any]:
