@@ -38,7 +38,8 @@ from worker.models.fusion.joining import Joined, Joining, Untrained, mean_direct
 from worker.models.keys import digest_of_all, key_of, parts_of
 from worker.models.logmel import windows
 from worker.models.watching import Watch
-from worker.scoring.experts import FUSED_DIM, VISUAL_DIM, agreement_feature
+from worker.scoring.experts import FUSED_DIM, VISUAL_DIM
+from worker.scoring.joint import joint_features
 from worker.scoring.memory import DERIVED
 
 Array = NDArray[Any]
@@ -78,6 +79,7 @@ class Embedded:
     features: Mapping[str, Array]
     rejected: tuple[Rejected, ...]
     degraded: tuple[str, ...] = ()  # what did not work
+    shadow: Mapping[str, Array] | None = None  # the joint features by a bundle in shadow
 
 
 class Pipeline:
@@ -87,6 +89,7 @@ class Pipeline:
     stands for the untrained one. Where it `reuses`, a frame that shows nothing new in its Moment is
     not encoded (`worker.core.reuse`). Where `stores_embeddings`, they are features of their own;
     `masks` say where anything is masked. With `speech` what is said is a caption as well.
+    A `shadow` fuses each Moment once more.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class Pipeline:
         *,
         reuses: bool = True,
         stores_embeddings: bool = False,
+        shadow: Joining | None = None,
     ) -> None:
         self.encoders = encoders
         self.watch = Watch(triggers, encoders)
@@ -115,7 +119,12 @@ class Pipeline:
         self._joining: Joining = trained or Untrained(dims, seed)
         self.digest = digest_of_all(encoders, self._joining, self.watch, speech)
         self._visual = orthonormal_rows(VISUAL_DIM, dims[Modality.FRAME], seed)
-        self._compact = orthonormal_rows(FUSED_DIM, self._joining.dim, seed)
+        self.shadow = shadow
+        self._compact = {
+            each.dim: orthonormal_rows(FUSED_DIM, each.dim, seed)
+            for each in (self._joining, shadow)
+            if each is not None
+        }
         self._danger = DangerScale(encoders[Modality.CAPTION])
 
     @property
@@ -205,16 +214,20 @@ class Pipeline:
         rows = [_row(one, vectors) for one in batch]
         seen = [self._features(one, row) for one, row in zip(batch, rows, strict=True)]
         joined = self._joining.join(rows, seen)
+        shadows = [None] * len(rows) if self.shadow is None else self.shadow.join(rows, seen)
         return [
             Embedded(
                 moment=one.moment,
                 fused=each.vector.astype(np.float16),
                 weights=each.weights,
-                features=features | (self._joint_features(each) if row else {}),
+                features=features | self._joint_features(each, row),
                 rejected=one.rejected,
                 degraded=(*one.degraded, *_not_encoded(one, vectors)),
+                shadow=None if shadow is None else self._joint_features(shadow, row),
             )
-            for one, row, features, each in zip(batch, rows, seen, joined, strict=True)
+            for one, row, features, each, shadow in zip(
+                batch, rows, seen, joined, shadows, strict=True
+            )
         ]
 
     def _features(self, prepared: Prepared, row: Mapping[Modality, Array]) -> dict[str, Array]:
@@ -235,13 +248,10 @@ class Pipeline:
                 features |= self.watch.margins(prepared.moment.source, modality, row[modality])
         return {name: value.astype(np.float16) for name, value in features.items()}
 
-    def _joint_features(self, joined: Joined) -> dict[str, Array]:
-        """Return the features that come from several modalities, as float16."""
-        agreement = {
-            agreement_feature(pair): np.array([value], np.float16)
-            for pair, value in joined.agreement.items()
-        }
-        return agreement | {"fused": (self._compact @ joined.vector).astype(np.float16)}
+    def _joint_features(self, joined: Joined, row: Mapping[Modality, Array]) -> dict[str, Array]:
+        """Return the features that come from several modalities, none where there are none."""
+        compact = self._compact[joined.vector.size]
+        return joint_features(joined.vector, joined.agreement, compact) if row else {}
 
     def _standing_for(self, pictures: Sequence[Array], cells: Sequence[Array]) -> list[int]:
         """Return for each picture the place of the one that is encoded for it."""

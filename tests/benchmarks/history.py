@@ -28,8 +28,9 @@ from worker.core.rfc3339 import seconds
 from worker.core.source_state import LearnedFrom, SourceState
 from worker.errors import FailedRunError
 from worker.pipeline import Embedded
-from worker.runtime.decider import Judged, decision_record
+from worker.runtime.decider import Judged
 from worker.runtime.rules import WorkerRules
+from worker.runtime.seen import decision_record
 from worker.runtime.state_records import IndexState, StateWriter
 from worker.runtime.topics import topic_of_modality
 from worker.scoring.pool import MAX_SOURCES

@@ -14,6 +14,7 @@ from worker.core.events import MODALITIES, Modality
 from worker.core.messages import (
     Alert,
     Assessment,
+    BundleRecord,
     Cell,
     DecisionRecord,
     Evidence,
@@ -26,6 +27,7 @@ from worker.core.messages import (
     NearestNormal,
     Observation,
     Region,
+    ShadowRecord,
     Span,
     Warmup,
 )
@@ -124,6 +126,10 @@ features = st.dictionaries(
 raw_scores = st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False), max_size=3)
 
 
+bundle_records = st.builds(BundleRecord, names, assessments, raw_scores, features)
+shadows = st.builds(ShadowRecord, decisions, st.none() | bundle_records)
+
+
 explanations = st.builds(
     Explanation,
     experts=st.dictionaries(names, units, max_size=3),
@@ -169,7 +175,7 @@ def observations(draw: st.DrawFn) -> Observation:
         silent_after=draw(st.booleans()),
         heeded=tuple(draw(st.lists(heeded(source), max_size=2))),
         explanation=draw(st.none() | explanations),
-        shadow=draw(st.none() | decisions),
+        shadow=draw(st.none() | shadows),
         derived=tuple(draw(st.lists(derived_texts, max_size=1))),
     )
 

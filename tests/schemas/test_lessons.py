@@ -26,6 +26,9 @@ def test_a_lesson_says_what_the_whole_observation_says() -> None:
     assert lesson.alert_id == whole.decision.alert_id is not None
     assert lesson.heeded == whole.heeded != ()
     assert lesson.carried == bool(whole.modalities.carried)
+    assert lesson.shadow is not None
+    assert whole.shadow is not None
+    assert lesson.shadow.document() == whole.shadow.document()["bundle"]
     assert lesson.features.keys() == whole.features.keys()
     for name, feature in whole.features.items():
         assert np.array_equal(lesson.features[name], feature)

@@ -18,9 +18,11 @@ from tests.schemas.files import EXAMPLE_NAMES, faults, load_example, load_schema
 from worker.core.messages import (
     Alert,
     Assessment,
+    BundleRecord,
     ExpertScore,
     Feedback,
     Observation,
+    ShadowRecord,
     read_alert,
     read_feedback,
     read_observation,
@@ -68,6 +70,8 @@ def fields_of(message: Message) -> dict[str, object]:
             return str(value.dtype), value.shape, value.tobytes()
         if isinstance(value, dict):
             return {key: comparable(inner) for key, inner in value.items()}
+        if isinstance(value, ShadowRecord | BundleRecord):
+            return {each.name: comparable(getattr(value, each.name)) for each in fields(value)}
         return value
 
     return {each.name: comparable(getattr(message, each.name)) for each in fields(message)}

@@ -161,6 +161,7 @@ def _differences(one: Document, wanted: Document) -> Iterator[Finding]:
         ("scores", ("assessment",)),
         ("decisions", ("decision",)),
         ("feedback", ("feedback",)),
+        ("shadow", ("shadow",)),
     ):
         for field in fields:
             if not _equal(one.get(field), wanted.get(field)):

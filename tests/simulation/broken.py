@@ -36,6 +36,8 @@ from worker.runtime.judge import Judge
 from worker.runtime.recovery import Recovered, RecoveryRules
 from worker.runtime.restoring import Restoring
 from worker.runtime.state_records import IndexState
+from worker.scoring.scored import ScorerState
+from worker.scoring.scorer import Scorer
 
 Broken = AbstractContextManager[object]
 
@@ -107,6 +109,21 @@ def alerts_are_forgotten() -> Broken:
 
 def _without_alerts(judge: Callable[..., Judge], *parts: object) -> Judge:
     return judge(*parts[:-1], ())
+
+
+def the_shadow_is_forgotten() -> Broken:
+    """A successor learns anew what is normal for a bundle in shadow."""
+
+    def forgetful(
+        partitions: Collection[TopicPartition], log: StateLog, rules: RecoveryRules
+    ) -> Recovered | None:
+        found = recovery.recover(partitions, log, rules)
+        if found is None or rules.shadow is None:
+            return found
+        moments = found.index.scorer.moments
+        return replace(found, shadow=Scorer(rules.shadow.scoring, ScorerState(moments, moments)))
+
+    return patch.object(recoveries, "recover", forgetful)
 
 
 def moments_under_way_hold_nothing() -> Broken:
@@ -255,6 +272,7 @@ _ALL: dict[Callable[[], Broken], str] = {
     what_was_taken_in_is_taken_in_again: "twice",
     carried_captions_are_forgotten: "rest",
     alerts_are_forgotten: "decisions",
+    the_shadow_is_forgotten: "shadow",
     all_topics_share_a_front: "oracle",
     all_sources_share_a_front: "oracle",
     unread_partitions_are_taken_as_read: "oracle",

@@ -62,9 +62,15 @@ def _counts(run: Run) -> Counter[str]:
     counts["words heeded"] = sum(value.count(b'"effect":') for value in observations)
     counts["texts of speech"] = sum(b'"from":"audio"' in value for value in observations)
     counts["speech not understood"] = sum(b"speech:failed" in value for value in observations)
+    counts["judged in shadow"] = sum(b'"bundle":' in value for value in observations)
+    counts["alerts in shadow"] = sum(map(_opens_in_shadow, observations))
     counts["drains"] = 1 if run.drained else 0
     counts["warm observations"] = len(warm)
     return counts
+
+
+def _opens_in_shadow(observation: bytes) -> bool:
+    return b'"shadow":{"kind":"open"' in observation
 
 
 def _digest(run: Run) -> str:

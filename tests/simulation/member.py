@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from random import Random
 from typing import cast
@@ -21,8 +21,9 @@ from tests.simulation.small import shrink
 from tests.simulation.stream import TOPICS
 from tests.simulation.telemetry import Counts
 from worker.adapters.memory_ports import MemoryStateLog
-from worker.core.events import MODALITIES, Modality
+from worker.core.events import MODALITIES, PAIRS, Modality
 from worker.core.ports import Telemetry
+from worker.models.fusion.joining import Features, Joined, Vectors
 from worker.pipeline import Pipeline
 from worker.runtime import clock
 from worker.runtime.assemble import build_pipeline, worker_rules
@@ -51,6 +52,32 @@ class TinyEncoder:
         return rows
 
 
+class TinyFusion:
+    """What a bundle in shadow is here: a sum, and whether two modalities have the same vector.
+
+    It sees what the live fusion does not: which is why its decisions are other ones.
+    """
+
+    dim = DIM
+    pairs = ("frame-caption", "frame-audio")
+
+    def __init__(self, number: int) -> None:
+        self.digest = f"tiny-fusion-{number}"
+        self._number = number
+
+    def join(self, rows: Sequence[Vectors], features: Sequence[Features]) -> list[Joined]:
+        return [self._joined(row) for row in rows]
+
+    def _joined(self, row: Vectors) -> Joined:
+        whole = sum((row[each] for each in sorted(row)), np.zeros(DIM, np.float32))
+        both = {name: PAIRS[name] for name in self.pairs if set(PAIRS[name]) <= row.keys()}
+        return Joined(
+            vector=np.roll(whole, self._number * len(row)),
+            weights=dict.fromkeys(MODALITIES, 1.0),
+            agreement={name: float(row[one] @ row[other]) for name, (one, other) in both.items()},
+        )
+
+
 class TinySpeech:
     """Somebody speaks in some of the clips; which, and what is said, follows from their content."""
 
@@ -74,11 +101,12 @@ def _kind(clip: NDArray[np.float32]) -> int:
 
 
 @cache
-def shared_pipeline() -> Pipeline:
+def shared_pipeline(shadow: int) -> Pipeline:
     """Return the real pipeline with small matrices; it holds no state, so all seeds share it."""
     shrink()
     encoders = {each: TinyEncoder(each) for each in MODALITIES}
-    return build_pipeline(settings(False), encoders, speech=TinySpeech())
+    tried = TinyFusion(shadow) if shadow else None
+    return build_pipeline(settings(False), encoders, speech=TinySpeech(), shadow=tried)
 
 
 class Member:
@@ -111,7 +139,7 @@ class Member:
         self.outbox = SimOutbox(log, random)
         self._random = random
         telemetry = cast(Telemetry, self.counts)
-        pipeline = shared_pipeline()
+        pipeline = shared_pipeline(plan.shadow)
         inference = InlineInference(pipeline, embeddings, telemetry, self._looks)
         self.worker = Worker(
             Ports(

@@ -61,10 +61,16 @@ class Plan:
     is_changed: bool = False
     hears: bool = False  # whether feedback is one of the inputs,
     talks: float = 0.0  # and how likely something is said at each turn
+    shadows: tuple[int, int] = (0, 0)  # numbers of what is tried before and after the drain
 
     @property
     def settings(self) -> Config:
-        return settings(self.strict, self.is_changed)
+        return settings(self.strict, self.is_changed, self.shadow)
+
+    @property
+    def shadow(self) -> int:
+        """The number of the bundle that is tried in shadow; 0: none is."""
+        return self.shadows[self.is_changed]
 
     @property
     def changed(self) -> Plan:
@@ -78,11 +84,15 @@ class Plan:
             f" faults: {', '.join(fault for _, fault in self.faults) or 'none'}"
             f"{', words' if self.talks else ''}"
             f"{'' if self.drained is None else f', drained after {self.drained}'}"
+            f"{f', in shadow {self.shadows}' if any(self.shadows) else ''}"
         )
 
 
 # By the number of sources: one gets warm and alerts, more of them are short and crowded.
 SECONDS = {1: 34.0, 2: 16.0, 3: 12.0, 4: 9.0, 5: 8.0, 6: 7.0}
+
+
+SHADOWS = ((1, 1), (1, 2), (1, 0), (0, 1))
 
 
 def plan(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Plan:
@@ -107,11 +117,12 @@ def plan(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Plan:
         drained=drain.randint(0, len(records)) if drain.random() < 0.15 else None,
         hears=hears,
         talks=people.choice((0.0, 0.02, 0.2)) if hears else 0.0,
+        shadows=Random(f"shadow {seed}").choice((*[(0, 0)] * 8, *SHADOWS)),
     )
 
 
 @cache
-def settings(strict: bool, changed: bool = False) -> Config:
+def settings(strict: bool, changed: bool = False, shadow: int = 0) -> Config:
     """Return the configuration; sources are warm after 20 Moments, and alerts are frequent."""
     changes: dict[str, object] = {
         "pairing.grace_seconds": GRACE,
@@ -124,6 +135,8 @@ def settings(strict: bool, changed: bool = False) -> Config:
     }
     if changed:
         changes |= {"pairing.grace_seconds": 2 * GRACE, "pairing.carry_caption_seconds": CARRY / 2}
+    if shadow:
+        changes["scoring.shadow"] = {"bundle": str(shadow), "false_alarms_per_day": 20_000}
     if strict:
         changes["pairing.await"] = ["frame", "caption", "audio"]
     return load(None, {}, changes).config

@@ -65,5 +65,16 @@ def _output(record: Record) -> Output:
 
 
 def _undisturbed(plan: Plan) -> Plan:
-    calm = Plan(plan.seed, plan.strict, plan.partitions, 1, 500, 2000, (), (), hears=plan.hears)
+    calm = Plan(
+        plan.seed,
+        plan.strict,
+        plan.partitions,
+        1,
+        500,
+        2000,
+        (),
+        (),
+        hears=plan.hears,
+        shadows=plan.shadows,
+    )
     return calm.changed if plan.is_changed else calm

@@ -24,6 +24,7 @@ def test_no_fault_changes_what_is_written(capsys: pytest.CaptureFixture[str]) ->
     assert total.counts["drains"]
     assert total.counts["words heeded"]
     assert total.counts["texts of speech"]
+    assert total.counts["alerts in shadow"]
     assert total.counts["speech not understood"]
 
 

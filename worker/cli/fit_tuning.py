@@ -23,7 +23,8 @@ from worker.models.names import parse, tuned
 from worker.models.shipped import MINILM
 from worker.models.trainable import check_trainable, open_trainable
 from worker.models.weights import joint_digest
-from worker.runtime.assemble import model_settings, open_configured
+from worker.runtime.assemble import model_settings
+from worker.runtime.fusions import open_configured
 from worker.training.checkpoint import StateFile
 from worker.training.dataset import Dataset, Row
 from worker.training.pretraining import read_captions

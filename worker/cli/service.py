@@ -28,10 +28,10 @@ from worker.runtime.assemble import (
     build_speech,
     decode_threads,
     devices,
-    open_configured,
     worker_rules,
 )
 from worker.runtime.clock import steady_clock
+from worker.runtime.fusions import open_configured
 from worker.runtime.health import Health
 from worker.runtime.inference import Inference
 from worker.runtime.service import Service
@@ -66,6 +66,8 @@ def build_service(
         metrics.model("speech", speech.name, speech.digest)
         log.info("speech", model=speech.name, digest=speech.digest)
     pipeline = build_pipeline(config, encoders, bundle, speech)
+    if pipeline.shadow is not None:
+        log.info("a bundle in shadow", digest=pipeline.shadow.digest)
     cache = RedisCache.connect(config.redis, metrics) if config.redis.url else None
     tracer = tracer_from_environment()
     health.started()

@@ -140,7 +140,7 @@ class SourceSettings(Section):
 
 
 class ShadowSettings(Section):
-    """Alert rules that are tried beside the real ones; what is left out is as there."""
+    """What is tried beside what holds: alert rules, a bundle; what is left out is as there."""
 
     false_alarms_per_day: float | None = Field(
         default=None, ge=0, le=DAY, description="budget of one source; 0: no alerts"
@@ -153,6 +153,25 @@ class ShadowSettings(Section):
         max_length=1000,
         description="rules for some sources, instead of the real ones",
     )
+    bundle: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4096,
+        examples=["/models/bundle"],
+        description="directory of a fitted bundle, which scores of its own come from",
+    )
+    bundle_digest: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{8,64}$",
+        examples=["8 to 64 hexadecimal digits"],
+        description="what the digest of the bundle must begin with",
+    )
+
+    @model_validator(mode="after")
+    def _pins_a_bundle(self) -> Self:
+        if self.bundle_digest is not None and self.bundle is None:
+            raise ValueError("must name the bundle that bundle_digest pins")
+        return self
 
     @model_serializer(mode="wrap")
     def _without_the_rest(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -160,7 +179,6 @@ class ShadowSettings(Section):
 
     @property
     def changes(self) -> dict[str, object]:
-        """What is otherwise than in the real rules; nothing where there is no shadow."""
-        return {
-            n: value for n in type(self).model_fields if (value := getattr(self, n)) is not None
-        }
+        """What is otherwise than in the real rules."""
+        rules = ("false_alarms_per_day", "cooldown_seconds", "sources")
+        return {n: value for n in rules if (value := getattr(self, n)) is not None}

@@ -197,8 +197,8 @@ class ScoringSettings(Section):
 
     shadow: ShadowSettings = Field(
         default=ShadowSettings(),
-        description="alert rules to be tried `{false_alarms_per_day, cooldown_seconds, sources}`:"
-        " Observations have what they would decide, and nothing is alerted",
+        description="what is to be tried `{false_alarms_per_day, cooldown_seconds, sources, bundle,"
+        " bundle_digest}`: Observations have what it would decide, and nothing is alerted",
     )
     neighbours: tuple[Neighbours, ...] = Field(
         default=(),

@@ -93,12 +93,13 @@ class SourceState:
     alert: AlertState | None
     learned: LearnedFrom | None
     said: tuple[Said, ...] = ()  # which waits for a Moment
-    shadow: AlertState | None = None  # by the policies that only leave a record
+    shadow: AlertState | None = None  # by what is tried and only leaves a record,
+    shadow_learned: LearnedFrom | None = None  # and by the scorer of a bundle that is
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is remembered."""
-        parts = (self.pairing, self.alert, self.learned, self.shadow)
+        parts = (self.pairing, self.alert, self.learned, self.shadow, self.shadow_learned)
         return not (self.unsettled or self.said) and all(part is None for part in parts)
 
     @property

@@ -23,16 +23,26 @@ from worker.media.limits import Limits
 from worker.models import registry
 from worker.models.base import Encoder, SpeechToText
 from worker.models.device import resolve_device
+from worker.models.keys import digest_of_all
 from worker.models.processor import this_processor
 from worker.models.settings import ModelSettings
 from worker.models.weights import joint_digest
 from worker.pipeline import Pipeline
 from worker.runtime.compose import Composer, OutputTopics
-from worker.runtime.policies import alert_policies, masks, scoring_rules, shadow_policies, triggers
-from worker.runtime.recovery import RecoveryRules
+from worker.runtime.fusions import fusion_of, open_configured, shadow_fusion
+from worker.runtime.policies import (
+    alert_policies,
+    masks,
+    scoring_rules,
+    shadow_config,
+    shadow_policies,
+    triggers,
+)
+from worker.runtime.recovery import RecoveryRules, ShadowRules
 from worker.runtime.rules import ShardRules, WorkerRules
 from worker.runtime.topics import topic_of_modality
 from worker.scoring.memory import layout_digest
+from worker.scoring.scored import ScoringRules
 
 if TYPE_CHECKING:
     from worker.models.bundles.bundle import Bundle
@@ -102,17 +112,6 @@ def devices(config: Config) -> dict[Modality, str]:
     }
 
 
-def open_configured(config: Config) -> Bundle | None:
-    """Return the configured bundle; None where there is none. Raises OperatorError."""
-    models = config.models
-    if not models.bundle:
-        return None
-    from worker.models.bundles.bundle import open_bundle  # which imports torch
-
-    awaited = [Modality(each) for each in config.pairing.awaited]
-    return open_bundle(Path(models.bundle).expanduser(), awaited, models.bundle_digest)
-
-
 def build_speech(config: Config) -> SpeechToText | None:
     """Return the configured recogniser of speech, loaded; None where it is off.
 
@@ -131,10 +130,12 @@ def build_pipeline(
     encoders: Mapping[Modality, Encoder],
     bundle: Bundle | None = None,
     speech: SpeechToText | None = None,
+    shadow: Joining | None = None,
 ) -> Pipeline:
-    """Return the pipeline with the configured limits and bundle. Raises OperatorError.
+    """Return the pipeline with the configured limits and bundles. Raises OperatorError.
 
-    The configured `bundle` is opened, and `speech` loaded, where it is not given.
+    The configured `bundle` and that of the `shadow` are opened, and `speech` loaded, where they are
+    not given.
     """
     limits = Limits(
         max_pixels=config.limits.max_pixels,
@@ -148,19 +149,13 @@ def build_pipeline(
         config.models.frames_per_moment,
         seed,
         triggers(config),
-        None if bundle is None else _trained(bundle, encoders, seed),
+        None if bundle is None else fusion_of(bundle, encoders, seed),
         masks(config),
         speech or build_speech(config),
         reuses=config.models.reuse == "auto",
         stores_embeddings=config.models.store_embeddings,
+        shadow=shadow or shadow_fusion(config, encoders),
     )
-
-
-def _trained(bundle: Bundle, encoders: Mapping[Modality, Encoder], seed: int) -> Joining:
-    from worker.models.bundles.serving import Trained, check_encoders
-
-    check_encoders(bundle, encoders, seed)
-    return Trained(bundle)
 
 
 def decode_threads(config: Config) -> int:
@@ -202,17 +197,19 @@ def worker_rules(
         group=config.kafka.group_id,
         snapshots=topics.snapshots,
         observations=topics.observations,
-        scoring=scoring_rules(
-            config,
-            pipeline.encoders[Modality.CAPTION].dim,
-            pipeline.watch.modalities,
-            pipeline.pairs,
-        ),
+        scoring=_scoring(config, pipeline, pipeline.pairs),
         meaning=shard.meaning,
         topic_ids=topic_ids,
         feedback=shard.envelope.feedback_topic,
+        shadow=_shadow_rules(config, pipeline),
     )
-    composer = Composer(topics, pipeline.digest, config_hash(config), config.pairing.window_seconds)
+    composer = Composer(
+        topics,
+        pipeline.digest,
+        config_hash(config),
+        config.pairing.window_seconds,
+        "" if pipeline.shadow is None else pipeline.shadow.digest,
+    )
     limits = config.limits
     return WorkerRules(
         shard=shard,
@@ -246,17 +243,32 @@ def _meaning(config: Config, pipeline: Pipeline, partitions: int) -> Meaning:
         idle_timeout_seconds=pairing.idle_timeout_seconds,
         carry_caption_seconds=pairing.carry_caption_seconds,
         awaited=",".join(pairing.awaited),
-        model=_model(pipeline),
+        model=_model(pipeline, pipeline.digest, pipeline.pairs),
         partitions=partitions,
     )
 
 
-def _model(pipeline: Pipeline) -> str:
+def _model(pipeline: Pipeline, digest: str, pairs: tuple[str, ...]) -> str:
     """Return a digest of what gives learned numbers their meaning: encoders and scorer."""
     watched = experts(pipeline.watch.triggers, pipeline.watch.modalities)
     dim = pipeline.encoders[Modality.CAPTION].dim
-    layout = layout_digest(dim, (*pipeline.pairs, *watched))
-    return joint_digest(pipeline.digest, layout)[:16]
+    layout = layout_digest(dim, (*pairs, *watched))
+    return joint_digest(digest, layout)[:16]
+
+
+def _scoring(config: Config, pipeline: Pipeline, pairs: tuple[str, ...]) -> ScoringRules:
+    dim = pipeline.encoders[Modality.CAPTION].dim
+    return scoring_rules(config, dim, pipeline.watch.modalities, pairs)
+
+
+def _shadow_rules(config: Config, pipeline: Pipeline) -> ShadowRules | None:
+    """Return how a bundle in shadow is scored: by the budget of what is tried."""
+    tried, shadow = shadow_config(config), pipeline.shadow
+    if tried is None or shadow is None:
+        return None
+    digest = digest_of_all(pipeline.encoders, shadow, pipeline.watch, pipeline.speech)
+    model = _model(pipeline, digest, shadow.pairs)
+    return ShadowRules(_scoring(tried, pipeline, shadow.pairs), model)
 
 
 def envelope_rules(config: Config, partitions: int, *, hears: bool = False) -> EnvelopeRules:

@@ -12,11 +12,13 @@ from worker.core.events import Event, Modality
 from worker.core.messages import (
     Alert,
     AlertType,
+    BundleRecord,
     Evidence,
     Explanation,
     InputRef,
     Modalities,
     Observation,
+    ShadowRecord,
     Span,
     alert_id,
     amendment_id,
@@ -32,7 +34,10 @@ from worker.core.sentence import explain
 from worker.models.logmel import WINDOW_SECONDS
 from worker.pipeline import Embedded
 from worker.runtime.decider import Judged
+from worker.runtime.shadow import Shadowed
+from worker.scoring.experts import Features
 from worker.scoring.explaining import Explained
+from worker.scoring.scored import Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Composer:
     model: str
     config_hash: str
     window_seconds: float
+    shadow_bundle: str = ""  # the digest of the bundle in shadow, where there is one
 
     def compose(
         self, embedded: Embedded, judged: Judged, number: int
@@ -100,10 +106,12 @@ class Composer:
                 moment.derived_modalities,
             ),
             embedding=_finite(embedded.fused),
-            features={n: v for n, v in embedded.features.items() if n not in scored.skipped},
+            features=_looked_at(embedded.features, scored),
             assessment=scored.assessment,
             decision=judged.record,
-            shadow=judged.shadow,
+            shadow=None
+            if judged.shadow is None
+            else self._shadow(judged.shadow, embedded.shadow or {}),
             inputs=_inputs(moment),
             model=self.model,
             closed_by=moment.closed_by,
@@ -124,6 +132,14 @@ class Composer:
             else _explanation(judged.explained, moment),
             derived=moment.derived,
         )
+
+    def _shadow(self, shadowed: Shadowed, features: Features) -> ShadowRecord:
+        scored = shadowed.scored
+        if scored is None:
+            return ShadowRecord(shadowed.record)
+        own = _looked_at(features, scored)
+        bundle = BundleRecord(self.shadow_bundle, scored.assessment, scored.raw, own)
+        return ShadowRecord(shadowed.record, bundle)
 
     def _alert(
         self,
@@ -187,6 +203,11 @@ class Composer:
 def observation_id_of(moment: Moment) -> str:
     """Return the id of a Moment's Observation, or of the one that it amends."""
     return observation_id(moment.source, moment.start, moment.end, moment.correlation_id)
+
+
+def _looked_at(features: Features, scored: Scored) -> Features:
+    """Return the features that are finite."""
+    return {name: value for name, value in features.items() if name not in scored.skipped}
 
 
 def _explanation(explained: Explained, moment: Moment) -> Explanation:

@@ -5,35 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from worker.core.alerts import NOTHING, RULE, AlertState, Decision, Finding
-from worker.core.incidents import Incident
-from worker.core.messages import DecisionRecord, Effect, Feedback, Heeded, Label, alert_id
+from worker.core.alerts import NOTHING, AlertState, Decision
+from worker.core.messages import DecisionRecord, Effect, Feedback, Heeded, Label
 from worker.core.policy import Budget
 from worker.core.verdicts import factor, with_verdict
 from worker.runtime.alert_book import AlertBook
-from worker.scoring.experts import Features
+from worker.runtime.seen import Seen, decision_record
+from worker.runtime.shadow import Shadow, Shadowed
 from worker.scoring.explaining import Explained
 from worker.scoring.recent import Mark, Meant
 from worker.scoring.scored import Scored
 from worker.scoring.scorer import Scorer
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What judging looks at of a Moment; times in microseconds since the epoch.
-
-    `observation` is the id of its Observation, `said` what people had said before it.
-    """
-
-    source: str
-    start: int
-    end: int
-    features: Features
-    has_carried: bool
-    amends: bool
-    silent_after: bool
-    observation: str
-    said: tuple[Feedback, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +32,16 @@ class Judged:
     budget: Budget
     heeded: tuple[Heeded, ...] = ()
     explained: Explained | None = None
-    shadow: DecisionRecord | None = None
+    shadow: Shadowed | None = None
 
 
 class Decider:
     """Keeps the alerts of all sources of a partition index beside its scorer.
 
-    With a `shadow` every Moment is decided about a second time, by other policies and with a state
-    of their own; nothing comes of that but a record. People's verdicts count there as well.
+    With a `shadow` every Moment is decided about a second time.
     """
 
-    def __init__(self, scorer: Scorer, alerts: AlertBook, shadow: AlertBook | None = None) -> None:
+    def __init__(self, scorer: Scorer, alerts: AlertBook, shadow: Shadow | None = None) -> None:
         self._scorer = scorer
         self._alerts = alerts
         self._shadow = shadow
@@ -73,13 +54,13 @@ class Decider:
         scored = self._scorer.score(source, seen.features, time, carried=carried)
         if seen.amends:
             return Judged(scored, NOTHING, decision_record(source, NOTHING), budget)
-        finding, anew = _finding(seen, scored), _begins_anew(seen)
-        decision = self._alerts.decide(source, finding, anew=anew)
+        decision = self._alerts.decide(source, seen.finding(scored), anew=seen.begins_anew)
         incident = self._alerts.of(source).incident
         record = decision_record(source, decision, incident)
         explained = self._explained(seen, scored, budget)
         mark = Mark(seen.observation, record.said_about)
         self._scorer.learn(source, seen.features, time, scored, carried=carried, mark=mark)
+        verdicts = self._alerts.of(source).verdicts
         return Judged(
             scored,
             decision,
@@ -87,7 +68,7 @@ class Decider:
             budget,
             heeded,
             explained,
-            self._shadowed(source, finding, anew),
+            None if self._shadow is None else self._shadow.decide(seen, scored, verdicts, mark),
         )
 
     @property
@@ -98,18 +79,6 @@ class Decider:
     def alert_of(self, source: str) -> AlertState | None:
         """Return what is remembered for the alerts of a source."""
         return self._alerts.get(source)
-
-    def shadow_of(self, source: str) -> AlertState | None:
-        """Return what is remembered for the alerts that a source would have by the shadow."""
-        return None if self._shadow is None else self._shadow.get(source)
-
-    def _shadowed(self, source: str, finding: Finding, anew: bool) -> DecisionRecord | None:
-        if self._shadow is None:
-            return None
-        verdicts = self._alerts.of(source).verdicts
-        self._shadow.put(source, replace(self._shadow.of(source), verdicts=verdicts))
-        decision = self._shadow.decide(source, finding, anew=anew)
-        return decision_record(source, decision, self._shadow.of(source).incident)
 
     def _explained(self, seen: Seen, scored: Scored, budget: Budget) -> Explained | None:
         """Say what made the Moment unusual, where it is."""
@@ -122,23 +91,11 @@ class Decider:
         """Let what a person says change what is normal, and the source's threshold."""
         meant = Meant(said.alert_id, said.observation_id)
         alerts = self._scorer.heed(said.source, said.label, meant)
+        if self._shadow is not None:
+            self._shadow.heed(said)
         effect, after = _effect(said, alerts, self._alerts.of(said.source))
         self._alerts.put(said.source, after)
         return Heeded(said, effect, factor(after.verdicts))
-
-
-def _finding(seen: Seen, scored: Scored) -> Finding:
-    return Finding(
-        start=seen.start,
-        end=seen.end,
-        p_value=scored.assessment.p_value,
-        reasons=scored.reasons,
-        silent_after=seen.silent_after,
-    )
-
-
-def _begins_anew(seen: Seen) -> bool:
-    return any(each.label == "learn_anew" for each in seen.said)
 
 
 def _effect(
@@ -156,20 +113,3 @@ def _effect(
         return "repeated", before
     effects: dict[Label, Effect] = {"normal": "learned", "anomaly": "kept_out", "unsure": "noted"}
     return effects[said.label], replace(before, verdicts=verdicts)
-
-
-def decision_record(
-    source: str, decision: Decision, incident: Incident | None = None
-) -> DecisionRecord:
-    """Return the decision as the Observation has it; `incident` is that of the newest alert."""
-    alert = decision.alert
-    if alert is None:
-        return DecisionRecord("none", (), None, None)
-    return DecisionRecord(
-        kind=decision.kind,
-        reasons=alert.reasons,
-        severity=alert.severity,
-        alert_id=alert_id(source, RULE, alert.start),
-        closed_for=decision.closed_for,
-        incident_id=None if incident is None else incident.id,
-    )

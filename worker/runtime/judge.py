@@ -15,7 +15,11 @@ from worker.core.tracing import Traced
 from worker.pipeline import Embedded
 from worker.runtime.alert_book import AlertBook
 from worker.runtime.compose import Composer, observation_id_of
-from worker.runtime.decider import Decider, Seen
+from worker.runtime.decider import Decider
+from worker.runtime.seen import Seen
+from worker.runtime.shadow import Shadow
+from worker.runtime.state_records import SCORER, SHADOW, Numbers
+from worker.scoring.joint import with_joint
 from worker.scoring.scored import Scored, ScorerState
 from worker.scoring.scorer import Scorer
 from worker.scoring.state import State
@@ -48,18 +52,18 @@ class Judge:
         shadow: AlertPolicies | None,
         composer: Composer,
         scorer: Scorer,
+        shadow_scorer: Scorer | None,
         states: Iterable[SourceState],
     ) -> None:
         self._composer = composer
-        self._scorer = scorer
+        self._scorers = {SCORER: scorer}
+        if shadow_scorer is not None:
+            self._scorers[SHADOW] = shadow_scorer
         by_age = sorted(states, key=lambda each: 0 if each.learned is None else each.learned.last)
         alerts = {each.source: each.alert for each in by_age if each.alert is not None}
         shadows = {each.source: each.shadow for each in by_age if each.shadow is not None}
-        self._decider = Decider(
-            scorer,
-            AlertBook(policies, alerts),
-            None if shadow is None else AlertBook(shadow, shadows),
-        )
+        self._shadow = None if shadow is None else Shadow(AlertBook(shadow, shadows), shadow_scorer)
+        self._decider = Decider(scorer, AlertBook(policies, alerts), self._shadow)
 
     def judge(self, embedded: Embedded, said: tuple[Feedback, ...] = ()) -> Settled:
         """Judge one Moment, after all that closed before it and what was `said` by then."""
@@ -74,6 +78,9 @@ class Judge:
             silent_after=moment.silent_after,
             observation=observation_id_of(moment),
             said=said,
+            shadowed=None
+            if embedded.shadow is None
+            else with_joint(embedded.features, embedded.shadow),
         )
         judged = self._decider.decide(seen)
         outputs, alerts = self._composer.compose(embedded, judged, self.moments)
@@ -81,19 +88,20 @@ class Judge:
             moment,
             judged.scored,
             judged.decision,
-            judged.shadow,
+            None if judged.shadow is None else judged.shadow.record,
             alerts,
             judged.heeded,
             tuple(outputs),
         )
 
-    def due(self) -> Iterator[tuple[str, State]]:
-        """Yield the sources whose learned numbers are to be stored now."""
-        yield from self._scorer.due()
+    def due(self) -> Iterator[tuple[Numbers, str, State]]:
+        """Yield the sources whose learned numbers are to be stored now, and of which scorer."""
+        for kind, scorer in self._scorers.items():
+            yield from ((kind, *each) for each in scorer.due())
 
-    def forgotten(self) -> list[str]:
+    def forgotten(self) -> list[tuple[Numbers, str]]:
         """Return the sources whose learned numbers were given up since the last call."""
-        return self._scorer.forgotten()
+        return [(k, name) for k, scorer in self._scorers.items() for name in scorer.forgotten()]
 
     def alert_of(self, source: str) -> AlertState | None:
         """Return what is remembered for the alerts of a source."""
@@ -101,22 +109,24 @@ class Judge:
 
     def shadow_of(self, source: str) -> AlertState | None:
         """Return what is remembered for the alerts that a source would have by the shadow."""
-        return self._decider.shadow_of(source)
+        return None if self._shadow is None else self._shadow.get(source)
 
-    def learned_from(self, source: str) -> LearnedFrom | None:
+    def learned_from(self, source: str, kind: Numbers = SCORER) -> LearnedFrom | None:
         """Return what is remembered for the scores of a source."""
-        return self._scorer.learned_from(source)
+        scorer = self._scorers.get(kind)
+        return None if scorer is None else scorer.learned_from(source)
 
     def fill(self) -> dict[str, float]:
         """Return the share of its bound that each memory of sources holds."""
-        return {"alert_states": self._decider.fill, "scorers": self._scorer.fill}
+        scorers = max(each.fill for each in self._scorers.values())
+        return {"alert_states": self._decider.fill, "scorers": scorers}
 
     @property
     def moments(self) -> int:
         """The number of the last Moment that was learned."""
-        return self._scorer.state.moments
+        return self.scorer_state().moments
 
-    @property
-    def scorer_state(self) -> ScorerState:
-        """What the scorer knows beside its sources."""
-        return self._scorer.state
+    def scorer_state(self, kind: Numbers = SCORER) -> ScorerState:
+        """Return what a scorer knows beside its sources; nothing where there is none."""
+        scorer = self._scorers.get(kind)
+        return ScorerState() if scorer is None else scorer.state

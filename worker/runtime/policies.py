@@ -8,6 +8,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from worker.config import Config, SourceSettings
+from worker.config.alerting import ShadowSettings
 from worker.core import rfc3339
 from worker.core.alert_policies import AlertPolicies, SourcePolicy
 from worker.core.alerts import AlertPolicy
@@ -41,13 +42,19 @@ def alert_policies(config: Config) -> AlertPolicies:
     return AlertPolicies(usual, tuple(special), neighbourhoods)
 
 
-def shadow_policies(config: Config) -> AlertPolicies | None:
-    """Return the policies that are tried without alerts; None where there are none."""
-    changes = config.scoring.shadow.changes
-    if not changes:
+def shadow_config(config: Config) -> Config | None:
+    """Return the configuration that is tried without alerts; None where there is none."""
+    shadow = config.scoring.shadow
+    if shadow == ShadowSettings():
         return None
-    scoring = config.scoring.model_copy(update=changes)
-    return alert_policies(config.model_copy(update={"scoring": scoring}))
+    scoring = config.scoring.model_copy(update=shadow.changes)
+    return config.model_copy(update={"scoring": scoring})
+
+
+def shadow_policies(config: Config) -> AlertPolicies | None:
+    """Return the policies that are tried without alerts; None where nothing is."""
+    tried = shadow_config(config)
+    return None if tried is None else alert_policies(tried)
 
 
 def masks(config: Config) -> Masks:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 
 from worker.core.checkpoint import Checkpoint, CheckpointError, Meaning, read_checkpoint
 from worker.core.ports import Committed, StateLog, TopicPartition
-from worker.core.source_state import SourceState
+from worker.core.source_state import LearnedFrom, SourceState
 from worker.errors import StateError
-from worker.runtime.relearning import relearned
+from worker.runtime.relearning import Relearning, in_shadow, relearn
 from worker.runtime.state_records import (
     IndexState,
+    ShadowState,
     StateRecordError,
     Stored,
     read_stored,
@@ -24,6 +25,14 @@ from worker.scoring.scored import ScorerState, ScoringRules
 from worker.scoring.scorer import Scorer
 
 GIVE_UP = "give the state up with `mmworker topics offsets --to committed`"
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowRules:
+    """How a bundle in shadow is scored; `model` is the digest of what it learns by."""
+
+    scoring: ScoringRules
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,7 @@ class RecoveryRules:
     meaning: Meaning
     topic_ids: Mapping[str, str]
     feedback: str | None = None  # the topic, which may be new, or be missed for a while
+    shadow: ShadowRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +62,18 @@ class Position:
 class Recovered:
     """The state of a partition index as of its last commit, or of none where it `is_cold`.
 
-    `outdated` names sources whose records do not say any more what is known of them.
+    `shadow` is the scorer of a bundle in shadow. `outdated` names sources whose records do not say
+    any more what is known of them, `superfluous` those with stored numbers of another shadow.
     """
 
     index: IndexState
     states: tuple[SourceState, ...]
     scorer: Scorer
+    shadow: Scorer | None
     positions: Mapping[TopicPartition, Position]
     is_cold: bool
     outdated: frozenset[str] = frozenset()
+    superfluous: frozenset[str] = frozenset()
 
     @property
     def clock(self) -> int:
@@ -84,7 +97,7 @@ def recover(
     events = [each for each in partitions if each.topic != rules.feedback]
     numbers = {checkpoints[each].number for each in events if each in checkpoints}
     if not checkpoints.keys() >= set(events) or len(numbers) != 1:
-        return _cold(partitions, committed, log, stored.index, rules)
+        return _cold(partitions, committed, log, stored, rules)
     if stored.index is None or stored.index.number not in numbers:
         return None  # its transaction, or the one of a newer commit, is not visible yet
     positions = _positions(partitions, committed, checkpoints, log)
@@ -97,10 +110,19 @@ def cold_state(
 ) -> Recovered:
     """Return a state that knows nothing, at these offsets, but goes on counting."""
     moments = before.scorer.moments
-    scorer = Scorer(rules.scoring, ScorerState(moments, moments))
-    index = IndexState(before.group, before.number, before.number, before.closed, 0, scorer.state)
+    nothing = ScorerState(moments, moments)
+    scorer = Scorer(rules.scoring, nothing)
+    shadow = None if rules.shadow is None else Scorer(rules.shadow.scoring, nothing)
+    index = IndexState(
+        before.group,
+        before.number,
+        before.number,
+        before.closed,
+        scorer=nothing,
+        shadow=ShadowState(_shadow_model(rules), nothing),
+    )
     positions = {each: Position(offset, offset, 0) for each, offset in offsets.items()}
-    return Recovered(index, (), scorer, positions, is_cold=True)
+    return Recovered(index, (), scorer, shadow, positions, is_cold=True)
 
 
 def _stored(log: StateLog, partition: TopicPartition, group: str) -> Stored:
@@ -145,17 +167,19 @@ def _cold(
     partitions: Collection[TopicPartition],
     committed: Mapping[TopicPartition, Committed],
     log: StateLog,
-    before: IndexState | None,
+    stored: Stored,
     rules: RecoveryRules,
 ) -> Recovered:
     """Begin without a state: at the offsets that somebody set, or the first time at the oldest."""
+    before = stored.index
     if before is not None and all(each.topic == rules.feedback for each in committed):
         raise StateError(
             f"group {rules.group} has a history but its committed offsets are gone: say where to"
             " begin by `mmworker topics offsets --to earliest` or `--to latest`"
         )
     starts = {each: _start_of(each, committed, log) for each in partitions}
-    return cold_state(starts, rules, before or IndexState(rules.group))
+    cold = cold_state(starts, rules, before or IndexState(rules.group))
+    return replace(cold, superfluous=frozenset(stored.shadow_numbers))
 
 
 def _start_of(
@@ -192,21 +216,60 @@ def _warm(
     rules: RecoveryRules,
 ) -> Recovered | None:
     kept = [each.state for each in stored.sources if each.number > index.since]
-    states = _adapted(kept, was, rules.meaning)
+    states, other = _adapted(kept, was, rules.meaning), index.shadow.model != _shadow_model(rules)
+    if other:
+        moments = index.scorer.moments
+        index = replace(
+            index, shadow=ShadowState(_shadow_model(rules), ScorerState(moments, moments))
+        )
+        states = tuple(replace(state, shadow_learned=None) for state in states)
+    live, shadow = _scorers(index, states, rules)
     partition = TopicPartition(rules.observations, next(iter(positions)).partition)
     try:
-        scorer = relearned(states, index, stored, log, partition, rules.scoring)
+        live.restore(stored.numbers)
+        if shadow is not None:
+            shadow.restore(stored.shadow_numbers)
+        both = [live] if shadow is None else [live, shadow]
+        is_whole = relearn(both, log, partition, index.scorer.moments)
     except (StateRecordError, ValueError, KeyError) as error:
         raise StateError(
             f"the learned state of partition {partition.partition} cannot be had again from topics"
             f" {rules.snapshots} and {rules.observations} ({error}): {GIVE_UP}"
         ) from None
-    if scorer is None:
+    if not is_whole:
         return None
-    outdated = frozenset(each.source for each in kept) if was != rules.meaning else frozenset()
     if index.attempts.by:
         index = replace(index, attempts=index.attempts.without(log.processes()))
-    return Recovered(index, states, scorer, positions, False, outdated)
+    return Recovered(
+        index=index,
+        states=states,
+        scorer=live.scorer,
+        shadow=None if shadow is None else shadow.scorer,
+        positions=positions,
+        is_cold=False,
+        outdated=frozenset(each.source for each in kept if other or was != rules.meaning),
+        superfluous=frozenset(stored.shadow_numbers),
+    )
+
+
+def _shadow_model(rules: RecoveryRules) -> str:
+    return "" if rules.shadow is None else rules.shadow.model
+
+
+def _scorers(
+    index: IndexState, states: Iterable[SourceState], rules: RecoveryRules
+) -> tuple[Relearning, Relearning | None]:
+    """Return the scorer, and that of a bundle in shadow, before they have learned again."""
+    learned, in_shade = dict[str, LearnedFrom](), dict[str, LearnedFrom]()
+    for each in states:
+        if each.learned is not None:
+            learned[each.source] = each.learned
+        if each.shadow_learned is not None:
+            in_shade[each.source] = each.shadow_learned
+    live = Relearning(rules.scoring, index.scorer, learned)
+    if rules.shadow is None:
+        return live, None
+    return live, Relearning(rules.shadow.scoring, index.shadow.scorer, in_shade, in_shadow)
 
 
 def _adapted(states: Iterable[SourceState], was: Meaning, now: Meaning) -> tuple[SourceState, ...]:

@@ -2,72 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from worker.core.messages import Lesson, read_lesson, read_number
 from worker.core.ports import StateLog, TopicPartition
-from worker.core.source_state import LearnedFrom, SourceState
-from worker.runtime.state_records import IndexState, Stored, read_numbers
+from worker.core.source_state import LearnedFrom
+from worker.runtime.state_records import read_numbers
+from worker.scoring.joint import with_joint
 from worker.scoring.recent import Mark, Meant
-from worker.scoring.scored import Scored, ScoringRules
+from worker.scoring.scored import Scored, ScorerState, ScoringRules
 from worker.scoring.scorer import Scorer
 from worker.scoring.sources import MissingMomentsError
 
 
-def relearned(
-    states: Iterable[SourceState],
-    index: IndexState,
-    stored: Stored,
-    log: StateLog,
-    partition: TopicPartition,
-    rules: ScoringRules,
-) -> Scorer | None:
-    """Return the scorer as it was; None while not all can be seen.
+class Relearning:
+    """A scorer on its way to where it was; `learned` is what that was, by source."""
 
-    Raises StateRecordError, ValueError or KeyError.
-    """
-    learned = {state.source: state.learned for state in states if state.learned is not None}
-    pool = tuple(name for name in index.scorer.pool if name in learned)
-    scorer = Scorer(rules, replace(index.scorer, pool=pool))
-    for source, each in learned.items():
-        if each.snapshot is not None:
-            numbers = read_numbers(stored.numbers.pop(source))
-            if numbers.moments != each.snapshot:
-                raise ValueError("a source's stored numbers are not those of its state")
-            scorer.restore(source, each, numbers.arrays)
-    for lesson in _since(log, partition, learned, index.scorer.moments):
-        scorer.relearn(
-            lesson.number,
-            lesson.source,
-            lesson.features,
-            lesson.window_start,
-            Scored(lesson.assessment, dict(lesson.raw_scores), {}),
-            carried=lesson.carried,
-            mark=Mark(lesson.observation_id, lesson.alert_id),
+    def __init__(
+        self,
+        rules: ScoringRules,
+        state: ScorerState,
+        learned: Mapping[str, LearnedFrom],
+        view: Callable[[Lesson], Lesson] = lambda lesson: lesson,
+    ) -> None:
+        """Begin with the `state` of all sources; a `view` says what it looks at in a Lesson."""
+        self.learned = learned
+        self._view = view
+        pool = tuple(name for name in state.pool if name in learned)
+        self.scorer = Scorer(rules, replace(state, pool=pool))
+
+    def restore(self, numbers: dict[str, bytes]) -> None:
+        """Take up what was stored. Raises StateRecordError, ValueError or KeyError."""
+        for source, each in self.learned.items():
+            if each.snapshot is not None:
+                stored = read_numbers(numbers.pop(source))
+                if stored.moments != each.snapshot:
+                    raise ValueError("a source's stored numbers are not those of its state")
+                self.scorer.restore(source, each, stored.arrays)
+
+    def is_wanted(self, source: str, number: int) -> bool:
+        """Tell whether an Observation was learned since."""
+        since = self.learned.get(source)
+        return since is not None and since.first <= number <= since.last
+
+    def learn(self, lesson: Lesson) -> None:
+        """Learn the next Observation. Raises ValueError where it lacks what was learned."""
+        seen = self._view(lesson)
+        self.scorer.relearn(
+            seen.number,
+            seen.source,
+            seen.features,
+            seen.window_start,
+            Scored(seen.assessment, dict(seen.raw_scores), {}),
+            carried=seen.carried,
+            mark=Mark(seen.observation_id, seen.alert_id),
             heeded=[
                 (each.feedback.label, Meant(each.feedback.alert_id, each.feedback.observation_id))
-                for each in lesson.heeded
+                for each in seen.heeded
             ],
         )
-    try:
-        scorer.restored(learned.items())
-    except MissingMomentsError:
-        return None  # Observations stand behind the open transaction of somebody who is gone
-    return scorer
+
+    def is_complete(self) -> bool:
+        """End it; tell whether all was there."""
+        try:
+            self.scorer.restored(self.learned.items())
+        except MissingMomentsError:
+            return False  # it stands behind the open transaction of somebody who is gone
+        return True
+
+
+def in_shadow(lesson: Lesson) -> Lesson:
+    """Return what the scorer of a bundle in shadow learns. Raises ValueError without it."""
+    own = lesson.shadow
+    if own is None:
+        raise ValueError("an Observation lacks what a bundle in shadow made of it")
+    return replace(
+        lesson,
+        features=with_joint(lesson.features, own.features),
+        assessment=own.assessment,
+        raw_scores=own.raw_scores,
+    )
+
+
+def relearn(
+    scorers: Sequence[Relearning], log: StateLog, partition: TopicPartition, moments: int
+) -> bool:
+    """Let scorers learn again from the Observations up to number `moments`.
+
+    Return whether all of them could be seen. Raises StateRecordError, ValueError or KeyError.
+    """
+    for lesson in _since(log, partition, scorers, moments):
+        for each in scorers:
+            if each.is_wanted(lesson.source, lesson.number):
+                each.learn(lesson)
+    return all(each.is_complete() for each in scorers)
 
 
 def _since(
-    log: StateLog, partition: TopicPartition, learned: Mapping[str, LearnedFrom], moments: int
+    log: StateLog, partition: TopicPartition, scorers: Sequence[Relearning], moments: int
 ) -> Iterator[Lesson]:
     """Yield the Observations of what was learned since the numbers were stored, in order."""
-    first = min((each.first for each in learned.values() if each.first <= each.last), default=None)
+    learned = chain.from_iterable(each.learned.values() for each in scorers)
+    first = min((each.first for each in learned if each.first <= each.last), default=None)
     if first is None:
         return
 
     def is_wanted(source: str, number: int) -> bool:
-        since = learned.get(source)
-        return since is not None and since.first <= number <= since.last
+        return any(each.is_wanted(source, number) for each in scorers)
 
     for record in log.read(partition, _start(log, partition, first, moments)):
         lesson = read_lesson(record.value or b"", is_wanted)

@@ -14,7 +14,8 @@ from worker.core.events import PAIRS
 from worker.core.messages import DecisionRecord, Observation
 from worker.errors import OperatorError
 from worker.runtime.alert_book import AlertBook
-from worker.runtime.decider import Decider, Seen
+from worker.runtime.decider import Decider
+from worker.runtime.seen import Seen
 from worker.scoring.experts import agreement_feature
 from worker.scoring.scored import ScoringRules
 from worker.scoring.scorer import Scorer

@@ -28,7 +28,7 @@ from worker.runtime.recovery import Recovered
 from worker.runtime.restoring import Restoring
 from worker.runtime.rules import ShardRules
 from worker.runtime.shard_state import Sizes, source_states, state_records
-from worker.runtime.state_records import StateWriter
+from worker.runtime.state_records import SHADOW, StateWriter
 
 INDEX_BUFFERS = (
     "merge",
@@ -64,9 +64,15 @@ class Shard:
         self._base = recovered.index
         self._is_cold = recovered.is_cold
         self._judge = Judge(
-            rules.alerts, rules.shadow, composer, recovered.scorer, recovered.states
+            rules.alerts,
+            rules.shadow,
+            composer,
+            recovered.scorer,
+            recovered.shadow,
+            recovered.states,
         )
         self._writer = StateWriter(rules.topics.snapshots, self.index)
+        self.outputs.add(*(self._writer.no_numbers(n, SHADOW) for n in recovered.superfluous))
         self._number = recovered.index.number
         self._committed: Mapping[TopicPartition, int] = {}
         self._saying = recovered.index.attempts  # in the last commit that was taken
@@ -124,8 +130,8 @@ class Shard:
         settled = self._judged(number, embedded)
         if settled is not None:
             self.outputs.add(*settled.outputs)
-            for source, numbers in self._judge.due():
-                self.outputs.add(self._writer.numbers(self._judge.moments, source, numbers))
+            for kind, source, numbers in self._judge.due():
+                self.outputs.add(self._writer.numbers(self._judge.moments, source, numbers, kind))
                 self.intake.touched.add(source)
         for event in embedded.moment.events:
             self.outputs.count(event.modality, "paired")
@@ -236,11 +242,12 @@ class Shard:
             number=self._number,
             closed=self._gate.count,
             clock=self.clock,
-            scorer=self._judge.scorer_state,
+            scorer=self._judge.scorer_state(),
             attempts=self._saying,
+            shadow=replace(self._base.shadow, scorer=self._judge.scorer_state(SHADOW)),
         )
         forgotten = self._judge.forgotten()
-        names = self.intake.touched.union(forgotten)
+        names = self.intake.touched.union(name for _, name in forgotten)
         states = source_states(
             names,
             self.intake.pairing,

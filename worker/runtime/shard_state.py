@@ -13,7 +13,7 @@ from worker.core.ports import Output
 from worker.core.source_state import Kept, SourceState, UnsettledMoment, place_of
 from worker.runtime.gate import Numbered
 from worker.runtime.judge import Judge
-from worker.runtime.state_records import IndexState, StateWriter
+from worker.runtime.state_records import SHADOW, IndexState, Numbers, StateWriter
 
 Keep = Callable[[Event], Kept]
 Sizes = Mapping[str, tuple[int, int]]  # by kind a number of records, and their bytes
@@ -42,15 +42,19 @@ def source_states(
             learned=judge.learned_from(name),
             said=inbox.of(name),
             shadow=judge.shadow_of(name),
+            shadow_learned=judge.learned_from(name, SHADOW),
         )
 
 
 def state_records(
-    writer: StateWriter, index: IndexState, states: Iterable[SourceState], forgotten: Iterable[str]
+    writer: StateWriter,
+    index: IndexState,
+    states: Iterable[SourceState],
+    forgotten: Iterable[tuple[Numbers, str]],
 ) -> Iterator[Output]:
     """Yield the records of a commit: the sources that changed, and what all of them share."""
-    for source in forgotten:
-        yield writer.no_numbers(source)
+    for kind, source in forgotten:
+        yield writer.no_numbers(source, kind)
     for state in states:
         yield writer.source(index.number, state)
     yield writer.index(index)

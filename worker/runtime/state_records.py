@@ -1,8 +1,9 @@
 """The records of topic `snapshots`: how the state of a partition index is written and read.
 
 Keys: `index` for what its sources share, `source:NAME` for what is small and written with each
-commit that changed it, `scorer:NAME` for the learned numbers, written now and then. States say
-the number of their commit: those of before a cold start do not count.
+commit that changed it, `scorer:NAME` for the learned numbers, written now and then, `shadow:NAME`
+for those that a bundle in shadow has learned by. States say the number of their commit: those of
+before a cold start do not count.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import safetensors.numpy
@@ -25,13 +26,27 @@ from worker.scoring.state import State, integers
 
 VERSION = 1
 INDEX_KEY = b"index"
-SOURCE, SCORER = "source:", "scorer:"
+SOURCE = "source:"
+Numbers = Literal["scorer:", "shadow:"]  # whose learned numbers
+SCORER: Numbers = "scorer:"
+SHADOW: Numbers = "shadow:"
 
 T = TypeVar("T")
 
 
 class StateRecordError(Exception):
     """A record that this version cannot read. One sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowState:
+    """What the scorer of a bundle in shadow knows beside its sources, and what it learns by.
+
+    `model` is the digest of all that gives its numbers their meaning; empty where there is none.
+    """
+
+    model: str = ""
+    scorer: ScorerState = field(default_factory=ScorerState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,7 @@ class IndexState:
     clock: int = 0
     scorer: ScorerState = field(default_factory=ScorerState)
     attempts: Attempts = field(default_factory=Attempts)
+    shadow: ShadowState = field(default_factory=ShadowState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +90,7 @@ class Stored:
     index: IndexState | None
     sources: tuple[StoredSource, ...]
     numbers: dict[str, bytes]
+    shadow_numbers: dict[str, bytes]
 
 
 def read_stored(records: Iterable[tuple[bytes, bytes | None]]) -> Stored:
@@ -92,6 +109,7 @@ def read_stored(records: Iterable[tuple[bytes, bytes | None]]) -> Stored:
         index=index,
         sources=tuple(_read(_SOURCE, value)[0] for _, value in _of_kind(SOURCE, last)),
         numbers=dict(_of_kind(SCORER, last)),
+        shadow_numbers=dict(_of_kind(SHADOW, last)),
     )
 
 
@@ -137,15 +155,15 @@ class StateWriter:
             return self._output(key, None)
         return self._output(key, _versioned(_SOURCE.dump_json((StoredSource(number, state),))))
 
-    def numbers(self, moments: int, source: str, state: State) -> Output:
+    def numbers(self, moments: int, source: str, state: State, kind: Numbers = SCORER) -> Output:
         """Return the record of a source's learned numbers, as they are after `moments`."""
         arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
         value = safetensors.numpy.save({"record": integers(VERSION, moments), **arrays})
-        return self._output(f"{SCORER}{source}".encode(), value)
+        return self._output(f"{kind}{source}".encode(), value)
 
-    def no_numbers(self, source: str) -> Output:
+    def no_numbers(self, source: str, kind: Numbers = SCORER) -> Output:
         """Return the tombstone of a source's learned numbers."""
-        return self._output(f"{SCORER}{source}".encode(), None)
+        return self._output(f"{kind}{source}".encode(), None)
 
     def _output(self, key: bytes, value: bytes | None) -> Output:
         return Output(self._topic, key, value, partition=self._partition)

@@ -6,6 +6,7 @@ be added, and raise ValueError with one sentence where a message cannot be used.
 
 from worker.core.messages.alert import Alert, AlertType, Evidence, read_alert
 from worker.core.messages.assessment import Assessment, ExpertScore, Warmup
+from worker.core.messages.decision import DecisionRecord
 from worker.core.messages.explanation import (
     Cell,
     Explanation,
@@ -22,7 +23,6 @@ from worker.core.messages.headers import (
 )
 from worker.core.messages.ids import alert_id, amendment_id, observation_id
 from worker.core.messages.observation import (
-    DecisionRecord,
     Lesson,
     Observation,
     read_lesson,
@@ -30,12 +30,14 @@ from worker.core.messages.observation import (
     read_observation,
 )
 from worker.core.messages.parts import InputRef, Modalities
+from worker.core.messages.shadow import BundleRecord, ShadowRecord
 from worker.core.messages.writing import to_json
 
 __all__ = [
     "Alert",
     "AlertType",
     "Assessment",
+    "BundleRecord",
     "Cell",
     "DecisionRecord",
     "Effect",
@@ -51,6 +53,7 @@ __all__ = [
     "NearestNormal",
     "Observation",
     "Region",
+    "ShadowRecord",
     "Span",
     "Warmup",
     "alert_id",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import get_args
 
 from worker.core import rfc3339
-from worker.core.alerts import CLOSED_FOR, ClosedFor, Kind
 from worker.core.events import MODALITIES
 from worker.core.messages import vectors
 from worker.core.messages.assessment import Assessment, read_assessment
+from worker.core.messages.decision import DecisionRecord, read_decision
 from worker.core.messages.explanation import Explanation, read_explanation
+from worker.core.messages.features import features_document, read_features, read_scores
 from worker.core.messages.feedback import Heeded, read_heeded
 from worker.core.messages.parts import (
     InputRef,
@@ -21,52 +21,15 @@ from worker.core.messages.parts import (
     read_modalities,
 )
 from worker.core.messages.reading import Fields, fields_of
+from worker.core.messages.shadow import (
+    BundleRecord,
+    ShadowRecord,
+    read_bundle_of_shadow,
+    read_shadow,
+)
 from worker.core.messages.vectors import Float16Array
 from worker.core.messages.writing import Document, in_order, without_none
 from worker.core.moment import ClosedBy, Derived
-from worker.core.policy import Severity
-
-_KINDS: tuple[Kind, ...] = get_args(Kind)
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionRecord:
-    """What was decided about alerts. `severity` and `alert_id` are None where `kind` is `none`.
-
-    `closed_for` is why the alert ends with this Moment, None where it does not.
-    """
-
-    kind: Kind
-    reasons: tuple[str, ...]
-    severity: Severity | None
-    alert_id: str | None
-    closed_for: ClosedFor | None = None
-    incident_id: str | None = None
-
-    @property
-    def said_about(self) -> str | None:
-        """The id of the alert that is opened or updated."""
-        return self.alert_id if self.kind in ("open", "update") else None
-
-    @property
-    def messages(self) -> tuple[Kind, ...]:
-        """The types of the alert messages that come of it: none, one, or an opening and a close."""
-        if self.kind == "none":
-            return ()
-        closes_at_once = self.kind == "open" and self.closed_for is not None
-        return ("open", "close") if closes_at_once else (self.kind,)
-
-    def document(self) -> Document:
-        """Return the JSON object."""
-        document: Document = {
-            "kind": self.kind,
-            "reasons": self.reasons,
-            "severity": self.severity,
-            "alert_id": self.alert_id,
-            "closed_for": self.closed_for,
-            "incident_id": self.incident_id,
-        }
-        return without_none(document, "closed_for", "incident_id")
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # arrays have no single truth value to compare by
@@ -80,8 +43,8 @@ class Observation:
     were learned in the source's partition. One that `amends` an earlier Observation, by its id, is
     about an event that was set aside and sent again; such a one is not learned. `silent_after`: the
     source fell silent with it. `heeded` is what people had said, and changed, right before it.
-    `explanation` is there where the Moment is unusual; `shadow` is what other policies would have
-    decided, where some are tried. `derived` are texts that were made from its media.
+    `explanation` is there where the Moment is unusual; `shadow` is what would have been decided
+    by what is tried, if anything is. `derived` are texts that were made from its media.
     """
 
     observation_id: str
@@ -105,7 +68,7 @@ class Observation:
     silent_after: bool = False
     heeded: tuple[Heeded, ...] = ()
     explanation: Explanation | None = None
-    shadow: DecisionRecord | None = None
+    shadow: ShadowRecord | None = None
     derived: tuple[Derived, ...] = ()
 
     def __post_init__(self) -> None:
@@ -138,7 +101,7 @@ class Observation:
             "degraded": self.degraded,
             "traceparent": self.traceparent,
             "embedding": {"dim": self.embedding.size, "data": vectors.encode(self.embedding)},
-            "features": {name: _feature(self.features[name]) for name in sorted(self.features)},
+            "features": features_document(self.features),
         }
         absent = (
             "correlation_id",
@@ -157,7 +120,8 @@ class Observation:
 class Lesson:
     """What a scorer learns from an Observation, with the same meaning as there.
 
-    `alert_id` names the alert that it opened or updated.
+    `alert_id` names the alert that it opened or updated; `shadow` is what that of a bundle in
+    shadow learns.
     """
 
     number: int
@@ -170,6 +134,7 @@ class Lesson:
     carried: bool
     alert_id: str | None
     heeded: tuple[Heeded, ...]
+    shadow: BundleRecord | None = None
 
 
 def read_number(value: bytes) -> int:
@@ -192,12 +157,13 @@ def read_lesson(value: bytes, is_wanted: Callable[[str, int], bool]) -> Lesson |
         observation_id=fields.text("observation_id"),
         source=source,
         window_start=fields.time("window_start"),
-        features=_read_features(fields),
+        features=read_features(fields),
         assessment=read_assessment(fields.nested("assessment")),
-        raw_scores=_read_scores(fields),
+        raw_scores=read_scores(fields),
         carried=bool(read_modalities(fields).carried),
-        alert_id=_read_decision(fields.nested("decision")).said_about,
+        alert_id=read_decision(fields.nested("decision")).said_about,
         heeded=_read_heeded(fields, source),
+        shadow=read_bundle_of_shadow(fields),
     )
 
 
@@ -205,7 +171,6 @@ def read_observation(value: bytes) -> Observation:
     """Return the Observation in a record's value. Raises ValueError."""
     fields = fields_of(value, "observation")
     source = fields.text("source")
-    shadow = fields.optional("shadow", fields.nested)
     return Observation(
         observation_id=fields.text("observation_id"),
         source=source,
@@ -213,9 +178,9 @@ def read_observation(value: bytes) -> Observation:
         window_end=fields.time("window_end"),
         modalities=read_modalities(fields),
         embedding=_read_embedding(fields.nested("embedding")),
-        features=_read_features(fields),
+        features=read_features(fields),
         assessment=read_assessment(fields.nested("assessment")),
-        decision=_read_decision(fields.nested("decision")),
+        decision=read_decision(fields.nested("decision")),
         inputs=read_inputs(fields),
         model=fields.text("model"),
         closed_by=fields.choice("closed_by", tuple(ClosedBy)),
@@ -223,12 +188,12 @@ def read_observation(value: bytes) -> Observation:
         correlation_id=fields.optional("correlation_id", fields.text),
         traceparent=fields.optional("traceparent", fields.text),
         number=_number(fields),
-        raw_scores=_read_scores(fields),
+        raw_scores=read_scores(fields),
         amends=fields.optional("amends", fields.text),
         silent_after=fields.optional("silent_after", fields.flag) or False,
         heeded=_read_heeded(fields, source),
         explanation=read_explanation(fields),
-        shadow=None if shadow is None else _read_decision(shadow),
+        shadow=read_shadow(fields),
         derived=tuple(map(_read_derived, fields.optional("derived", fields.each) or ())),
     )
 
@@ -237,8 +202,8 @@ def _number(fields: Fields) -> int:
     return fields.optional("number", fields.integer) or 0
 
 
-def _read_scores(fields: Fields) -> Mapping[str, float]:
-    return fields.optional("raw_scores", fields.numbers) or {}
+def _read_embedding(fields: Fields) -> Float16Array:
+    return vectors.decode(fields.text("data"), (fields.integer("dim"),))
 
 
 def _read_heeded(fields: Fields, source: str) -> tuple[Heeded, ...]:
@@ -255,32 +220,4 @@ def _read_derived(fields: Fields) -> Derived:
         modality=fields.choice("modality", MODALITIES),
         origin=fields.choice("from", MODALITIES),
         text=fields.text("text"),
-    )
-
-
-def _feature(array: Float16Array) -> Document:
-    return {"shape": array.shape, "data": vectors.encode(array)}
-
-
-def _read_embedding(fields: Fields) -> Float16Array:
-    return vectors.decode(fields.text("data"), (fields.integer("dim"),))
-
-
-def _read_features(fields: Fields) -> dict[str, Float16Array]:
-    inner = fields.optional("features", fields.nested)
-    return {} if inner is None else {name: _read_feature(inner.nested(name)) for name in inner}
-
-
-def _read_feature(fields: Fields) -> Float16Array:
-    return vectors.decode(fields.text("data"), fields.integers("shape"))
-
-
-def _read_decision(fields: Fields) -> DecisionRecord:
-    return DecisionRecord(
-        kind=fields.choice("kind", _KINDS),
-        reasons=fields.texts("reasons"),
-        severity=fields.nullable("severity", lambda name: fields.choice(name, tuple(Severity))),
-        alert_id=fields.nullable("alert_id", fields.text),
-        closed_for=fields.optional("closed_for", lambda name: fields.choice(name, CLOSED_FOR)),
-        incident_id=fields.optional("incident_id", fields.text),
     )

@@ -72,16 +72,22 @@ def settling_files(
     }
 
 
-def open_bundle(place: Path, awaited: Iterable[Modality] = (), pinned: str = "") -> Bundle:
+def open_bundle(
+    place: Path,
+    awaited: Iterable[Modality] = (),
+    pinned: str = "",
+    setting: str = "models.bundle_digest",
+) -> Bundle:
     """Read a bundle. Raises OperatorError, one sentence, for one that cannot be used here.
 
     That is one that is not whole or of a newer version, one for other modalities than this worker
-    has, or that it awaits, and one whose digest does not begin with `pinned`.
+    has, or that it awaits, and one whose digest does not begin with `pinned`, as the `setting`
+    says.
     """
     files = read_files(place)
     if not files.digest.startswith(pinned):
         raise OperatorError(
-            f"models.bundle_digest is {pinned} but that of {place} is {files.digest}: this is not"
+            f"{setting} is {pinned} but that of {place} is {files.digest}: this is not"
             " the bundle that was pinned."
         )
     preprocessing = read_part(files, PREPROCESSING, Preprocessing)

@@ -98,6 +98,22 @@ def check_encoders(bundle: Bundle, encoders: Mapping[Modality, Encoder], seed: i
             )
 
 
+def check_live(bundle: Bundle, encoders: Mapping[Modality, Encoder]) -> None:
+    """Raise OperatorError where a bundle in shadow has encoders that are not the live ones."""
+    inputs = bundle.preprocessing.inputs
+    own = [
+        modality
+        for modality in bundle.modalities
+        if inputs[modality].tuned and inputs[modality].digest != encoders[modality].digest
+    ]
+    if own:
+        raise OperatorError(
+            f"{bundle.place} has encoders of its own ({', '.join(own)}), and a bundle in shadow"
+            " looks at what the live ones make of a Moment: fit it without tuning, or run it in a"
+            " group of its own."
+        )
+
+
 def made_by(
     feature: str, modality: Modality, encoders: Mapping[Modality, Encoder]
 ) -> tuple[str, str]:
