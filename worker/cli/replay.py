@@ -44,7 +44,8 @@ def replay(
 ) -> None:
     """Decide anew from stored Observations under two configurations, and print the difference.
 
-    All Observations are read, since what is usual is learned from the beginning.
+    They may have different bundles: Observations keep what those were fitted on. All Observations
+    are read, since what is usual is learned from the beginning.
     """
     running = config_of(config, {"kafka.bootstrap_servers": bootstrap})
     changed = config_of(other, {"kafka.bootstrap_servers": bootstrap})
@@ -77,10 +78,15 @@ def _refuse_other_meaning(running: Config, changed: Config) -> None:
     differing = [
         key
         for key, value in before.items()
-        if not key.startswith("scoring.") and after[key] != value
+        if not key.startswith("scoring.") and key != "models.bundle" and after[key] != value
     ]
     if differing:
         raise OperatorError(
             f"a replay decides about what was seen, which {', '.join(differing)} would change:"
-            " only scoring may differ between the two configurations."
+            " only scoring and models.bundle may differ between the two configurations."
+        )
+    if running.models.bundle and not changed.models.bundle:
+        raise OperatorError(
+            "a replay cannot go back to fusion as shipped, which needs more than Observations keep:"
+            " name a bundle in the other configuration too."
         )

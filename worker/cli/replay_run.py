@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
@@ -16,8 +17,12 @@ from worker.core import rfc3339
 from worker.core.messages import Observation
 from worker.errors import OperatorError
 from worker.runtime.decision_diff import AlertLife, AlertLives, Change, changes
+from worker.runtime.fusions import open_configured
 from worker.runtime.policies import alert_policies, scoring_rules
 from worker.runtime.replay import Redecided, Replay, Rules, in_order, pairs, text_dim
+
+if TYPE_CHECKING:
+    from worker.runtime.other_fusion import OtherFusion
 
 KINDS = ("gained", "lost", "moved", "changed", "same")
 
@@ -99,12 +104,8 @@ def run_replay(
 ) -> Compared:
     """Replay what `observed` yields each time that it is called. Raises OperatorError."""
     dim, measured = text_dim(observed()), pairs(observed())
-    before, after = (
-        Side(
-            config_hash(each), Rules(scoring_rules(each, dim, pairs=measured), alert_policies(each))
-        )
-        for each in (running, changed)
-    )
+    before = Side(config_hash(running), _rules(running, dim, measured))
+    after = Side(config_hash(changed), _rules(changed, dim, measured, _other(running, changed)))
     compared = Compared(before, after)
     first, second = Replay(before.rules), Replay(after.rules)
     for one in in_order(observed()):
@@ -118,6 +119,25 @@ def run_replay(
     if not compared.observations:
         raise OperatorError("there are no Observations to decide about.")
     return compared
+
+
+def _rules(
+    config: Config, dim: int, measured: tuple[str, ...], other: OtherFusion | None = None
+) -> Rules:
+    policies = alert_policies(config)
+    if other is None:
+        return Rules(scoring_rules(config, dim, pairs=measured), policies)
+    return Rules(scoring_rules(config, dim, pairs=other.pairs), policies, other.features)
+
+
+def _other(running: Config, changed: Config) -> OtherFusion | None:
+    """Return the bundle of the other configuration, where it is another one."""
+    bundle = None if running.models.bundle == changed.models.bundle else open_configured(changed)
+    if bundle is None:
+        return None
+    from worker.runtime.other_fusion import OtherFusion
+
+    return OtherFusion(bundle, open_configured(running), running.scoring.seed)
 
 
 def report(compared: Compared, wanted: Wanted) -> None:

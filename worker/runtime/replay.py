@@ -6,8 +6,9 @@ settings of then, scores and decisions are those of then, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from worker.core.alert_policies import AlertPolicies
 from worker.core.events import PAIRS
@@ -16,7 +17,7 @@ from worker.errors import OperatorError
 from worker.runtime.alert_book import AlertBook
 from worker.runtime.decider import Decider
 from worker.runtime.seen import Seen
-from worker.scoring.experts import agreement_feature
+from worker.scoring.experts import Features, agreement_feature
 from worker.scoring.scored import ScoringRules
 from worker.scoring.scorer import Scorer
 
@@ -29,6 +30,7 @@ class Rules:
 
     scoring: ScoringRules
     policies: AlertPolicies
+    view: Callable[[Observation], Features] = attrgetter("features")  # by another bundle, others
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Replay:
 
     def decide(self, observation: Observation) -> Redecided:
         """Return what the rules make of the next Observation."""
-        judged = self._decider(partition_of(observation)).decide(_seen(observation))
+        judged = self._decider(partition_of(observation)).decide(self._seen(observation))
         return Redecided(judged.scored.assessment.p_value, judged.record)
 
     def _decider(self, partition: int) -> Decider:
@@ -56,6 +58,19 @@ class Replay:
             scorer = Scorer(self._rules.scoring)
             self._deciders[partition] = Decider(scorer, AlertBook(self._rules.policies, {}))
         return self._deciders[partition]
+
+    def _seen(self, observation: Observation) -> Seen:
+        return Seen(
+            source=observation.source,
+            start=observation.window_start,
+            end=observation.window_end,
+            features=self._rules.view(observation),
+            has_carried=bool(observation.modalities.carried),
+            amends=observation.amends is not None,
+            silent_after=observation.silent_after,
+            observation=observation.observation_id,
+            said=tuple(each.feedback for each in observation.heeded),
+        )
 
 
 def partition_of(observation: Observation) -> int:
@@ -92,17 +107,3 @@ def pairs(observations: Iterable[Observation]) -> tuple[str, ...]:
     """Return the pairs of modalities whose agreement a bundle has measured."""
     found = {name for each in observations for name in each.features}
     return tuple(pair for pair in PAIRS if agreement_feature(pair) in found)
-
-
-def _seen(observation: Observation) -> Seen:
-    return Seen(
-        source=observation.source,
-        start=observation.window_start,
-        end=observation.window_end,
-        features=observation.features,
-        has_carried=bool(observation.modalities.carried),
-        amends=observation.amends is not None,
-        silent_after=observation.silent_after,
-        observation=observation.observation_id,
-        said=tuple(each.feedback for each in observation.heeded),
-    )

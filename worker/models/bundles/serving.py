@@ -89,6 +89,11 @@ def check_encoders(bundle: Bundle, encoders: Mapping[Modality, Encoder], seed: i
                 " one that it was fitted with, or fit a bundle for this one."
             )
         _check_shape(bundle, modality, given, encoders[modality])
+    check_projection(bundle, seed)
+
+
+def check_projection(bundle: Bundle, seed: int) -> None:
+    """Raise OperatorError where frames would not be projected as those it was fitted on."""
     if any(each.feature == "visual" for each in bundle.preprocessing.inputs.values()):
         fitted = bundle.preprocessing.projection_seed
         if fitted != seed:
