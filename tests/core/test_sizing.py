@@ -33,6 +33,7 @@ ROUND = Figures(
     caption_bytes=40,
     envelope_bytes=10,
     observation_bytes=7,
+    shadow_bytes=3,
     cached_frame_bytes=100,
     cached_clip_bytes=10,
     cached_caption_bytes=1,
@@ -45,6 +46,14 @@ workloads = st.builds(
     frames_per_moment=st.integers(1, 64),
     window_seconds=st.floats(0.5, 60),
 )
+
+
+def test_a_bundle_in_shadow_has_learned_numbers_of_its_own() -> None:
+    one, two = plan(SMALL, ROUND), plan(replace(SMALL, scorers=2), ROUND)
+    assert two.worker_memory_bytes - one.worker_memory_bytes == 10 * 50 / 2
+    assert two.snapshots_bytes == 2 * one.snapshots_bytes
+    assert two.observations_bytes - one.observations_bytes == 10 * 3 * 2 * 3600 * 3
+    assert two.workers == one.workers
 
 
 def test_a_plan_is_what_one_would_work_out_by_hand() -> None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tests.runtime.builders import config, footage, in_time_order
 from tests.runtime.test_shard import Desk
-from worker.core.messages import Alert, Observation, read_alert, read_observation
-from worker.runtime.policies import shadow_policies
+from worker.cli.app import app
+from worker.core.messages import Alert, Observation, read_alert, read_observation, to_json
+from worker.errors import OperatorError
+from worker.report.build import Media, Run, build_report
+from worker.runtime.policies import alert_policies, shadow_policies
 
+NO_SOUND = np.zeros(0, np.float32)
 LOUD = {"scoring__calibration_moments": 20, "scoring__false_alarms_per_day": 20_000}
 
 
@@ -42,6 +50,40 @@ def test_a_shadow_with_the_same_rules_decides_the_same_and_changes_nothing() -> 
     tried = [each.shadow.decision for each in observations if each.shadow is not None]
     assert tried == [each.decision for each in plain]
     assert {each.shadow for each in plain} == {None}
+
+
+def test_a_report_says_what_came_of_it() -> None:
+    found, alerts = judged(scoring__shadow={"false_alarms_per_day": 0})
+    lost = sum(each.type == "open" for each in alerts)
+    assert told_of(found) == (
+        f"0 alerts would have been sent (0 gained, {lost} lost, 0 moved, 0 changed, 0 same)"
+    )
+    assert told_of(judged()[0]) is None
+
+
+def told_of(observations: list[Observation]) -> str | None:
+    run = Run(tuple(observations), (), alert_policies(config(**LOUD)), 1, {}, {}, {})
+    heading = dict.fromkeys(("title", "subtitle", "backend"), "")
+    return build_report(run, [], Media({}, lambda _: NO_SOUND), heading, 0).tried
+
+
+def test_what_was_in_shadow_can_be_compared_with_what_was_sent(tmp_path: Path) -> None:
+    found, alerts = judged(scoring__shadow={"false_alarms_per_day": 0})
+    (tmp_path / "observations.jsonl").write_bytes(b"\n".join(map(to_json, found)))
+    command = ["replay", "--observations", str(tmp_path / "observations.jsonl"), "--json"]
+    told = json.loads(CliRunner().invoke(app, command).stdout)
+    opened = sum(each.type == "open" for each in alerts)
+    assert (told["before"]["alerts"], told["after"]["alerts"]) == (opened, 0)
+    assert told["counts"]["lost"] == opened > 0
+    assert told["observations"] == len(found)
+
+
+def test_without_a_shadow_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    found, _ = judged()
+    (tmp_path / "observations.jsonl").write_bytes(b"\n".join(map(to_json, found)))
+    command = ["replay", "--observations", str(tmp_path / "observations.jsonl")]
+    with pytest.raises(OperatorError, match=r"set scoring\.shadow"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
 
 
 def test_what_a_shadow_leaves_out_is_as_in_the_real_rules() -> None:

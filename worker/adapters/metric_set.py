@@ -146,7 +146,7 @@ class MetricSet:
         )
         self.shadow_alerts = counter(
             "shadow_alerts_total",
-            "Alert messages that the rules of scoring.shadow would have given",
+            "Alert messages that scoring.shadow would have given",
             severity=tuple(Severity),
             type=values.ALERT_TYPES,
         )

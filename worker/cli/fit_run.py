@@ -19,6 +19,7 @@ from worker.cli.fit_tuning import Changed, configured, kept_encoders, media_of, 
 from worker.cli.observed import from_file, from_topic, kafka_failures
 from worker.cli.progress import bar
 from worker.config import Config
+from worker.config.alerting import ShadowSettings
 from worker.core.events import Modality
 from worker.core.rfc3339 import MICROSECONDS
 from worker.errors import OperatorError
@@ -85,10 +86,11 @@ def _run(config: Config, wishes: Wishes, settings: FitSettings, processes: Proce
 
 
 def _begin(config: Config, wishes: Wishes, processes: Processes) -> Run:
-    """Load the encoders, with Observations that keep embeddings."""
+    """Load the encoders, with Observations that keep embeddings and have nothing in shadow."""
     work, own = _work(wishes, processes)
     storing = config.models.model_copy(update={"store_embeddings": True})
-    config = config.model_copy(update={"models": storing})
+    plain = config.scoring.model_copy(update={"shadow": ShadowSettings()})
+    config = config.model_copy(update={"models": storing, "scoring": plain})
     console = Console(stderr=True, quiet=not processes.leads)
     with console.status("Loading the encoders (the first time they are measured for seconds)"):
         encoders = build_encoders(config)

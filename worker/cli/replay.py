@@ -22,8 +22,13 @@ Observed = Callable[[], Iterator[Observation]]
 
 def replay(
     other: Annotated[
-        Path, typer.Option("--with", help="Configuration to decide by; YAML or TOML file.")
-    ],
+        Path | None,
+        typer.Option(
+            "--with",
+            help="Configuration to decide by, YAML or TOML file; none: what was in shadow, as it is"
+            " on record.",
+        ),
+    ] = None,
     observations: Annotated[
         Path | None,
         typer.Option(
@@ -48,13 +53,18 @@ def replay(
     are read, since what is usual is learned from the beginning.
     """
     running = config_of(config, {"kafka.bootstrap_servers": bootstrap})
-    changed = config_of(other, {"kafka.bootstrap_servers": bootstrap})
-    _refuse_other_meaning(running, changed)
+    changed = None
+    if other is not None:
+        changed = config_of(other, {"kafka.bootstrap_servers": bootstrap})
+        _refuse_other_meaning(running, changed)
     begin, end = time_option("--since", since), time_option("--until", until)
-    from worker.cli.replay_run import Wanted, report, run_replay
+    from worker.cli.replay_run import Wanted, compare_shadow, report, run_replay
 
     with kafka_failures(), _observed(running, observations) as observed:
-        compared = run_replay(observed, running, changed)
+        if changed is None:
+            compared = compare_shadow(observed(), running)
+        else:
+            compared = run_replay(observed, running, changed)
     wanted = Wanted(source, begin, end)
     if as_json:
         typer.echo(json.dumps(compared.document(wanted), indent=2, ensure_ascii=False))

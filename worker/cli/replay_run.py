@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,17 +14,16 @@ from rich.text import Text
 from worker.cli.consoles import table_console
 from worker.config import Config, config_hash
 from worker.core import rfc3339
+from worker.core.alert_policies import AlertPolicies
 from worker.core.messages import Observation
 from worker.errors import OperatorError
-from worker.runtime.decision_diff import AlertLife, AlertLives, Change, changes
+from worker.runtime.decision_diff import KINDS, AlertLife, AlertLives, Change, changes
 from worker.runtime.fusions import open_configured
-from worker.runtime.policies import alert_policies, scoring_rules
+from worker.runtime.policies import alert_policies, scoring_rules, shadow_policies
 from worker.runtime.replay import Redecided, Replay, Rules, in_order, pairs, text_dim
 
 if TYPE_CHECKING:
     from worker.runtime.other_fusion import OtherFusion
-
-KINDS = ("gained", "lost", "moved", "changed", "same")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +40,19 @@ class Side:
     """One of the two configurations, and what became of the Observations under it."""
 
     config_hash: str
-    rules: Rules
+    policies: AlertPolicies
     lives: AlertLives = field(default_factory=AlertLives)
     judged: Counter[str] = field(default_factory=Counter)  # Moments with a p-value, by source
 
     def note(self, observation: Observation, decided: Redecided) -> None:
         """Take in the next decision."""
-        self.lives.note(observation, decided)
+        self.lives.note(observation, decided.decision)
         self.judged[observation.source] += decided.p_value is not None
 
     def allowed(self, source: str | None) -> float:
         """Return the false alarms that the budget allows in the Moments that were judged."""
-        policies = self.rules.policies
         return sum(
-            policies.of(name).budget.allowance(moments)
+            self.policies.of(name).budget.allowance(moments)
             for name, moments in self.judged.items()
             if source in {None, name}
         )
@@ -104,10 +102,12 @@ def run_replay(
 ) -> Compared:
     """Replay what `observed` yields each time that it is called. Raises OperatorError."""
     dim, measured = text_dim(observed()), pairs(observed())
-    before = Side(config_hash(running), _rules(running, dim, measured))
-    after = Side(config_hash(changed), _rules(changed, dim, measured, _other(running, changed)))
+    rules = _rules(running, dim, measured)
+    others = _rules(changed, dim, measured, _other(running, changed))
+    before = Side(config_hash(running), rules.policies)
+    after = Side(config_hash(changed), others.policies)
     compared = Compared(before, after)
-    first, second = Replay(before.rules), Replay(after.rules)
+    first, second = Replay(rules), Replay(others)
     for one in in_order(observed()):
         again = first.decide(one)
         before.note(one, again)
@@ -118,6 +118,31 @@ def run_replay(
         compared.differing += again != recorded
     if not compared.observations:
         raise OperatorError("there are no Observations to decide about.")
+    return compared
+
+
+def compare_shadow(observed: Iterable[Observation], running: Config) -> Compared:
+    """Compare what was decided with what was in shadow, both as on record. Raises OperatorError.
+
+    Observations without a shadow are left out.
+    """
+    tried = shadow_policies(running)
+    policies, name = alert_policies(running), config_hash(running)
+    before, after = Side(name, policies), Side(name, policies if tried is None else tried)
+    compared = Compared(before, after)
+    for one in observed:
+        if (shadow := one.shadow) is None:
+            continue
+        live = one.assessment
+        own = live if shadow.bundle is None else shadow.bundle.assessment
+        before.note(one, Redecided(live.p_value, one.decision))
+        after.note(one, Redecided(own.p_value, shadow.decision))
+        compared.observations += 1
+    if not compared.observations:
+        raise OperatorError(
+            "no Observation has anything in shadow: set scoring.shadow, or name another"
+            " configuration by --with."
+        )
     return compared
 
 

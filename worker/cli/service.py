@@ -31,7 +31,7 @@ from worker.runtime.assemble import (
     worker_rules,
 )
 from worker.runtime.clock import steady_clock
-from worker.runtime.fusions import open_configured
+from worker.runtime.fusions import open_configured, open_shadow, shadow_fusion
 from worker.runtime.health import Health
 from worker.runtime.inference import Inference
 from worker.runtime.service import Service
@@ -52,7 +52,7 @@ def build_service(
 
     Raises OperatorError.
     """
-    bundle = open_configured(config)
+    bundle, tried = open_configured(config), open_shadow(config)
     encoders = measured_encoders(config, bundle)
     used = devices(config)
     kinds = ",".join(sorted(set(used.values())))
@@ -65,9 +65,10 @@ def build_service(
     if speech is not None:
         metrics.model("speech", speech.name, speech.digest)
         log.info("speech", model=speech.name, digest=speech.digest)
-    pipeline = build_pipeline(config, encoders, bundle, speech)
-    if pipeline.shadow is not None:
-        log.info("a bundle in shadow", digest=pipeline.shadow.digest)
+    shadow = shadow_fusion(config, encoders, tried)
+    pipeline = build_pipeline(config, encoders, bundle, speech, shadow)
+    if shadow is not None:
+        log.info("a bundle in shadow", digest=shadow.digest)
     cache = RedisCache.connect(config.redis, metrics) if config.redis.url else None
     tracer = tracer_from_environment()
     health.started()

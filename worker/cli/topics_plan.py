@@ -35,7 +35,10 @@ def plan(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what so many cameras need. Windows, frames per Moment and cache are as configured."""
+    """Say what so many cameras need.
+
+    Windows, frames per Moment, cache and a bundle in shadow are as configured.
+    """
     effective = config_of(config)
     load = Workload(
         cameras=cameras,
@@ -49,6 +52,7 @@ def plan(
         observation_hours=observation_hours,
         replication=replication,
         cache_seconds=effective.redis.ttl_seconds,
+        scorers=1 if effective.scoring.shadow.bundle is None else 2,
     )
     figures = replace(
         MEASURED,

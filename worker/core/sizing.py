@@ -33,6 +33,7 @@ class Figures:
     caption_bytes: float = 65
     envelope_bytes: float = 175  # key and headers of an input
     observation_bytes: float = 14_500
+    shadow_bytes: float = 2_400  # in it, of a bundle in shadow
     cached_frame_bytes: float = 3300
     cached_clip_bytes: float = 400
     cached_caption_bytes: float = 1020
@@ -56,6 +57,7 @@ class Workload:
     observation_hours: float
     replication: int
     cache_seconds: float
+    scorers: int = 1  # 2 with a bundle in shadow, which has one of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ def plan(load: Workload, figures: Figures = MEASURED) -> Plan:
     moments = load.cameras / load.window_seconds
     workers = _workers(load, figures, moments)
     arriving = load.cameras * _camera_bytes(load, figures)
-    written = moments * figures.observation_bytes
+    shadows = load.scorers - 1
+    written = moments * (figures.observation_bytes + shadows * figures.shadow_bytes)
     replicas = load.replication
     return Plan(
         moments_per_second=moments,
@@ -99,7 +102,7 @@ def plan(load: Workload, figures: Figures = MEASURED) -> Plan:
         redis_bytes=load.cache_seconds * load.cameras * _cached_bytes(load, figures),
         input_topics_bytes=arriving * load.retention_hours * HOUR_SECONDS * replicas,
         observations_bytes=written * load.observation_hours * HOUR_SECONDS * replicas,
-        snapshots_bytes=2 * load.cameras * figures.stored_source_bytes * replicas,
+        snapshots_bytes=2 * load.cameras * load.scorers * figures.stored_source_bytes * replicas,
     )
 
 
@@ -118,7 +121,7 @@ def _partitions(cameras: int, workers: int) -> int:
 def _worker_memory(load: Workload, figures: Figures, workers: int, arriving: float) -> float:
     """What it takes by itself, its share of the sources, and their open windows."""
     open_seconds = load.window_seconds + load.grace_seconds
-    shared = load.cameras * figures.source_bytes + arriving * open_seconds
+    shared = load.cameras * load.scorers * figures.source_bytes + arriving * open_seconds
     return figures.worker_bytes + shared / workers
 
 

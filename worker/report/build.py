@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from worker.report.model import (
     Report,
 )
 from worker.report.scorecard import AlertLife, label_of, lives, outcomes
+from worker.runtime.decision_diff import KINDS, tried
 
 EventKey = tuple[str, Modality, str]  # source, modality, id
 
@@ -103,7 +105,19 @@ def build_report(
         counts=run.counts,
         rates=run.rates,
         stage_seconds=run.stage_seconds,
+        tried=_in_shadow(run.observations),
     )
+
+
+def _in_shadow(observations: Iterable[Observation]) -> str | None:
+    """Say what became of the alerts by what was tried, if anything was."""
+    rows = [each for each in observations if each.shadow is not None]
+    if not rows:
+        return None
+    counts = Counter(each.kind for each in tried(rows))
+    alerts = counts.total() - counts["lost"]
+    told = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
+    return f"{alerts} alerts would have been sent ({told})"
 
 
 def _by_source(observations: Iterable[Observation]) -> dict[str, list[Observation]]:

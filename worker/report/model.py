@@ -122,7 +122,7 @@ class Report:
     `counts` are events: `consumed`, `paired`, `late`, `duplicate`, `dead_letter`, `buffered`, and
     `reconciled`, a bool: whether the first equals the sum of the others. `rates` are by unit
     (`frames/s`), `stage_seconds` by stage. Without labels `outcomes` is empty and `false_alarms`
-    is None.
+    is None. `tried` says what came of what was in shadow, if anything was.
     """
 
     title: str
@@ -138,3 +138,4 @@ class Report:
     rates: Mapping[str, float] = field(default_factory=dict)
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    tried: str | None = None

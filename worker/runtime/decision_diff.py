@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from worker.core.messages import Observation
+from worker.core.messages import DecisionRecord, Observation
 from worker.core.policy import Severity
-from worker.runtime.replay import Redecided
 
+KINDS = ("gained", "lost", "moved", "changed", "same")  # of changes
 FOREVER = 1 << 62  # the end of an alert that nobody has closed
 
 
@@ -40,9 +40,9 @@ class AlertLives:
     def __init__(self) -> None:
         self._lives: dict[str, AlertLife] = {}
 
-    def note(self, observation: Observation, decided: Redecided) -> None:
+    def note(self, observation: Observation, record: DecisionRecord) -> None:
         """Take in the next decision."""
-        record, at = decided.decision, observation.window_end
+        at = observation.window_end
         if record.kind == "none" or record.alert_id is None or record.severity is None:
             return
         known = self._lives.get(record.alert_id) or AlertLife(
@@ -111,3 +111,13 @@ def changes(before: Iterable[AlertLife], after: Iterable[AlertLife]) -> list[Cha
         found.append(Change(life, partner))
     found += [Change(None, life) for rest in waiting.values() for life in rest]
     return sorted(found, key=lambda change: (change.time, change.source))
+
+
+def tried(observations: Iterable[Observation]) -> list[Change]:
+    """Return what becomes of the alerts of one run by what was in shadow, as it is on record."""
+    sent, shadow = AlertLives(), AlertLives()
+    for each in observations:
+        if each.shadow is not None:
+            sent.note(each, each.decision)
+            shadow.note(each, each.shadow.decision)
+    return changes(sent.opened(None, None), shadow.opened(None, None))

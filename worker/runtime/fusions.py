@@ -34,9 +34,14 @@ def fusion_of(bundle: Bundle, encoders: Mapping[Modality, Encoder], seed: int) -
     return Trained(bundle)
 
 
-def shadow_fusion(config: Config, encoders: Mapping[Modality, Encoder]) -> Joining | None:
-    """Return what fuses in shadow; None where nothing does. Raises OperatorError."""
-    bundle = open_shadow(config)
+def shadow_fusion(
+    config: Config, encoders: Mapping[Modality, Encoder], bundle: Bundle | None = None
+) -> Joining | None:
+    """Return what fuses in shadow; None where nothing does. Raises OperatorError.
+
+    The configured `bundle` is opened where it is not given.
+    """
+    bundle = bundle or open_shadow(config)
     if bundle is None:
         return None
     from worker.models.bundles.serving import check_live
