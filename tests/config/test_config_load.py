@@ -316,6 +316,7 @@ def test_the_hash_does_not_depend_on_order_or_on_where_the_work_is_done(tmp_path
             "MMWORKER_LIMITS__MAX_DEAD_LETTER_RATIO": "0",
             "MMWORKER_LIMITS__MAX_DEAD_LETTERS_IN_A_ROW": "9",
             "MMWORKER_KAFKA__GROUP_ID": "other",
+            "MMWORKER_SCORING__SHADOW": "{false_alarms_per_day: 3, bundle: /models/next}",
         },
     ).config
     assert config_hash(one) == config_hash(other)

@@ -194,7 +194,10 @@ class TestTheCommand:
     @pytest.mark.parametrize(
         ("spoil", "told"),
         [
-            (("other.yaml", b"pairing: {window_seconds: 2}"), "only scoring may differ"),
+            (
+                ("other.yaml", b"pairing: {window_seconds: 2}"),
+                "only scoring and models",
+            ),
             (("observations.jsonl", b"{}\n"), "line 1 is no Observation: "),
             (("observations.jsonl", b"\n"), "there are no Observations"),
         ],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tests.models.bundles import random_bundle
 from tests.runtime.builders import (
@@ -21,13 +22,13 @@ from tests.runtime.builders import (
     shapes,
 )
 from tests.runtime.test_recovery import interrupted, later, settled, uninterrupted
+from worker.cli.app import app
 from worker.cli.replay_run import Wanted, run_replay
 from worker.core.events import Modality
 from worker.core.messages import (
     BundleRecord,
     Feedback,
     Observation,
-    read_alert,
     read_observation,
 )
 from worker.core.policy import Budget
@@ -86,8 +87,7 @@ def test_nothing_of_what_holds_changes_and_all_that_is_tried_is_on_record(
         document, same = one.document(), other.document()
         assert "shadow" not in document
         assert {name: same[name] for name in document} == document
-    sent = [list(map(read_alert, each.values("alerts"))) for each in (plain, here)]
-    assert [each.alert_id for each in sent[0]] == [each.alert_id for each in sent[1]] != []
+    assert plain.values("alerts") == here.values("alerts") != []
     found = records(after)
     assert len(found) == len(after)
     assert {each.digest for each in found} == {open_bundle(bundle).digest}
@@ -281,6 +281,13 @@ class TestAReplayOfTwoBundles:
         fusion = OtherFusion(open_bundle(bundle), None, 0)
         with pytest.raises(OperatorError, match=r"does not keep: set models\.store_embeddings"):
             fusion.features(seen[-1])
+
+    def test_does_not_go_back_to_no_bundle(self, tmp_path: Path) -> None:
+        (tmp_path / "now.yaml").write_text("models: {bundle: /models/now}")
+        (tmp_path / "other.yaml").write_text("{}")
+        options = ["--config", str(tmp_path / "now.yaml"), "--with", str(tmp_path / "other.yaml")]
+        with pytest.raises(OperatorError, match="name a bundle in the other configuration too"):
+            CliRunner().invoke(app, ["replay", *options], catch_exceptions=False)
 
     def test_is_refused_where_their_encoders_differ(self, bundle: Path, tmp_path: Path) -> None:
         frames = HashEncoder(Modality.FRAME)

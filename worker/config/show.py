@@ -12,7 +12,7 @@ from worker.config.secrets import redact_url
 
 # Changing one of these changes what a record comes to mean: it must not happen between a commit
 # and the reading of what was left uncommitted. Where and how fast it is computed, and what is only
-# checked, is no part of it.
+# checked or tried, is no part of it.
 _MEANING = ("pairing", "models", "scoring", "limits")
 _NO_MEANING = frozenset(
     {
@@ -31,6 +31,7 @@ _NO_MEANING = frozenset(
         "models.bundle_digest",
         "models.overload",
         "models.store_embeddings",
+        "scoring.shadow",
         "limits.max_dead_letters_in_a_row",
         "limits.max_dead_letter_ratio",
         "limits.max_resident_bytes",
