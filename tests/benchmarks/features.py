@@ -54,15 +54,20 @@ class Looks:
 
 def full_grown(text_dim: int) -> State:
     """Return the numbers of a source that has learned so much that they grow no more."""
+    return grown(text_dim, FULL_GROWN)
+
+
+def grown(text_dim: int, moments: int) -> State:
+    """Return the numbers of a source that has learned so many Moments, one a second."""
     looks, memory = Looks(text_dim), SourceMemory(text_dim, LearnedFrom(None, 0, 0))
-    for number in range(FULL_GROWN):
+    for number in range(moments):
         features = looks.features([number], captioned=True)
         memory.pass_time(seconds(number))
         scores = {name: expert.score(features) for name, expert in memory.experts.items()}
         raw = {name: score for name, score in scores.items() if score is not None}
         memory.calibrate(seconds(number), raw, carried=False)
         memory.learn(features, carried=False)
-    if any(len(ring) < CAPACITY for ring in memory.rings.values()):
+    if moments == FULL_GROWN and any(len(ring) < CAPACITY for ring in memory.rings.values()):
         raise ValueError("the source is not full-grown")
     return memory.state()
 
