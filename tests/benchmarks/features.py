@@ -14,11 +14,12 @@ from worker.core.rfc3339 import seconds
 from worker.core.source_state import LearnedFrom
 from worker.media.limits import Limits
 from worker.models.base import Encoder
-from worker.pipeline import Embedded, Pipeline, Prepared, Vectors
+from worker.pipeline import Pipeline, Vectors
 from worker.scoring.conformal import CAPACITY
 from worker.scoring.experts import AUDIO_DIM, FUSED_DIM, VISUAL_DIM
 from worker.scoring.memory import SourceMemory
 from worker.scoring.state import State
+from worker.stages import Embedded, Prepared
 
 FULL_GROWN = CAPACITY + 100  # Moments after which rings and banks are full: the lag is under 100 s
 PICTURE = (48, 64)  # rows and columns of a luminance thumbnail

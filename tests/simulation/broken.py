@@ -237,6 +237,18 @@ def the_wall_clock_is_taken() -> Broken:
     return patch.object(clock, "steady_clock", lambda wall, _: lambda: wall() // 1000)
 
 
+def references_are_forgotten() -> Broken:
+    """A successor does not know which frame stands for those that differ from it by noise."""
+
+    def unaware(
+        partitions: Collection[TopicPartition], log: StateLog, rules: RecoveryRules
+    ) -> Recovered | None:
+        found = recovery.recover(partitions, log, rules)
+        return found and replace(found, references={})
+
+    return patch.object(recoveries, "recover", unaware)
+
+
 def what_is_read_again_is_not_counted() -> Broken:
     """A caption that an earlier process has counted, and that is still carried, has no end."""
     return patch.object(Restoring, "settled", ())
@@ -260,6 +272,7 @@ _ALL: dict[Callable[[], Broken], str] = {
     unread_partitions_are_taken_as_read: "oracle",
     a_drain_leaves_windows_open: "StateError",
     announcements_are_forgotten: "rest",
+    references_are_forgotten: "features",
     each_index_is_careful_by_itself: "contents",
     silence_is_not_told: "silence",
     what_waits_to_be_heeded_is_forgotten: "feedback",

@@ -62,6 +62,7 @@ def _counts(run: Run) -> Counter[str]:
     counts["words heeded"] = sum(value.count(b'"effect":') for value in observations)
     counts["texts of speech"] = sum(b'"from":"audio"' in value for value in observations)
     counts["speech not understood"] = sum(b"speech:failed" in value for value in observations)
+    counts["frames reused"] = sum(b'"reused":' in value for value in observations)
     counts["drains"] = 1 if run.drained else 0
     counts["warm observations"] = len(warm)
     return counts

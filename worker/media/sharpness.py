@@ -14,8 +14,9 @@ _FLOOR = 0.5  # levels; keeps the ratio finite in a picture of one colour
 def sharpness(image: NDArray[Any]) -> NDArray[np.float32] | None:
     """Return (1,): the log of detail at the scale of pixels relative to that at twice the scale.
 
-    `image` is RGB (H, W, 3): the mean absolute Laplacian of the luminance over the mean absolute
-    difference of every second pixel. Blur lowers it, noise raises it. None under 4 x 4 pixels.
+    `image` is RGB (H, W, 3) or luminance (H, W): the mean absolute Laplacian of the luminance over
+    the mean absolute difference of every second pixel. Blur lowers it, noise raises it. None under
+    4 x 4 pixels.
     """
     if min(image.shape[:2]) < 4:
         return None

@@ -197,6 +197,7 @@ def worker_rules(
         worker=f"{socket.gethostname()}-{os.getpid()}",
         meaning=_meaning(config, pipeline, partitions),
         topic_ids=topic_ids,
+        max_reference_age=seconds(config.models.reuse_seconds),
     )
     recovery = RecoveryRules(
         group=config.kafka.group_id,

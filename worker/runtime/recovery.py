@@ -7,12 +7,14 @@ were learned since each source's numbers were stored
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from worker.core.checkpoint import Checkpoint, CheckpointError, Meaning, read_checkpoint
 from worker.core.ports import Committed, StateLog, TopicPartition
+from worker.core.references import Remembered
 from worker.core.source_state import SourceState
 from worker.errors import StateError
+from worker.runtime.reference_records import read_reference
 from worker.runtime.relearning import relearned
 from worker.runtime.state_records import (
     IndexState,
@@ -52,7 +54,8 @@ class Position:
 class Recovered:
     """The state of a partition index as of its last commit, or of none where it `is_cold`.
 
-    `outdated` names sources whose records do not say any more what is known of them.
+    `outdated` names sources whose records do not say any more what is known of them. `references`
+    are what stands for the frames of sources.
     """
 
     index: IndexState
@@ -61,6 +64,7 @@ class Recovered:
     positions: Mapping[TopicPartition, Position]
     is_cold: bool
     outdated: frozenset[str] = frozenset()
+    references: Mapping[str, Remembered] = field(default_factory=dict)
 
     @property
     def clock(self) -> int:
@@ -195,6 +199,7 @@ def _warm(
     states = _adapted(kept, was, rules.meaning)
     partition = TopicPartition(rules.observations, next(iter(positions)).partition)
     try:
+        references = _references(stored, index, rules.meaning)
         scorer = relearned(states, index, stored, log, partition, rules.scoring)
     except (StateRecordError, ValueError, KeyError) as error:
         raise StateError(
@@ -206,7 +211,17 @@ def _warm(
     outdated = frozenset(each.source for each in kept) if was != rules.meaning else frozenset()
     if index.attempts.by:
         index = replace(index, attempts=index.attempts.without(log.processes()))
-    return Recovered(index, states, scorer, positions, False, outdated)
+    return Recovered(index, states, scorer, positions, False, outdated, references)
+
+
+def _references(stored: Stored, index: IndexState, now: Meaning) -> dict[str, Remembered]:
+    """Return the references since the last cold start whose embeddings are of the same encoder."""
+    found = {source: read_reference(value) for source, value in stored.references.items()}
+    return {
+        source: each.remembered
+        for source, each in found.items()
+        if each.number > index.since and each.model == now.model
+    }
 
 
 def _adapted(states: Iterable[SourceState], was: Meaning, now: Meaning) -> tuple[SourceState, ...]:

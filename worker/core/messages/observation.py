@@ -81,7 +81,8 @@ class Observation:
     about an event that was set aside and sent again; such a one is not learned. `silent_after`: the
     source fell silent with it. `heeded` is what people had said, and changed, right before it.
     `explanation` is there where the Moment is unusual; `shadow` is what other policies would have
-    decided, where some are tried. `derived` are texts that were made from its media.
+    decided, where some are tried. `derived` are texts that were made from its media. `reused`
+    counts the frames that took over the embedding of one before them.
     """
 
     observation_id: str
@@ -107,6 +108,7 @@ class Observation:
     explanation: Explanation | None = None
     shadow: DecisionRecord | None = None
     derived: tuple[Derived, ...] = ()
+    reused: int = 0
 
     def __post_init__(self) -> None:
         check_window(self.window_start, self.window_end)
@@ -127,6 +129,7 @@ class Observation:
             "silent_after": self.silent_after or None,
             "modalities": self.modalities.document(),
             "derived": [_derived_document(each) for each in self.derived] or None,
+            "reused": self.reused or None,
             "assessment": self.assessment.document(),
             "raw_scores": in_order(self.raw_scores),
             "explanation": None if self.explanation is None else self.explanation.document(),
@@ -145,6 +148,7 @@ class Observation:
             "amends",
             "silent_after",
             "derived",
+            "reused",
             "explanation",
             "shadow",
             "feedback",
@@ -230,6 +234,7 @@ def read_observation(value: bytes) -> Observation:
         explanation=read_explanation(fields),
         shadow=None if shadow is None else _read_decision(shadow),
         derived=tuple(map(_read_derived, fields.optional("derived", fields.each) or ())),
+        reused=fields.optional("reused", fields.integer) or 0,
     )
 
 
