@@ -66,6 +66,8 @@ class References:
 
     def restore(self, remembered: Mapping[str, Remembered]) -> None:
         """Take up what was remembered before."""
+        if not self.max_age:
+            return
         for source, each in sorted(remembered.items(), key=lambda one: one[1].reference.turn):
             self._references[source] = each.reference
             self._turn = max(self._turn, each.reference.turn)

@@ -197,7 +197,7 @@ def worker_rules(
         worker=f"{socket.gethostname()}-{os.getpid()}",
         meaning=_meaning(config, pipeline, partitions),
         topic_ids=topic_ids,
-        max_reference_age=seconds(config.models.reuse_seconds),
+        max_reference_age=_max_reference_age(config),
     )
     recovery = RecoveryRules(
         group=config.kafka.group_id,
@@ -237,6 +237,11 @@ def _long_wait(config: Config) -> int | None:
     is_watched = config.models.overload == "auto"
     closing = seconds(pairing.window_seconds + pairing.grace_seconds)
     return closing // 2 if is_watched else None
+
+
+def _max_reference_age(config: Config) -> int:
+    """Return for how long a frame may stand for those of later Moments; 0: for none."""
+    return seconds(config.models.reuse_seconds) if config.models.reuse == "auto" else 0
 
 
 def _meaning(config: Config, pipeline: Pipeline, partitions: int) -> Meaning:
