@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from tests.simulation.log import Crash
 from tests.simulation.stream import fatal_contents
-from worker.core.events import Modality
 from worker.core.ports import EmbeddingCache, Telemetry
 from worker.pipeline import Pipeline
 from worker.runtime.encoding import Encoding
@@ -65,10 +63,6 @@ class InlineInference(Inference):
 
     def close(self) -> None:
         self._batches.clear()
-
-    def _fresh(self, unknown: Mapping[Modality, dict[bytes, Any]]) -> dict[bytes, Any]:
-        parts = [self._encoding.vectors(*each) for each in unknown.items()]
-        return {key: vector for part in parts for key, vector in part.items()}
 
     def _worked_on(self, batch: Batch) -> Result:
         events = [event for moment in batch.moments for event in held_by(moment)]
