@@ -33,7 +33,7 @@ bench: $(READY) ## A scenario, ARGS="--scenario static"; results and a page with
 bench-scale: $(READY) ## 10 to 10 000 sources at the same number of Moments; results in out/bench
 	$(BIN)/python -m tests.benchmarks.scale --output out/bench $(ARGS)
 
-bench-scoring: $(READY) ## CPU and memory of scoring alone, by the number of full-grown sources; results in out/bench
+bench-scoring: $(READY) ## CPU and memory of scoring alone, by age and number of sources; results in out/bench
 	$(BIN)/python -m tests.benchmarks.scoring --output out/bench $(ARGS)
 
 bench-delivery: $(READY) ## Recovery of 1000 sources, price of transactions, delay of alerts; results in out/bench

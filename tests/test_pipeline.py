@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+import simplejpeg
 
 from tests.runtime.builders import (
     HashEncoder,
@@ -18,14 +20,19 @@ from tests.runtime.builders import (
     picture,
 )
 from tests.runtime.test_shard import Desk
-from worker.core.events import ContentType, Modality
+from worker.core.events import ContentType, Event, Modality
 from worker.core.moment import Effort, Moment
+from worker.core.references import References
+from worker.core.rfc3339 import seconds
 from worker.errors import Reason
 from worker.feed.events import FeedEvent
+from worker.media import gathering
+from worker.media.decode import decode
 from worker.media.images import check_image
 from worker.media.limits import Limits
-from worker.pipeline import Pipeline, Prepared
+from worker.pipeline import Pipeline
 from worker.runtime.assemble import build_pipeline
+from worker.stages import Embedded, Prepared
 
 
 def moment_of(*events: FeedEvent) -> Moment:
@@ -62,6 +69,68 @@ def test_frames_that_show_nothing_new_share_an_item_and_count_as_often(
     assert len(one.wanted([prepared])[Modality.FRAME]) == encoded
     shades = [int(item.content[0, 0, 0]) for item in prepared.items[Modality.FRAME]]
     assert shades == [50, 50, 50, 90, 90, 90]
+
+
+def worked_on(one: Pipeline, moment: Moment, references: References) -> Embedded:
+    """Let a Moment pass all stages."""
+    prepared = one.complete(one.choose(one.look(moment, references), references))
+    vectors = references.vectors(moment.source)
+    for modality, contents in one.wanted([prepared]).items():
+        vectors |= one.encode(modality, contents)
+    (embedded,) = one.fuse([prepared], vectors)
+    references.keep(embedded.remembered)
+    return embedded
+
+
+def photograph(noise: int, quality: int = 95) -> bytes:
+    """Return a JPEG of one scene; one pixel of it is brighter by so many levels."""
+    scene = np.random.default_rng(0).integers(0, 255, (24, 32, 3)).astype(np.uint8)
+    pixels = np.kron(scene, np.ones((16, 16, 1), np.uint8))
+    pixels[100, 100] += np.uint8(noise)
+    return bytes(simplejpeg.encode_jpeg(pixels, quality))
+
+
+def test_a_frame_takes_over_the_embedding_of_one_in_an_earlier_moment() -> None:
+    one, references, encoder = pipeline(), References(seconds(10)), HashEncoder(Modality.FRAME)
+    one.encoders[Modality.FRAME] = encoder  # type: ignore[index]  # to count
+    found = []
+    for second in range(3):
+        frame = event("frame", second, payload=photograph(second))
+        moment = moment_of(replace(frame, content_type="image/jpeg"))
+        found.append(worked_on(one, moment, references))
+    assert [each.reused for each in found] == [0, 1, 1]
+    assert encoder.encoded == 1
+    assert found[0].features["visual"].tobytes() == found[2].features["visual"].tobytes()
+    assert not any(each.degraded for each in found)
+
+
+@pytest.mark.parametrize("is_trial", [True, False])
+def test_what_is_tried_or_sent_again_neither_knows_references_nor_changes_them(
+    is_trial: bool,
+) -> None:
+    one, references = pipeline(), References(seconds(10))
+    moment = moment_of(event("frame", 0, payload=picture(50)))
+    apart = replace(moment, is_trial=is_trial, amends=not is_trial)
+    assert not worked_on(one, apart, references).remembered
+    assert worked_on(one, moment, references).remembered
+    assert not worked_on(one, apart, references).reused
+    assert worked_on(one, moment, references).reused
+
+
+def test_the_same_bytes_are_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+
+    def counting(event: Event, *rest: Any) -> Any:
+        decoded.append(event)
+        return decode(event, *rest)
+
+    monkeypatch.setattr(gathering, "decode", counting)
+    one, references = pipeline(), References(seconds(10))
+    for second in (0, 4):
+        shown = [event("frame", second + n / 4, payload=picture(50)) for n in range(4)]
+        embedded = worked_on(one, moment_of(*shown), references)
+        assert {"luminance", "sharpness", "motion", "visual"} <= embedded.features.keys()
+    assert len(decoded) == 1
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 The steps are separate calls, so that the runtime can run each in the thread where it belongs, time
 it, and put a cache between them:
 
-    prepare(moment)            decode, in many threads
+    look(moment)               decode what is looked at, in many threads
+    choose(looked)             which frames are encoded, in the Moments' order
+    complete(chosen)           decode what is encoded, in many threads
     hear(prepared, text)       what is said in it, as a caption
     wanted(batch)              what has to be encoded, each content once
     encode(modality, items)    the neural networks, in one thread
@@ -13,7 +15,7 @@ it, and put a cache between them:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -23,12 +25,13 @@ from numpy.typing import NDArray
 from worker.core.events import MODALITIES, Event, Modality
 from worker.core.masks import Area, Masks
 from worker.core.moment import Derived, Effort, Moment
-from worker.core.reuse import Look, shown_before
+from worker.core.references import Choice, References
+from worker.core.reuse import STANDS, shown_before
 from worker.core.triggers import Trigger
-from worker.media.gathering import Gatherer, Rejected
-from worker.media.images import resize_square, thumbnail
+from worker.errors import InvalidEventError
+from worker.media.frames import Frame, sharpened
+from worker.media.gathering import Gatherer
 from worker.media.limits import Limits
-from worker.media.masking import masked
 from worker.media.seen import seen_in
 from worker.models.base import Encoder, SpeechToText
 from worker.models.bundles.inputs import embeddings
@@ -41,55 +44,20 @@ from worker.models.watching import Watch
 from worker.scoring.experts import FUSED_DIM, VISUAL_DIM
 from worker.scoring.joint import joint_features
 from worker.scoring.memory import DERIVED
+from worker.stages import Embedded, Item, Prepared
 
 Array = NDArray[Any]
 Vectors = Mapping[bytes, Array]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One piece of content for an encoder, with the key that names it in the cache."""
-
-    key: bytes
-    content: Any  # uint8 (S, S, 3) RGB, or a text, or float32 mono 16 kHz
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A Moment with its media decoded; `moment` has no undecodable event left.
-
-    `speech` is the part of its sound in which somebody speaks, where that is looked for.
-    """
-
-    moment: Moment
-    items: Mapping[Modality, tuple[Item, ...]]
-    features: Mapping[str, Array]  # those that need no network
-    rejected: tuple[Rejected, ...]
-    speech: Item | None = None
-    degraded: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A Moment with what scoring looks at. `fused` is a float16 unit vector, (256,) by default."""
-
-    moment: Moment
-    fused: Array
-    weights: Mapping[Modality, float]
-    features: Mapping[str, Array]
-    rejected: tuple[Rejected, ...]
-    degraded: tuple[str, ...] = ()  # what did not work
-    shadow: Mapping[str, Array] | None = None  # the joint features by a bundle in shadow
-
-
 class Pipeline:
     """Encoders, fusion and limits, put together once.
 
-    `prepare` may be called from several threads, the others from one at a time. A bundle's fusion
-    stands for the untrained one. Where it `reuses`, a frame that shows nothing new in its Moment is
-    not encoded (`worker.core.reuse`). Where `stores_embeddings`, they are features of their own;
-    `masks` say where anything is masked. With `speech` what is said is a caption as well.
-    A `shadow` fuses each Moment once more.
+    `look`, `complete` and `prepare` may be called from several threads, the others from one at a
+    time. A bundle's fusion stands for the untrained one. Where it `reuses`, a frame that shows
+    nothing new is not encoded (`worker.core.reuse`). Where `stores_embeddings`, they are features
+    of their own; `masks` say where anything is masked. With `speech` what is said is a caption as
+    well. A `shadow` fuses each Moment once more.
     """
 
     def __init__(
@@ -111,10 +79,12 @@ class Pipeline:
         self.watch = Watch(triggers, encoders)
         self._reuses = reuses
         self._stores_embeddings = stores_embeddings
-        self._masks = masks or Masks()
         self.speech = speech
+        self._limits = limits
         self._side = encoders[Modality.FRAME].input_size
-        self._gather = Gatherer(limits, frames_per_moment, self._side)
+        self._gather = Gatherer(
+            limits, frames_per_moment, self._side, masks or Masks(), self._frame_key
+        )
         dims = {modality: encoder.dim for modality, encoder in encoders.items()}
         self._joining: Joining = trained or Untrained(dims, seed)
         self.digest = digest_of_all(encoders, self._joining, self.watch, speech)
@@ -133,22 +103,22 @@ class Pipeline:
         return self._joining.pairs
 
     def prepare(self, moment: Moment) -> Prepared:
-        """Decode what the encoders need of a Moment; only check the rest."""
-        media = self._gather(moment)
-        areas = self._masks.of(moment.source)
-        frames = [(event, masked(image, areas)) for event, image in media.frames]
+        """Decode what the encoders need of a Moment that knows of no other one."""
+        return self.complete(self.choose(self.look(moment)))
+
+    def look(self, moment: Moment, references: References | None = None) -> Prepared:
+        """Decode what experts and the choice look at; only check the rest."""
+        known = references.known(moment.source) if references is not None else {}
+        media = self._gather(moment, known)
         features: dict[str, Array] = {}
         items: dict[Modality, tuple[Item, ...]] = {}
         speech: Item | None = None
-        if frames:
-            pictures = [image for _, image in frames]
-            cells = [thumbnail(picture) for picture in pictures]
-            features |= seen_in(pictures, cells)
-            if areas:
+        frames: list[Frame] = []
+        if media.frames:
+            frames = sharpened(media.frames)
+            features |= seen_in([each.glimpse.look for each in frames])
+            if areas := frames[0].areas:
                 features["masked"] = np.array(areas)
-            if moment.effort is not Effort.NO_FRAME_ENCODER:
-                places = self._standing_for(pictures, cells)
-                items[Modality.FRAME] = self._frame_items(frames, places, areas)
         if media.waveform is not None:
             events, samples = media.waveform
             features["audio_windows"] = windows(samples)
@@ -166,7 +136,34 @@ class Pipeline:
             features=features,
             rejected=tuple(one for one in media.rejected if one.event.identity in own),
             speech=speech,
+            frames=tuple(frames) if moment.effort is not Effort.NO_FRAME_ENCODER else (),
         )
+
+    def choose(self, looked: Prepared, references: References | None = None) -> Prepared:
+        """Say which frames are encoded, and which of them, or before them, stand for the others.
+
+        What is tried, or sent again, neither knows the `references` of its partition nor changes
+        them.
+        """
+        moment, glimpses = looked.moment, [each.glimpse for each in looked.frames]
+        if not self._reuses:
+            choice = Choice(tuple(range(len(glimpses))))
+        elif references is None or moment.amends or moment.is_trial:
+            choice = Choice(shown_before(glimpses))
+        else:
+            choice = references.choose(moment.source, glimpses)
+        return replace(looked, choice=choice)
+
+    def complete(self, chosen: Prepared) -> Prepared:
+        """Decode the frames that are to be encoded."""
+        if not chosen.frames:
+            return chosen
+        encoded = {STANDS: Item(chosen.choice.standing or b"", None)}
+        for place in chosen.choice.places:
+            if place not in encoded:
+                encoded[place] = self._frame_item(chosen.frames[place])
+        frames = tuple(encoded[place] for place in chosen.choice.places)
+        return replace(chosen, items={Modality.FRAME: frames, **chosen.items}, frames=())
 
     def hear(self, prepared: Prepared, text: str | None) -> Prepared:
         """Return a Moment with what is said in it as a caption of its own; None: it is not known.
@@ -192,7 +189,9 @@ class Pipeline:
         contents: dict[Modality, dict[bytes, Any]] = {modality: {} for modality in MODALITIES}
         for prepared in batch:
             for modality, items in prepared.items.items():
-                contents[modality].update((item.key, item.content) for item in items)
+                contents[modality].update(
+                    (item.key, item.content) for item in items if item.content is not None
+                )
         return contents
 
     def encode(self, modality: Modality, contents: Mapping[bytes, Any]) -> dict[bytes, Array]:
@@ -224,6 +223,8 @@ class Pipeline:
                 rejected=one.rejected,
                 degraded=(*one.degraded, *_not_encoded(one, vectors)),
                 shadow=None if shadow is None else self._joint_features(shadow, row),
+                reused=one.choice.spared,
+                remembered=one.choice.remembered(vectors),
             )
             for one, row, features, each, shadow in zip(
                 batch, rows, seen, joined, shadows, strict=True
@@ -253,27 +254,14 @@ class Pipeline:
         compact = self._compact[joined.vector.size]
         return joint_features(joined.vector, joined.agreement, compact) if row else {}
 
-    def _standing_for(self, pictures: Sequence[Array], cells: Sequence[Array]) -> list[int]:
-        """Return for each picture the place of the one that is encoded for it."""
-        if not self._reuses:
-            return list(range(len(pictures)))
-        looks = (picture[::2, ::2, 1] for picture in pictures)  # of green, which is most of luma
-        return shown_before([Look(*each) for each in zip(cells, looks, strict=True)])
+    def _frame_item(self, frame: Frame) -> Item:
+        try:
+            return Item(frame.glimpse.key, frame.encodable(self._limits, self._side))
+        except InvalidEventError:  # then its luminance could not have been decoded either
+            return Item(frame.glimpse.key, None)
 
-    def _frame_items(
-        self,
-        frames: Sequence[tuple[Event, Array]],
-        places: Sequence[int],
-        areas: Sequence[Area],
-    ) -> tuple[Item, ...]:
-        """Return an item for each frame: its own, or once more that of the one before."""
-        encoded: dict[int, Item] = {}
-        for place in places:
-            if place not in encoded:
-                event, image = frames[place]
-                key = self._key(Modality.FRAME, [event], areas)
-                encoded[place] = Item(key, resize_square(image, self._side))
-        return tuple(encoded[place] for place in places)
+    def _frame_key(self, event: Event, areas: Sequence[Area]) -> bytes:
+        return self._key(Modality.FRAME, [event], areas)
 
     def _spoken(self, events: Sequence[Event], samples: Array) -> Item | None:
         """Return the part of a Moment's sound in which somebody speaks."""

@@ -16,7 +16,8 @@ from itertools import product
 from tests.benchmarks.measure import Run, Stopwatch
 from worker.core.events import Modality
 from worker.core.moment import Moment
-from worker.pipeline import Pipeline, Prepared
+from worker.pipeline import Pipeline
+from worker.stages import Prepared
 
 _AHEAD = 2  # batches
 _TRIED = 96  # Moments of each trial

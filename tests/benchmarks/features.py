@@ -14,11 +14,12 @@ from worker.core.rfc3339 import seconds
 from worker.core.source_state import LearnedFrom
 from worker.media.limits import Limits
 from worker.models.base import Encoder
-from worker.pipeline import Embedded, Pipeline, Prepared, Vectors
+from worker.pipeline import Pipeline, Vectors
 from worker.scoring.conformal import CAPACITY
 from worker.scoring.experts import AUDIO_DIM, FUSED_DIM, VISUAL_DIM
 from worker.scoring.memory import SourceMemory
 from worker.scoring.state import State
+from worker.stages import Embedded, Prepared
 
 FULL_GROWN = CAPACITY + 100  # Moments after which rings and banks are full: the lag is under 100 s
 PICTURE = (48, 64)  # rows and columns of a luminance thumbnail
@@ -54,15 +55,20 @@ class Looks:
 
 def full_grown(text_dim: int) -> State:
     """Return the numbers of a source that has learned so much that they grow no more."""
+    return grown(text_dim, FULL_GROWN)
+
+
+def grown(text_dim: int, moments: int) -> State:
+    """Return the numbers of a source that has learned so many Moments, one a second."""
     looks, memory = Looks(text_dim), SourceMemory(text_dim, LearnedFrom(None, 0, 0))
-    for number in range(FULL_GROWN):
+    for number in range(moments):
         features = looks.features([number], captioned=True)
         memory.pass_time(seconds(number))
         scores = {name: expert.score(features) for name, expert in memory.experts.items()}
         raw = {name: score for name, score in scores.items() if score is not None}
         memory.calibrate(seconds(number), raw, carried=False)
         memory.learn(features, carried=False)
-    if any(len(ring) < CAPACITY for ring in memory.rings.values()):
+    if moments == FULL_GROWN and any(len(ring) < CAPACITY for ring in memory.rings.values()):
         raise ValueError("the source is not full-grown")
     return memory.state()
 

@@ -27,7 +27,6 @@ from worker.core.ports import Committed, CommitUnit, Output, Ownership, TopicPar
 from worker.core.rfc3339 import seconds
 from worker.core.source_state import LearnedFrom, SourceState
 from worker.errors import FailedRunError
-from worker.pipeline import Embedded
 from worker.runtime.decider import Judged
 from worker.runtime.rules import WorkerRules
 from worker.runtime.seen import decision_record
@@ -37,6 +36,7 @@ from worker.scoring.pool import MAX_SOURCES
 from worker.scoring.scored import ScorerState
 from worker.scoring.scorer import Scorer
 from worker.scoring.state import State
+from worker.stages import Embedded
 
 DAY_MOMENTS = 86_400  # of one source
 FRAMES_PER_MOMENT = 10  # in the older Observations

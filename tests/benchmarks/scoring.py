@@ -1,6 +1,6 @@
-"""What scoring and learning take, by the number of full-grown sources: `make bench-scoring`.
+"""What scoring and learning take, by age and number of the sources: `make bench-scoring`.
 
-Each number of sources has a process of its own. Features are drawn in the shapes of the default
+Each row of the table has a process of its own. Features are drawn in the shapes of the default
 encoders; a caption comes with every fifth Moment and is carried in between.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,8 +20,7 @@ from rich.table import Table
 
 from tests.benchmarks import measure
 from tests.benchmarks.command import run
-from tests.benchmarks.features import FULL_GROWN, Looks, full_grown
-from tests.benchmarks.measure import Stopwatch
+from tests.benchmarks.features import FULL_GROWN, Looks, grown
 from tests.benchmarks.own_process import told_by
 from worker.adapters.process_memory import LinuxMemory
 from worker.core.policy import Budget
@@ -33,23 +33,41 @@ from worker.scoring.scorer import Scorer
 TEXT_DIM = 384  # of the default caption encoder
 CAPTION_EVERY = 5  # Moments
 DRAWN = 97  # different Moments, which take turns
-SOURCES = (1, 32, 1000)
 RULES = ScoringRules(200, 0, Budget.of(2, 1).alpha, TEXT_DIM)
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What so many sources took: CPU microseconds of a Moment, bytes of a source.
+    """What so many sources took that were so many Moments old: CPU microseconds of a Moment.
 
-    `resident_bytes` is what the process grew by, `stored_bytes` the size of its learned numbers.
+    They got older by `moments` // `sources`. Of a source, `resident_bytes` is what the process grew
+    by, `stored_bytes` the size of its learned numbers at the end.
     """
 
     sources: int
+    age: int
     moments: int
     score_us: float
     learn_us: float
     resident_bytes: float
     stored_bytes: int
+
+
+class Case(NamedTuple):
+    """A row: how many sources, how old they are, and their Moments together."""
+
+    sources: int
+    age: int
+    moments: int
+
+
+CASES = (
+    Case(10, 0, 160),
+    Case(10, 16, 480),
+    Case(10, 64, 1920),
+    Case(10, 256, 2560),
+    *(Case(sources, FULL_GROWN, 4000) for sources in (1, 10, 100, 1000)),
+)
 
 
 class Play(NamedTuple):
@@ -63,77 +81,81 @@ class Play(NamedTuple):
 
 def main(
     output: Annotated[Path, typer.Option(help="Directory for scoring.json.")] = Path("out/bench"),
-    moments: Annotated[int, typer.Option(min=1000, help="Moments of all sources.")] = 4000,
     only: Annotated[int, typer.Option(help="One number of sources, as JSON.")] = 0,
+    age: Annotated[int, typer.Option(help="Moments that they have learned before.")] = FULL_GROWN,
+    moments: Annotated[int, typer.Option(help="Moments of all of them together.")] = 4000,
 ) -> None:
-    """Measure 1, 32 and 1000 sources."""
+    """Measure young and full-grown sources, and more and more of the latter."""
     if only:
-        sys.stdout.write(json.dumps(asdict(measured(only, moments))))
+        sys.stdout.write(json.dumps(asdict(measured(Case(only, age, moments)))))
         return
     output.mkdir(parents=True, exist_ok=True)
-    points = [_in_process(sources, moments) for sources in SOURCES]
+    points = [_in_process(case) for case in CASES]
     found = {
         "points": [asdict(point) for point in points],
         **measure.circumstances(),
     }
     (output / "scoring.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    columns = ("sources", "score us", "learn us", "both", "resident kB/source", "stored kB")
-    table = Table(*columns, title="Full-grown sources, CPU per Moment")
+    columns = ("sources", "age", "to", "score us", "learn us", "both", "resident kB", "stored kB")
+    table = Table(*columns, title="CPU per Moment, bytes per source")
     for each in points:
         both = each.score_us + each.learn_us
         sizes = (each.resident_bytes / 1000, each.stored_bytes / 1000)
-        figures = (each.score_us, each.learn_us, both, *sizes)
-        table.add_row(str(each.sources), *(f"{figure:.0f}" for figure in figures))
+        counts = (each.sources, each.age, each.age + each.moments // each.sources)
+        figures = (*counts, each.score_us, each.learn_us, both, *sizes)
+        table.add_row(*(f"{figure:.0f}" for figure in figures))
     Console().print(table)
 
 
-def measured(sources: int, moments: int) -> Point:
-    """Score and learn so many Moments of full-grown sources, which take turns."""
+def measured(case: Case) -> Point:
+    """Score and learn so many Moments of the sources, which take turns."""
+    sources, age, moments = case
     names = [f"/cameras/{number:05d}" for number in range(sources)]
-    numbers, scorer = full_grown(TEXT_DIM), Scorer(RULES)
+    numbers, scorer = grown(TEXT_DIM, age), Scorer(RULES)
     before = LinuxMemory().resident()
     for name in names:
         scorer.restore(name, LearnedFrom(None, 0, 0), numbers)
-    rounds = -(-moments // sources)
-    plays = list(_plays(names, 1 + rounds))
+    plays = list(_plays(names, age, 1 + -(-moments // sources)))
     first, others = plays[:sources], plays[sources:]
     _learned(scorer, first)  # what is made once is there from now on
-    watch = Stopwatch()
-    for each in others:
-        scorer.score(each.source, each.features, each.time, carried=each.carried)
-    _, scoring = watch.read()
-    watch = Stopwatch()
-    _learned(scorer, others)
-    _, both = watch.read()
-    each_us = 1e6 / len(others)
+    scoring, learning = _learned(scorer, others)
     return Point(
         sources,
+        age,
         len(others),
-        scoring * each_us,
-        (both - scoring) * each_us,
+        scoring / len(others),
+        learning / len(others),
         (LinuxMemory().resident() - before) / sources,
         scorer.size_of(names[0]),
     )
 
 
-def _plays(names: Sequence[str], rounds: int) -> Iterator[Play]:
+def _plays(names: Sequence[str], age: int, rounds: int) -> Iterator[Play]:
     looks = Looks(TEXT_DIM)
     drawn = [looks.features([number, 1], captioned=True) for number in range(DRAWN)]
     for number in range(rounds):
         for place, name in enumerate(names):
             features = dict(drawn[(number + 7 * place) % DRAWN])
             carried = number > 0 and (number + place) % CAPTION_EVERY > 0
-            yield Play(name, features, seconds(FULL_GROWN + number), carried)
+            yield Play(name, features, seconds(age + number), carried)
 
 
-def _learned(scorer: Scorer, plays: Sequence[Play]) -> None:
-    for source, features, time, carried in plays:
-        scored = scorer.score(source, features, time, carried=carried)
-        scorer.learn(source, features, time, scored, carried=carried)
+def _learned(scorer: Scorer, plays: Sequence[Play]) -> tuple[float, float]:
+    """Return the CPU microseconds of scoring and of learning; the clock takes one of a Moment."""
+    scoring = learning = 0
+    for source, features, when, carried in plays:
+        begun = time.process_time_ns()
+        scored = scorer.score(source, features, when, carried=carried)
+        between = time.process_time_ns()
+        scorer.learn(source, features, when, scored, carried=carried)
+        learning += time.process_time_ns() - between
+        scoring += between - begun
+    return scoring / 1000, learning / 1000
 
 
-def _in_process(sources: int, moments: int) -> Point:
-    arguments = ("--only", str(sources), "--moments", str(moments))
+def _in_process(case: Case) -> Point:
+    sources, age, moments = map(str, case)
+    arguments = ("--only", sources, "--age", age, "--moments", moments)
     return Point(**told_by("tests.benchmarks.scoring", *arguments))
 
 

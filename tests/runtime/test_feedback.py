@@ -53,7 +53,7 @@ def camera(source: str = "/cameras/a", until: int = 66) -> list[FeedEvent]:
 
 def _sight(one: FeedEvent) -> bytes:
     second = (one.time - START) // seconds(1)
-    return picture(190 if second in ODD else 10 + second % 2)
+    return picture(190 if second in ODD else 10 + 10 * (second % 2))
 
 
 def play(

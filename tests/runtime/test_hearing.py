@@ -32,10 +32,11 @@ from worker.core.events import Modality
 from worker.core.messages import Observation, read_alert
 from worker.core.moment import Derived, Effort
 from worker.feed.events import FeedEvent
-from worker.pipeline import Pipeline, Prepared
+from worker.pipeline import Pipeline
 from worker.runtime.assemble import build_pipeline
 from worker.runtime.hearing import Hearing
 from worker.scoring.memory import CARRIED, DERIVED
+from worker.stages import Prepared
 
 LOUD, QUIET, STILL = hum(99), hum(1), picture(7)
 HELP = Derived(Modality.CAPTION, Modality.AUDIO, "help me")

@@ -19,6 +19,7 @@ from tests.runtime.builders import (
     event,
     footage,
     in_time_order,
+    picture,
     shapes,
 )
 from worker.core.caution import TRIES
@@ -211,6 +212,25 @@ def test_another_model_learns_anew_and_never_takes_up_the_old_numbers(world: Mak
     member.leave()
     assert here.observations()[-1].source == "/cameras/a"
     assert here.observations()[-1].assessment.warming_up
+
+
+@pytest.mark.parametrize("leaves", [(), (6, 13, 19)])
+def test_a_still_scene_is_encoded_every_ten_seconds_whoever_goes_on(
+    world: MakeWorld, leaves: tuple[int, ...]
+) -> None:
+    here, frames = world(), HashEncoder(Modality.FRAME)
+    member = here.join(encoders(frame=frames))
+    for second in range(26):
+        payload = picture(50) + bytes([second])  # another content, that shows the same
+        here.append([event("frame", second, payload=payload), event("audio", second)])
+        if second in leaves:
+            member.run()
+            member.worker.finish(30)
+            member.crash()
+            member = here.join(encoders(frame=frames))
+    rest(here)
+    fresh = [place for place, one in enumerate(here.observations()) if not one.reused]
+    assert (fresh, frames.encoded) == ([0, 11, 22], 3)
 
 
 @pytest.mark.parametrize(

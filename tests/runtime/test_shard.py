@@ -16,7 +16,7 @@ from worker.core.ports import CommitUnit, Output, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.errors import Reason
 from worker.feed.events import FeedEvent, to_output
-from worker.pipeline import Embedded, Pipeline
+from worker.pipeline import Pipeline
 from worker.runtime import alert_book
 from worker.runtime.assemble import build_pipeline, worker_rules
 from worker.runtime.judge import Settled
@@ -24,6 +24,7 @@ from worker.runtime.recovery import cold_state
 from worker.runtime.shard import Shard
 from worker.runtime.state_records import IndexState
 from worker.runtime.topics import topic_of_modality
+from worker.stages import Embedded
 
 SETTINGS = config()
 TOPICS = topic_of_modality(SETTINGS)

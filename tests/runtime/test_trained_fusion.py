@@ -16,9 +16,10 @@ from worker.config import Config
 from worker.core.events import PAIRS, Modality
 from worker.core.messages import Observation
 from worker.feed.events import FeedEvent
-from worker.pipeline import Embedded, Pipeline
+from worker.pipeline import Pipeline
 from worker.runtime.assemble import build_pipeline, worker_rules
 from worker.scoring.experts import agreement_feature
+from worker.stages import Embedded
 
 
 @pytest.fixture

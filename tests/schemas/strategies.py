@@ -177,6 +177,7 @@ def observations(draw: st.DrawFn) -> Observation:
         explanation=draw(st.none() | explanations),
         shadow=draw(st.none() | shadows),
         derived=tuple(draw(st.lists(derived_texts, max_size=1))),
+        reused=draw(st.integers(0, 64)),
     )
 
 

@@ -107,7 +107,7 @@ def test_the_same_moments_give_the_same_state(make: Make) -> None:
     assert _equal(one.state(), other.state())
 
 
-@pytest.mark.parametrize("moments", [0, 1, MIN_LEARNED, 300])
+@pytest.mark.parametrize("moments", [0, 1, MIN_LEARNED, 43, 300])
 def test_an_expert_that_is_stored_and_taken_up_goes_on_as_the_original(
     make: Make, moments: int
 ) -> None:

@@ -18,10 +18,10 @@ from worker.core.rfc3339 import seconds
 from worker.core.source_patterns import SourcePatterns
 from worker.errors import OperatorError
 from worker.media.masking import masked
-from worker.pipeline import Prepared
 from worker.runtime.assemble import build_pipeline
 from worker.scoring.scored import Scored, ScoringRules
 from worker.scoring.scorer import Scorer
+from worker.stages import Prepared
 
 UPPER_LEFT = {"left": 0, "top": 0, "right": 0.5, "bottom": 0.25}
 RULES = ScoringRules(20, seed=0, alpha=1e-4, text_dim=TEXT_DIM)

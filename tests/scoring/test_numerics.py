@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from worker.scoring.background import median_picture
-from worker.scoring.gaussian import inverse_lower
+from worker.scoring.gaussian import RIDGE, WIDENING, OnlineGaussian, oas_covariance
+from worker.scoring.whitening import Dense, LowRank, inverse_lower
 
 
 @given(count=st.integers(1, 25), seed=st.integers(0, 1000), levels=st.integers(1, 256))
@@ -26,3 +29,38 @@ def test_a_lower_triangle_times_its_inverse_is_the_identity(dim: int, seed: int)
     inverse = inverse_lower(factor)
     np.testing.assert_allclose(inverse @ factor, np.eye(dim), atol=1e-9)
     assert (inverse == np.tril(inverse)).all()
+
+
+@given(dim=st.integers(2, 60), rank=st.integers(1, 30), seed=st.integers(0, 1000))
+def test_few_vectors_give_the_inverse_that_their_whole_covariance_gives(
+    dim: int, rank: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    factors, x = random.standard_normal((rank, dim)), random.standard_normal(dim)
+    low, dense = LowRank(0.01, factors), Dense.of_covariance(_covariance(0.01, factors))
+    assert low.distance(x) == pytest.approx(dense.distance(x), rel=1e-3)
+    np.testing.assert_allclose(low.solve(x), dense.solve(x), atol=1e-3 * np.abs(low.solve(x)).max())
+
+
+@pytest.mark.parametrize("updates", [2, 9, 15, 16, 40])
+def test_a_gaussian_of_few_updates_is_that_of_their_shrunk_covariance(updates: int) -> None:
+    random = np.random.default_rng(updates)
+    gaussian, dim = OnlineGaussian(64), 64
+    mean, covariance, nuisance = np.zeros(dim), np.zeros((dim, dim)), np.zeros((dim, dim))
+    for t in range(1, updates + 1):
+        x, e = random.standard_normal((2, dim)) * np.linspace(1, 5, dim)
+        gaussian.widen(e)
+        gaussian.learn(x)
+        nuisance += (np.outer(e, e) - nuisance) / t
+        covariance = (1 - 1 / t) * (covariance + np.outer(x - mean, x - mean) / t)
+        mean += (x - mean) / t
+        if t < 16 or t == 37:  # at 16 and 38 to 40 the inverse is not renewed
+            widened = nuisance + RIDGE * np.trace(nuisance) / dim * np.eye(dim)
+            shrunk = oas_covariance(covariance, t) + WIDENING * widened
+    x = random.standard_normal(dim)
+    distance = (x - mean) @ np.linalg.solve(shrunk, x - mean)
+    assert gaussian.score(x) == pytest.approx(np.log(distance / dim), abs=1e-4)
+
+
+def _covariance(floor: float, factors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return floor * np.eye(factors.shape[1]) + factors.T @ factors

@@ -157,7 +157,7 @@ def _by_source(reading: Reading) -> dict[str, list[str]]:
 def _differences(one: Document, wanted: Document) -> Iterator[Finding]:
     for rule, fields in (
         ("contents", WHAT),
-        ("features", ("features", "embedding", "degraded")),
+        ("features", ("features", "embedding", "degraded", "reused")),
         ("scores", ("assessment",)),
         ("decisions", ("decision",)),
         ("feedback", ("feedback",)),

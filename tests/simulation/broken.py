@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from unittest.mock import patch
 
-from tests.simulation.check import check
 from tests.simulation.log import LateFuture
 from worker.adapters.memory_groups import Group
 from worker.adapters.memory_log import MemoryLog
@@ -254,6 +253,18 @@ def the_wall_clock_is_taken() -> Broken:
     return patch.object(clock, "steady_clock", lambda wall, _: lambda: wall() // 1000)
 
 
+def references_are_forgotten() -> Broken:
+    """A successor does not know which frame stands for those that differ from it by noise."""
+
+    def unaware(
+        partitions: Collection[TopicPartition], log: StateLog, rules: RecoveryRules
+    ) -> Recovered | None:
+        found = recovery.recover(partitions, log, rules)
+        return found and replace(found, references={})
+
+    return patch.object(recoveries, "recover", unaware)
+
+
 def what_is_read_again_is_not_counted() -> Broken:
     """A caption that an earlier process has counted, and that is still carried, has no end."""
     return patch.object(Restoring, "settled", ())
@@ -278,6 +289,7 @@ _ALL: dict[Callable[[], Broken], str] = {
     unread_partitions_are_taken_as_read: "oracle",
     a_drain_leaves_windows_open: "StateError",
     announcements_are_forgotten: "rest",
+    references_are_forgotten: "features",
     each_index_is_careful_by_itself: "contents",
     silence_is_not_told: "silence",
     what_waits_to_be_heeded_is_forgotten: "feedback",
@@ -286,11 +298,3 @@ _ALL: dict[Callable[[], Broken], str] = {
     what_is_read_again_is_not_counted: "counts",
 }
 VARIANTS = {each.__name__: (each, rule) for each, rule in _ALL.items()}
-SEEDS = 400  # after which a broken rule counts as not noticed
-
-
-def is_noticed(name: str) -> bool:
-    """Tell whether a seed fails under this variant, and for the right reason."""
-    variant, rule = VARIANTS[name]
-    with variant():
-        return any(rule in check(seed).rules for seed in range(SEEDS))

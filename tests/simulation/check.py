@@ -64,6 +64,7 @@ def _counts(run: Run) -> Counter[str]:
     counts["speech not understood"] = sum(b"speech:failed" in value for value in observations)
     counts["judged in shadow"] = sum(b'"bundle":' in value for value in observations)
     counts["alerts in shadow"] = sum(map(_opens_in_shadow, observations))
+    counts["frames reused"] = sum(b'"reused":' in value for value in observations)
     counts["drains"] = 1 if run.drained else 0
     counts["warm observations"] = len(warm)
     return counts

@@ -68,5 +68,5 @@ class InlineInference(Inference):
         events = [event for moment in batch.moments for event in held_by(moment)]
         if any(event.payload in fatal_contents().values() for event in events):
             raise Crash
-        prepared = [self._pipeline.prepare(moment) for moment in batch.moments]
-        return Result(batch.label, tuple(self._embedded(prepared)))
+        prepared = self._prepared(batch.moments, batch.references, map)
+        return Result(batch.label, tuple(self._embedded(prepared, batch.references)))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from worker import pipeline
 from worker.core.events import Event
 from worker.errors import InvalidEventError
-from worker.media import gathering, seen
+from worker.media import frames, gathering
 from worker.scoring import conformal, memory
 from worker.scoring.experts import Expert, base, grid, moved, nearest, panel, reading, vector
 
@@ -89,7 +89,7 @@ def _array_key(content: Array, *rest: object) -> Hashable:
 REMEMBERED: tuple[tuple[ModuleType, str, Callable[..., Hashable]], ...] = (
     (gathering, "decode", _event_key),
     (pipeline, "windows", _array_key),
-    (pipeline, "resize_square", _array_key),
-    (pipeline, "thumbnail", _array_key),
-    (seen, "sharpness", _array_key),
+    (frames, "resize_square", _array_key),
+    (frames, "thumbnail", _array_key),
+    (frames, "sharpness", _array_key),
 )

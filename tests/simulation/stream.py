@@ -50,6 +50,7 @@ class Camera:
     muted: tuple[Modality, float, float]  # one modality is not sent between these
     offline: tuple[float, float]  # frames of between these are appended at its end
     unusual: tuple[float, float]
+    still: tuple[float, float]  # frames of between these differ by noise at most
 
 
 def stream(rng: Random, sources: int, length: float) -> list[Planned]:
@@ -80,6 +81,7 @@ def _camera(rng: Random, source: str, length: float) -> Camera:
         muted=(rng.choice(list(Modality)), *sometimes(0.3, 12)),
         offline=sometimes(0.2, 5),
         unusual=sometimes(0.7, 5),
+        still=sometimes(0.5, 25),
     )
 
 
@@ -110,7 +112,7 @@ def _event(
         id=f"{kind}-{at:.3f}{correlation}",
         time=START + seconds(round(at + camera.fast, 3)),
         content_type=_TYPES[kind],
-        payload=_payload(rng, kind, unusual=_within(camera.unusual, at)),
+        payload=_payload(rng, kind, _within(camera.unusual, at), _within(camera.still, at)),
         correlation_id=correlation or None,
     )
     if kind is Modality.FRAME and _within(camera.offline, at):
@@ -171,11 +173,11 @@ def _poison(rng: Random, planned: Planned) -> Planned:
     return Planned(planned.at, replace(broken, headers=tuple(headers.items())))
 
 
-def _payload(rng: Random, kind: Modality, *, unusual: bool) -> bytes:
+def _payload(rng: Random, kind: Modality, unusual: bool, still: bool) -> bytes:
     number = rng.randrange(4) + (40 if unusual else 0)
     match kind:
         case Modality.FRAME:
-            return _picture(number)
+            return _picture(number // 4, noise=number % 4) if still else _picture(number)
         case Modality.AUDIO:
             return _hum(number)
         case Modality.CAPTION:
@@ -189,9 +191,12 @@ def fatal_contents() -> dict[str, bytes]:
 
 
 @cache
-def _picture(number: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (16, 12), (60 + 4 * number, 200 - 4 * number, 90)).save(buffer, "PNG")
+def _picture(number: int, noise: int = 0) -> bytes:
+    """Return a picture of one colour; with noise two pixels of it have another one."""
+    colour = (60 + 4 * number, 200 - 4 * number, 90)
+    buffer, image = io.BytesIO(), Image.new("RGB", (16, 12), colour)
+    image.paste((colour[0] + noise, *colour[1:]), (4, 5, 6, 6))
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 

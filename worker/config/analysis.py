@@ -159,8 +159,15 @@ class ModelSettings(Section):
     )
     reuse: Literal["auto", "off"] = Field(
         default="auto",
-        description="whether a frame that differs from the one before in its Moment by faint noise"
+        description="whether a frame that differs from the last one that was encoded by faint noise"
         " at most is spared the encoder (`auto`) or every one is encoded (`off`)",
+    )
+    reuse_seconds: float = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="how long a frame may stand for later ones of its source, by event times; 0:"
+        " for those of its Moment",
     )
     overload: Literal["auto", "off"] = Field(
         default="auto",

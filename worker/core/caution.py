@@ -163,7 +163,10 @@ class Caution:
         if not suspects or len(moment.events) == 1:
             return [moment]
         others = [event for event in moment.events if event not in suspects]
-        alone = [replace(moment, events=(event,), carried=None) for event in (*suspects, *others)]
+        alone = [
+            replace(moment, events=(event,), carried=None, is_trial=True)
+            for event in (*suspects, *others)
+        ]
         return [*alone, moment]
 
     def _accusers(self, piece: Moment) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class Moment:
     `amends` an earlier Moment is an event that was set aside and sent again. `silent_after`: the
     source fell silent with it, so it is the last one until the source speaks again. `derived` is
     what was made of its media, where something is (`models.speech`); it follows from them alone.
+    One that `is_trial` is a single event of one, to see whether it can be worked on.
     """
 
     source: str
@@ -59,6 +60,7 @@ class Moment:
     silent_after: bool = False
     effort: Effort = Effort.FULL
     derived: tuple[Derived, ...] = ()
+    is_trial: bool = False
 
     def of(self, modality: Modality) -> tuple[Event, ...]:
         """Return the events of one modality that fell into this Moment, oldest first."""

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from worker.core.events import ContentType, Event, Modality
 from worker.media.audio import check_audio, decode_audio
-from worker.media.images import check_image, decode_image
+from worker.media.images import Picture, check_image, decode_picture
 from worker.media.limits import Limits
 from worker.media.text import check_text, decode_text
 
-Media = NDArray[np.uint8] | NDArray[np.float32] | str
+Media = Picture | NDArray[np.float32] | str
 
 _CHECKS: Mapping[Modality, Callable[[bytes, ContentType, Limits], object]] = {
     Modality.FRAME: check_image,
@@ -32,10 +32,10 @@ def check(event: Event, limits: Limits) -> None:
 
 
 def decode(event: Event, limits: Limits, side: int = 224) -> Media:
-    """Return uint8 RGB (H, W, 3), a text, or float32 mono 16 kHz (N,). Raises InvalidEventError.
+    """Return a Picture, a text, or float32 mono 16 kHz (N,). Raises InvalidEventError.
 
     A picture is not reduced below `side` pixels.
     """
     if event.modality is Modality.FRAME:
-        return decode_image(event.payload, event.content_type, limits, side)
+        return decode_picture(event.payload, event.content_type, limits, side)
     return _DECODERS[event.modality](event.payload, event.content_type, limits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.core.events import Event, Modality
+from worker.core.masks import Area, Masks
 from worker.core.moment import Effort, Moment, evenly
+from worker.core.reuse import Glimpse, Look
 from worker.core.rfc3339 import MICROSECONDS
 from worker.errors import InvalidEventError, Reason
 from worker.media.audio import SAMPLE_RATE
 from worker.media.decode import check, decode
+from worker.media.frames import Frame, frame_of
 from worker.media.limits import Limits
 
-Pixels = NDArray[np.uint8]
 Samples = NDArray[np.float32]
+Decode = Callable[[Event], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,9 @@ class Rejected:
 
 @dataclass(slots=True)
 class Gathered:
-    """Decoded media with the events that they are of.
+    """Decoded media with the events that they are of. The sound is float32 mono 16 kHz (N,)."""
 
-    Frames are uint8 RGB (H, W, 3), the sound is float32 mono 16 kHz (N,).
-    """
-
-    frames: list[tuple[Event, Pixels]] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
     waveform: tuple[list[Event], Samples] | None = None
     caption: tuple[Event, str] | None = None
     rejected: list[Rejected] = field(default_factory=list)
@@ -46,36 +46,64 @@ class Gathered:
 class Gatherer:
     """Decodes of a Moment up to `frames` frames, not reduced below `side` pixels, and the rest.
 
-    What is not decoded is checked, so that it is rejected nonetheless where it is broken.
+    What is not decoded is checked, so that it is rejected nonetheless where it is broken. `name`
+    makes the key of a frame's content.
     """
 
-    def __init__(self, limits: Limits, frames: int, side: int) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        frames: int,
+        side: int,
+        masks: Masks,
+        name: Callable[[Event, Sequence[Area]], bytes],
+    ) -> None:
         self._limits = limits
         self._frames = frames
         self._side = side
+        self._masks = masks
+        self._name = name
 
-    def __call__(self, moment: Moment) -> Gathered:
-        """Return the media; may be called from several threads."""
+    def __call__(self, moment: Moment, known: Mapping[bytes, Look]) -> Gathered:
+        """Return the media; may be called from several threads.
+
+        Contents that are `known` by their keys, or that a frame before has, are not decoded.
+        """
         gathered = Gathered()
         rejected = gathered.rejected
-        gathered.frames = self._pictures(moment, rejected)
+        gathered.frames = self._seen(moment, dict(known), rejected)
         gathered.waveform = self._waveform(moment, rejected)
         gathered.caption = self._caption(moment, rejected)
         return gathered
 
-    def _pictures(self, moment: Moment, rejected: list[Rejected]) -> list[tuple[Event, Pixels]]:
+    def _seen(
+        self, moment: Moment, known: dict[bytes, Look], rejected: list[Rejected]
+    ) -> list[Frame]:
         """Decode an even choice of the frames; another one only where all of them are broken."""
+
+        def look(event: Event) -> Frame:
+            return self._frame(event, known)
+
         frames = moment.of(Modality.FRAME)
         chosen = evenly(frames, self._count(moment.effort))
-        decoded = list(self._decoded(chosen, rejected))
+        decoded = [frame for _, frame in self._decoded(chosen, rejected, look)]
         for event in frames:
             if event in chosen:
                 continue
             if decoded:
                 self._check(event, rejected)
             else:
-                decoded.extend(self._decoded([event], rejected))
+                decoded += (frame for _, frame in self._decoded([event], rejected, look))
         return decoded
+
+    def _frame(self, event: Event, known: dict[bytes, Look]) -> Frame:
+        areas = self._masks.of(event.source)
+        key = self._name(event, areas)
+        if key in known:
+            return Frame(event, areas, Glimpse(key, event.time, known[key]))
+        frame = frame_of(event, self._decode(event), areas, key, self._side)
+        known[key] = frame.glimpse.look
+        return frame
 
     def _count(self, effort: Effort) -> int:
         match effort:
@@ -110,13 +138,16 @@ class Gatherer:
             own = list(self._decoded([moment.carried], rejected))
         return own[-1] if own else None
 
+    def _decode(self, event: Event) -> Any:
+        return decode(event, self._limits, self._side)
+
     def _decoded(
-        self, events: Iterable[Event], rejected: list[Rejected]
+        self, events: Iterable[Event], rejected: list[Rejected], by: Decode | None = None
     ) -> Iterator[tuple[Event, Any]]:
         """Yield each event with its media; note those that are rejected."""
         for event in events:
             try:
-                yield event, decode(event, self._limits, self._side)
+                yield event, (by or self._decode)(event)
             except InvalidEventError as error:
                 rejected.append(Rejected(event, error.reason, error.message))
 

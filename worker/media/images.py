@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from worker.media.limits import Limits
 
 Pixels = NDArray[np.uint8]
 
+_LUMINANCE_APART = ("YCbCr", "Gray")  # colour spaces of JPEG
 _PILLOW_FORMATS = {"image/png": "PNG", "image/webp": "WEBP"}
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
@@ -56,10 +58,39 @@ def decode_image(
     size = check_image(payload, content_type, limits)
     try:
         if content_type.name == "image/jpeg":
-            return _decode_jpeg(payload, size, side)
+            return _decode_jpeg(payload, size, side, "RGB")
         return _decode_with_pillow(payload, _PILLOW_FORMATS[content_type.name], size, side)
     except Exception:  # hostile bytes: decoders raise nearly anything, and all of it means this
         raise _undecodable(content_type) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture's luminance (H, W), ITU-R BT.601, and its RGB (H, W, 3), both uint8.
+
+    `colours` are None where they take a decoding of their own, which then succeeds as well.
+    """
+
+    grey: Pixels
+    colours: Pixels | None
+
+
+def decode_picture(
+    payload: bytes, content_type: ContentType, limits: Limits, side: int = 224
+) -> Picture:
+    """Return what can be had of a picture without its colours, where that is cheaper.
+
+    Reduced, and raises, as `decode_image`.
+    """
+    if content_type.name == "image/jpeg":
+        size = check_image(payload, content_type, limits)
+        try:
+            if simplejpeg.decode_jpeg_header(payload)[2] in _LUMINANCE_APART:
+                return Picture(_decode_jpeg(payload, size, side, "GRAY")[..., 0], None)
+        except Exception:  # hostile bytes, as in `decode_image`
+            raise _undecodable(content_type) from None
+    colours = decode_image(payload, content_type, limits, side)
+    return Picture(np.asarray(Image.fromarray(colours).convert("L")), colours)
 
 
 def resize_square(image: Pixels, side: int) -> Pixels:
@@ -69,9 +100,14 @@ def resize_square(image: Pixels, side: int) -> Pixels:
 
 
 def thumbnail(image: Pixels, width: int = 64, height: int = 48) -> Pixels:
-    """Return the luminance (ITU-R BT.601) as (height, width), each the mean of its area."""
+    """Return the luminance (ITU-R BT.601) as (height, width), each the mean of its area.
+
+    `image` is RGB (H, W, 3), or the luminance itself.
+    """
     grey = Image.fromarray(image).convert("L")
-    return np.asarray(grey.resize((width, height), Image.Resampling.BOX))
+    if grey.width % width or grey.height % height:
+        return np.asarray(grey.resize((width, height), Image.Resampling.BOX))
+    return np.asarray(grey.reduce((grey.width // width, grey.height // height)))  # twice as fast
 
 
 def _undecodable(content_type: ContentType) -> InvalidEventError:
@@ -111,7 +147,7 @@ def _webp_size(payload: bytes) -> tuple[int, int]:
 _SIZES = {"image/jpeg": _jpeg_size, "image/png": _png_size, "image/webp": _webp_size}
 
 
-def _decode_jpeg(payload: bytes, size: tuple[int, int], side: int) -> Pixels:
+def _decode_jpeg(payload: bytes, size: tuple[int, int], side: int, colorspace: str) -> Pixels:
     """Let the inverse DCT do the reducing; `strict` refuses truncated data.
 
     Of its scales only the powers of two are fast: 7/8 takes two and a half times as long as 1. The
@@ -120,7 +156,12 @@ def _decode_jpeg(payload: bytes, size: tuple[int, int], side: int) -> Pixels:
     halvings = next((n for n in (8, 4, 2) if min(size) >= n * side), 1)
     width, height = (math.ceil(each / halvings) for each in size)
     pixels: Pixels = simplejpeg.decode_jpeg(
-        payload, colorspace="RGB", fastdct=False, min_height=height, min_width=width, strict=True
+        payload,
+        colorspace=colorspace,
+        fastdct=False,
+        min_height=height,
+        min_width=width,
+        strict=True,
     )
     return pixels
 

@@ -12,9 +12,10 @@ from worker.media.images import Pixels
 
 
 def masked(image: Pixels, areas: Sequence[Area]) -> Pixels:
-    """Return RGB (H, W, 3) with the areas in the mean colour of the rest; black without a rest.
+    """Return a picture with the areas in the mean colour of the rest; black without a rest.
 
-    So what happens there changes nothing, and light that changes for all changes it as well.
+    `image` is RGB (H, W, 3) or luminance (H, W). So what happens there changes nothing, and light
+    that changes for all changes it as well.
     """
     if not areas:
         return image

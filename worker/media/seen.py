@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.core.reuse import Look
 from worker.media.motion import motion
-from worker.media.sharpness import sharpness
 
 Array = NDArray[Any]
 
 
-def seen_in(pictures: Sequence[Array], thumbnails: Sequence[Array]) -> dict[str, Array]:
+def seen_in(looks: Sequence[Look]) -> dict[str, Array]:
     """Return what experts look at in the frames of a Moment, of which there is at least one.
 
-    The luminance is the mean over the frames: noise, rain and recompression are less in it.
+    The luminance is the mean over the frames: noise, rain and recompression are less in it. The
+    sharpness is that of the middle one.
     """
+    cells, sharpness = [look.cells for look in looks], looks[len(looks) // 2].sharpness
     seen: dict[str, Array | None] = {
-        "luminance": np.asarray(np.mean(thumbnails, axis=0, dtype=np.float32)),
-        "sharpness": sharpness(pictures[len(pictures) // 2]),
-        "motion": motion(thumbnails),
+        "luminance": np.asarray(np.mean(cells, axis=0, dtype=np.float32)),
+        "sharpness": None if sharpness is None or not sharpness.size else sharpness,
+        "motion": motion(cells),
     }
     return {name: value for name, value in seen.items() if value is not None}

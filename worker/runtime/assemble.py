@@ -175,6 +175,7 @@ def worker_rules(
 
     `hears`: feedback is one of the inputs.
     """
+    models = config.models
     topics = OutputTopics(
         alerts=config.topics.alerts,
         observations=config.topics.observations,
@@ -192,6 +193,7 @@ def worker_rules(
         worker=f"{socket.gethostname()}-{os.getpid()}",
         meaning=_meaning(config, pipeline, partitions),
         topic_ids=topic_ids,
+        max_reference_age=seconds(models.reuse_seconds) if models.reuse == "auto" else 0,
     )
     recovery = RecoveryRules(
         group=config.kafka.group_id,

@@ -32,12 +32,12 @@ from worker.core.ports import Output
 from worker.core.rfc3339 import seconds
 from worker.core.sentence import explain
 from worker.models.logmel import WINDOW_SECONDS
-from worker.pipeline import Embedded
 from worker.runtime.decider import Judged
 from worker.runtime.shadow import Shadowed
 from worker.scoring.experts import Features
 from worker.scoring.explaining import Explained
 from worker.scoring.scored import Scored
+from worker.stages import Embedded
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,7 @@ class Composer:
             if judged.explained is None
             else _explanation(judged.explained, moment),
             derived=moment.derived,
+            reused=embedded.reused,
         )
 
     def _shadow(self, shadowed: Shadowed, features: Features) -> ShadowRecord:

@@ -16,7 +16,8 @@ import structlog
 from worker.core.events import Modality
 from worker.core.ports import EmbeddingCache, Telemetry
 from worker.models.base import SpeechToText
-from worker.pipeline import Pipeline, Prepared
+from worker.pipeline import Pipeline
+from worker.stages import Prepared
 
 _CHECKSUM_BYTES = 16
 

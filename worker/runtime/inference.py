@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,12 @@ import numpy as np
 from worker.core.events import MODALITIES, Modality
 from worker.core.moment import Moment
 from worker.core.ports import EmbeddingCache, Telemetry
+from worker.core.references import References
 from worker.core.tracing import BatchSpan, Tracer, Untraced
-from worker.pipeline import Embedded, Pipeline, Prepared, Vectors
+from worker.pipeline import Pipeline, Vectors
 from worker.runtime.encoding import Encoding
 from worker.runtime.hearing import Hearing
+from worker.stages import Embedded, Prepared
 
 QUEUE_BATCHES = 2  # batches that wait in front of a stage
 VECTOR_BYTES = 2  # float16
@@ -32,10 +34,14 @@ CLOSE_SECONDS = 5.0  # for each stage; the threads are daemons
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Moments that go through the stages together. `label` is the caller's own."""
+    """Moments that go through the stages together. `label` is the caller's own.
+
+    `references` are those of each Moment's partition index; without any, Moments know of no other.
+    """
 
     label: Any
     moments: tuple[Moment, ...]
+    references: tuple[References, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,7 @@ class Result:
 class _Queued:
     label: Any
     content: Sequence[Any]
+    references: Sequence[References]
     since: float
     span: BatchSpan
 
@@ -94,7 +101,9 @@ class Inference:
         events = [event for moment in batch.moments for event in moment.events]
         traceparents = {event.traceparent for event in events if event.traceparent}
         span = self._tracer.batch(len(batch.moments), len(events), traceparents)
-        self._to_decode.put_nowait(_Queued(batch.label, batch.moments, time.monotonic(), span))
+        references = _references(batch)
+        queued = _Queued(batch.label, batch.moments, references, time.monotonic(), span)
+        self._to_decode.put_nowait(queued)
         self._in_flight += 1
 
     @property
@@ -157,19 +166,34 @@ class Inference:
 
     def _decode(self, queued: _Queued) -> None:
         with self._timed("decode"):
-            prepared = list(self._pool.map(self._pipeline.prepare, queued.content))
-        self._to_encode.put(_Queued(queued.label, prepared, time.monotonic(), queued.span))
+            prepared = self._prepared(queued.content, queued.references, self._pool.map)
+        self._to_encode.put(replace(queued, content=prepared, since=time.monotonic()))
 
     def _encode(self, queued: _Queued) -> None:
-        embedded = self._embedded(queued.content)
+        embedded = self._embedded(queued.content, queued.references)
         queued.span.end()
         self._done.put(Result(queued.label, tuple(embedded)))
 
-    def _embedded(self, prepared: Sequence[Prepared]) -> list[Embedded]:
+    def _prepared(
+        self, moments: Sequence[Moment], references: Sequence[References], each: Callable[..., Any]
+    ) -> list[Prepared]:
+        """Prepare Moments: `each` calls a function for all of them, as `map` does."""
+        looked = each(self._pipeline.look, moments, references)
+        chosen = list(map(self._pipeline.choose, list(looked), references))
+        return list(each(self._pipeline.complete, chosen))
+
+    def _embedded(
+        self, prepared: Sequence[Prepared], references: Sequence[References]
+    ) -> list[Embedded]:
         prepared = self._hearing.heard(prepared)
-        vectors = self._vectors(prepared)
+        vectors = dict(self._vectors(prepared))
+        for one, known in zip(prepared, references, strict=True):
+            vectors |= known.vectors(one.moment.source)
         with self._timed("fuse"):
-            return self._pipeline.fuse(prepared, vectors)
+            embedded = self._pipeline.fuse(prepared, vectors)
+        for each, known in zip(embedded, references, strict=True):
+            known.keep(each.remembered)
+        return embedded
 
     def _vectors(self, prepared: Sequence[Prepared]) -> Vectors:
         wanted = self._pipeline.wanted(prepared)
@@ -213,3 +237,7 @@ class Inference:
         began = time.monotonic()
         yield
         self._telemetry.stage(stage, time.monotonic() - began)
+
+
+def _references(batch: Batch) -> tuple[References, ...]:
+    return batch.references or tuple(References() for _ in batch.moments)

@@ -12,7 +12,6 @@ from worker.core.moment import Moment
 from worker.core.ports import Output
 from worker.core.source_state import LearnedFrom, SourceState
 from worker.core.tracing import Traced
-from worker.pipeline import Embedded
 from worker.runtime.alert_book import AlertBook
 from worker.runtime.compose import Composer, observation_id_of
 from worker.runtime.decider import Decider
@@ -23,6 +22,7 @@ from worker.scoring.joint import with_joint
 from worker.scoring.scored import Scored, ScorerState
 from worker.scoring.scorer import Scorer
 from worker.scoring.state import State
+from worker.stages import Embedded
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,9 @@ class Lineup:
                 count = min(count, STRAINED_BATCH_MOMENTS)
             taken = [self._ready.popleft() for _ in range(count)]
             shards = tuple(each.shard for each in taken)
-            self._inference.submit(Batch(shards, tuple(map(self._with_effort, taken))))
+            references = tuple(shard.references for shard in shards)
+            moments = tuple(map(self._with_effort, taken))
+            self._inference.submit(Batch(shards, moments, references))
 
     @property
     def fill(self) -> float:

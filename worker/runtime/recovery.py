@@ -7,12 +7,14 @@ were learned since each source's numbers were stored
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from worker.core.checkpoint import Checkpoint, CheckpointError, Meaning, read_checkpoint
 from worker.core.ports import Committed, StateLog, TopicPartition
+from worker.core.references import Remembered
 from worker.core.source_state import LearnedFrom, SourceState
 from worker.errors import StateError
+from worker.runtime.reference_records import read_references
 from worker.runtime.relearning import Relearning, in_shadow, relearn
 from worker.runtime.state_records import (
     IndexState,
@@ -64,6 +66,7 @@ class Recovered:
 
     `shadow` is the scorer of a bundle in shadow. `outdated` names sources whose records do not say
     any more what is known of them, `superfluous` those with stored numbers of another shadow.
+    `references` are what stands for the frames of sources.
     """
 
     index: IndexState
@@ -74,6 +77,7 @@ class Recovered:
     is_cold: bool
     outdated: frozenset[str] = frozenset()
     superfluous: frozenset[str] = frozenset()
+    references: Mapping[str, Remembered] = field(default_factory=dict)
 
     @property
     def clock(self) -> int:
@@ -226,6 +230,7 @@ def _warm(
     live, shadow = _scorers(index, states, rules)
     partition = TopicPartition(rules.observations, next(iter(positions)).partition)
     try:
+        references = read_references(stored.references, index.since, rules.meaning.model)
         live.restore(stored.numbers)
         if shadow is not None:
             shadow.restore(stored.shadow_numbers)
@@ -249,6 +254,7 @@ def _warm(
         is_cold=False,
         outdated=frozenset(each.source for each in kept if other or was != rules.meaning),
         superfluous=frozenset(stored.shadow_numbers),
+        references=references,
     )
 
 

@@ -28,6 +28,7 @@ class ShardRules:
     worker: str
     meaning: Meaning
     topic_ids: Mapping[str, str]
+    max_reference_age: int = 0  # microseconds of event time; 0: Moments know of no other
 
     @property
     def partitions(self) -> list[TopicPartition]:

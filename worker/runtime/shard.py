@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 
 from worker.core.caution import Care
 from worker.core.checkpoint import Checkpoint, write_checkpoint
@@ -17,8 +18,8 @@ from worker.core.envelope import FEEDBACK
 from worker.core.events import Event, Modality, Record
 from worker.core.moment import Moment
 from worker.core.ports import Committed, CommitUnit, Output, TopicPartition
+from worker.core.references import References, Remembered
 from worker.core.source_state import Kept, Place, place_of
-from worker.pipeline import Embedded
 from worker.runtime.compose import Composer
 from worker.runtime.gate import Gate
 from worker.runtime.intake import Intake
@@ -27,8 +28,9 @@ from worker.runtime.outputs import Outputs, Rejection
 from worker.runtime.recovery import Recovered
 from worker.runtime.restoring import Restoring
 from worker.runtime.rules import ShardRules
-from worker.runtime.shard_state import Sizes, source_states, state_records
+from worker.runtime.shard_state import Sizes, reference_records, source_states, state_records
 from worker.runtime.state_records import SHADOW, StateWriter
+from worker.stages import Embedded
 
 INDEX_BUFFERS = (
     "merge",
@@ -40,7 +42,11 @@ INDEX_BUFFERS = (
 
 
 class Shard:
-    """The state machine of one partition index. Not thread-safe."""
+    """The state machine of one partition index. Not thread-safe.
+
+    `references` belong to those who work on its Moments; what they were with the last one that was
+    judged is known here.
+    """
 
     def __init__(
         self,
@@ -55,6 +61,9 @@ class Shard:
         self.outputs = Outputs(rules.topics, rules.max_dead_letter_bytes, rules.worker)
         self._gate = Gate(process, care, recovered.index.closed, recovered.index.attempts)
         self.intake = Intake(self.partitions, rules, self._gate, self.outputs)
+        self.references = References(rules.max_reference_age)
+        self.references.restore(recovered.references)
+        self._remembered: dict[str, Remembered | None] = {}  # since the last call of `take`
         self.intake.merger.restore({p: at.newest for p, at in recovered.positions.items()})
         self.intake.touched.update(recovered.outdated)
         for state in recovered.states:
@@ -123,6 +132,7 @@ class Shard:
             return None
         number, original = returned
         self.intake.touched.add(original.source)
+        self._remembered |= embedded.remembered
         for rejected in embedded.rejected:
             rejection = Rejection(rejected.reason, rejected.message, "decode")
             self.outputs.dead_letter(rejected.event.record, rejection)
@@ -256,8 +266,11 @@ class Shard:
             self.intake.inbox,
             self._keep,
         )
-        self.intake.touched = set()
-        return state_records(self._writer, index, states, forgotten)
+        remembered = reference_records(
+            self._writer, self._number, self._rules.meaning.model, self._remembered
+        )
+        self.intake.touched, self._remembered = set(), {}
+        return chain(remembered, state_records(self._writer, index, states, forgotten))
 
     def _keep(self, event: Event) -> Kept:
         """Return how an event is to be found again: where offsets passed it, only by its record."""

@@ -10,9 +10,11 @@ from worker.core.inbox import Inbox
 from worker.core.moment import Moment
 from worker.core.pairing import Pairing
 from worker.core.ports import Output
+from worker.core.references import Remembered
 from worker.core.source_state import Kept, SourceState, UnsettledMoment, place_of
 from worker.runtime.gate import Numbered
 from worker.runtime.judge import Judge
+from worker.runtime.reference_records import StoredReference, write_reference
 from worker.runtime.state_records import SHADOW, IndexState, Numbers, StateWriter
 
 Keep = Callable[[Event], Kept]
@@ -58,6 +60,15 @@ def state_records(
     for state in states:
         yield writer.source(index.number, state)
     yield writer.index(index)
+
+
+def reference_records(
+    writer: StateWriter, number: int, model: str, remembered: Mapping[str, Remembered | None]
+) -> Iterator[Output]:
+    """Yield the records of what stands for the frames of the sources where that changed."""
+    for source, each in sorted(remembered.items()):
+        stored = None if each is None else StoredReference(number, model, each)
+        yield writer.reference(source, None if stored is None else write_reference(stored))
 
 
 def all_buffered(

@@ -2,7 +2,8 @@
 
 Keys: `index` for what its sources share, `source:NAME` for what is small and written with each
 commit that changed it, `scorer:NAME` for the learned numbers, written now and then, `shadow:NAME`
-for those that a bundle in shadow has learned by. States say the number of their commit: those of
+for those that a bundle in shadow has learned by, and `reference:NAME` for what stands for its
+frames, written when it changed. States and references say the number of their commit: those of
 before a cold start do not count.
 """
 
@@ -26,7 +27,7 @@ from worker.scoring.state import State, integers
 
 VERSION = 1
 INDEX_KEY = b"index"
-SOURCE = "source:"
+SOURCE, REFERENCE = "source:", "reference:"
 Numbers = Literal["scorer:", "shadow:"]  # whose learned numbers
 SCORER: Numbers = "scorer:"
 SHADOW: Numbers = "shadow:"
@@ -85,12 +86,13 @@ class StoredNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """All that the topic's partition holds; the numbers are as they were written."""
+    """All that the topic's partition holds; numbers and references are as they were written."""
 
     index: IndexState | None
     sources: tuple[StoredSource, ...]
     numbers: dict[str, bytes]
     shadow_numbers: dict[str, bytes]
+    references: dict[str, bytes]
 
 
 def read_stored(records: Iterable[tuple[bytes, bytes | None]]) -> Stored:
@@ -110,6 +112,7 @@ def read_stored(records: Iterable[tuple[bytes, bytes | None]]) -> Stored:
         sources=tuple(_read(_SOURCE, value)[0] for _, value in _of_kind(SOURCE, last)),
         numbers=dict(_of_kind(SCORER, last)),
         shadow_numbers=dict(_of_kind(SHADOW, last)),
+        references=dict(_of_kind(REFERENCE, last)),
     )
 
 
@@ -127,7 +130,7 @@ def read_numbers(value: bytes) -> StoredNumbers:
         version, moments = map(int, arrays.pop("record"))
     except (SafetensorError, KeyError, ValueError) as error:
         raise StateRecordError(f"a scorer's record cannot be read ({error})") from None
-    _check_version(version)
+    check_version(version)
     return StoredNumbers(moments, arrays)
 
 
@@ -165,6 +168,10 @@ class StateWriter:
         """Return the tombstone of a source's learned numbers."""
         return self._output(f"{kind}{source}".encode(), None)
 
+    def reference(self, source: str, value: bytes | None) -> Output:
+        """Return the record of what stands for a source's frames; None: its tombstone."""
+        return self._output(f"{REFERENCE}{source}".encode(), value)
+
     def _output(self, key: bytes, value: bytes | None) -> Output:
         return Output(self._topic, key, value, partition=self._partition)
 
@@ -177,7 +184,7 @@ def _read(adapter: TypeAdapter[T], value: bytes) -> T:
     match = _VERSIONED.fullmatch(value)
     if match is None:
         raise StateRecordError("a state record cannot be read (it has no version)")
-    _check_version(int(match[1]))
+    check_version(int(match[1]))
     try:
         return adapter.validate_json(match[2])
     except ValidationError as error:
@@ -185,7 +192,8 @@ def _read(adapter: TypeAdapter[T], value: bytes) -> T:
         raise StateRecordError(f"a state record cannot be read ({first['msg']})") from None
 
 
-def _check_version(version: int) -> None:
+def check_version(version: int) -> None:
+    """Raise StateRecordError for a record of a newer version."""
     if version > VERSION:
         raise StateRecordError(
             f"a state record was written by a newer version (format {version}, this one reads"

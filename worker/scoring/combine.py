@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 
 from worker.core.triggers import reason_of
 from worker.scoring.conformal import SMALLEST
@@ -18,6 +19,7 @@ from worker.scoring.experts import (
 )
 
 PIVOT = 0.02  # the p-value at which steepness makes no difference
+LOG_PIVOT = math.log(PIVOT)
 LARGEST = 1 - 1e-12  # p-value: the logarithm of what is left of 1 stays finite
 REASON_SHARE = 0.5  # a vote is a reason where its -log p reaches this share of the strongest one's
 
@@ -31,20 +33,24 @@ def merged(p_values: Mapping[str, float], voices: Mapping[str, Voice]) -> float:
     (Sidak, 1967, with weights as in Genovese, Roeder and Wasserman, 2006); however they depend on
     each other, it is at most a with a probability of no more than -ln(1 - a) (Bonferroni).
     """
-    strongest = max(_evidence(p, voices[name]) for name, p in p_values.items())
-    kept = sum(math.log1p(-_reaching(strongest, voices[name], p)) for name, p in p_values.items())
-    return -math.expm1(kept)
+    said = [(voices[name], p) for name, p in p_values.items()]
+    strongest = max([_evidence(p, voice) for voice, p in said])
+    return -math.expm1(sum([math.log1p(-_reaching(strongest, *each)) for each in said]))
 
 
 def votes(expert_p_values: Mapping[str, float]) -> dict[str, float]:
     """Return the p-value of each vote that has an expert which is not cold."""
-    found: dict[str, float] = {}
-    for name in VOTES:
-        experts = voters(name, expert_p_values)
-        heard = {each: expert_p_values[each] for each in experts if each in expert_p_values}
-        if heard:
-            found[name] = merged(heard, {each: voice_of(each) for each in heard})
-    return found
+    return {
+        vote: merged({name: expert_p_values[name] for name in voices}, voices)
+        for vote, voices in _choir(tuple(expert_p_values))
+    }
+
+
+@lru_cache(maxsize=256)  # there are as many as sets of experts that speak together
+def _choir(experts: tuple[str, ...]) -> tuple[tuple[str, Mapping[str, Voice]], ...]:
+    """Return the votes that some of the experts have, with their voices in each."""
+    heard = {vote: [each for each in voters(vote, experts) if each in experts] for vote in VOTES}
+    return tuple((vote, {n: voice_of(n) for n in names}) for vote, names in heard.items() if names)
 
 
 def combined(vote_p_values: Mapping[str, float]) -> float:
@@ -113,7 +119,7 @@ def _detailed(vote: str, expert_p_values: Mapping[str, float]) -> str:
 
 def _evidence(p_value: float, voice: Voice) -> float:
     """Return the log of what a p-value counts: ln w + k ln (PIVOT / p)."""
-    return math.log(voice.weight) + voice.steepness * (math.log(PIVOT) + _nats(p_value))
+    return math.log(voice.weight) + voice.steepness * (LOG_PIVOT + _nats(p_value))
 
 
 def _reaching(evidence: float, voice: Voice, p_value: float) -> float:

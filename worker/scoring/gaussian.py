@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 from worker.scoring.second_moment import SecondMoment
 from worker.scoring.state import State, integers, nested, part
 from worker.scoring.triangles import Strips
+from worker.scoring.whitening import Dense, LowRank, Whitening
 
 MEMORY = 20_000  # updates after which the oldest ones fade
 REFRESH_LIMIT = 256  # the factor is renewed after at most so many updates
 REFRESH_SHARE = 8  # while young, after an eighth of the updates so far
 WIDENING = 0.3  # of the second moment of harmless changes
 RIDGE = 1e-3  # of their mean variance, in all directions
-SMALL = 24  # rows below which halving costs more than it saves
+LOW_RANK = 2  # while so many times as many vectors as were learned are no more than dimensions
 
 Vector = NDArray[Any]
+
+_NONE = np.zeros(0, np.float32)
 
 
 class OnlineGaussian:
@@ -35,18 +38,15 @@ class OnlineGaussian:
         self.count = 0
         self._mean = np.zeros(dim)
         self._covariance = SecondMoment()
-        self._whitener = Strips(np.zeros((0, 0)))
-        self._since_refresh = 0
         self.widened = 0
         self._nuisance = SecondMoment()
+        self._refreshed, self._refreshed_widened = 0, 0  # count and `widened` as they were then
+        self._whitening: Whitening | None = None  # of low rank: found when it is looked at
 
     def score(self, x: Vector) -> float:
         """Return the log of the mean squared whitened deviation of `x` (D,). Needs two updates."""
-        if self.count < 2:
-            raise ValueError("an online Gaussian scores after two updates")
-        deviation = (x - self._mean).astype(np.float32)
-        whitened = self._whitener @ deviation
-        return math.log(float(whitened @ whitened) / len(whitened) + 1e-12)
+        distance = self._inverse().distance(x - self._mean)
+        return math.log(distance / len(self._mean) + 1e-12)
 
     def parts(self, x: Vector) -> Vector:
         """Return the part of each element of `x` (D,) in its distance: d * (C^-1 d).
@@ -55,8 +55,7 @@ class OnlineGaussian:
         what correlates with it.
         """
         deviation = x - self._mean
-        whitener = self._whitener.matrix().astype(np.float64)
-        parts: Vector = deviation * (whitener.T @ (whitener @ deviation))
+        parts: Vector = deviation * self._inverse().solve(deviation)
         return parts
 
     def learn(self, x: Vector) -> None:
@@ -66,9 +65,8 @@ class OnlineGaussian:
         deviation = x - self._mean
         self._mean += eta * deviation
         self._covariance.add(deviation, 1 - eta, eta * (1 - eta))
-        self._since_refresh += 1
         due = min(REFRESH_LIMIT, self.count // REFRESH_SHARE)
-        if self.count >= 2 and self._since_refresh >= due:
+        if self.count >= 2 and self.count - self._refreshed >= due:
             self._refresh()
 
     def widen(self, e: Vector) -> None:
@@ -78,60 +76,87 @@ class OnlineGaussian:
 
     def state(self) -> State:
         """Return its numbers."""
+        dense = self._whitening
+        whitener = dense.whitener.numbers() if isinstance(dense, Dense) else _NONE
         return {
-            "counts": integers(self.count, self._since_refresh, self.widened),
+            "counts": integers(self.count, self._refreshed, self.widened, self._refreshed_widened),
             "mean": self._mean,
-            "whitener": self._whitener.numbers(),
+            "whitener": whitener,
             **nested({"covariance": self._covariance.state(), "nuisance": self._nuisance.state()}),
         }
 
     def restore(self, state: State) -> None:
         """Take up the numbers of one of the same dimension."""
-        self.count, self._since_refresh, self.widened = map(int, state["counts"])
+        counts = map(int, state["counts"])
+        self.count, self._refreshed, self.widened, self._refreshed_widened = counts
         self._mean = state["mean"].copy()
-        self._whitener = Strips.of_numbers(state["whitener"], len(self._mean))
+        whitener = state["whitener"]
+        dense = Dense(Strips.of_numbers(whitener, len(self._mean))) if len(whitener) else None
+        self._whitening = dense
         self._covariance.restore(part(state, "covariance"))
         self._nuisance.restore(part(state, "nuisance"))
 
     def _refresh(self) -> None:
-        self._since_refresh = 0
-        shrunk = oas_covariance(self._covariance.matrix(), min(self.count, MEMORY))
+        self._refreshed, self._refreshed_widened = self.count, self.widened
+        are_waiting = self._covariance.is_waiting and self._nuisance.is_waiting
+        is_low = LOW_RANK * (self.count + self.widened) <= len(self._mean)
+        self._whitening = None if are_waiting and is_low else self._dense()
+
+    def _inverse(self) -> Whitening:
+        """Return the inverse of C as of the last refresh. Raises ValueError before two updates."""
+        if self.count < 2:
+            raise ValueError("an online Gaussian scores after two updates")
+        if self._whitening is None:
+            self._whitening = self._low_rank()
+        return self._whitening
+
+    def _dense(self) -> Dense:
+        covariance = oas_covariance(self._covariance.matrix(), min(self.count, MEMORY))
         if self.widened:
-            shrunk = shrunk + WIDENING * self._ridged_nuisance()
-        self._whitener = Strips(np.tril(inverse_lower(np.linalg.cholesky(shrunk))))
+            nuisance = self._nuisance.matrix()
+            covariance += WIDENING * nuisance
+            _add_to_diagonal(covariance, _ridge(float(np.trace(nuisance)), len(nuisance)))
+        return Dense.of_covariance(covariance)
 
-    def _ridged_nuisance(self) -> Vector:
-        """Return the second moment of harmless changes; alone its rank is that of their number."""
-        nuisance = self._nuisance.matrix()
-        mean_variance = float(np.trace(nuisance)) / len(nuisance)
-        ridged: Vector = nuisance + RIDGE * mean_variance * np.eye(len(nuisance))
-        return ridged
+    def _low_rank(self) -> LowRank:
+        """Return what `_dense` stands for, by the vectors that both second moments are of."""
+        factor, dim = self._covariance.factor(self._refreshed), len(self._mean)
+        inner = factor @ factor.T
+        trace, square = float(np.trace(inner)), float(np.vdot(inner, inner))
+        shrinkage, floor = oas_shrinkage(trace, square, dim, min(self._refreshed, MEMORY))
+        factor *= math.sqrt(1 - shrinkage)
+        if self._refreshed_widened:
+            nuisance = self._nuisance.factor(self._refreshed_widened)
+            floor += _ridge(float(np.vdot(nuisance, nuisance)), dim)
+            factor = np.concatenate([factor, math.sqrt(WIDENING) * nuisance])
+        return LowRank(floor, factor)
 
 
-def inverse_lower(factor: Vector) -> Vector:
-    """Return the inverse of a lower triangular (D, D), by halves; numpy knows no triangles.
+def _ridge(trace: float, dim: int) -> float:
+    """Return what harmless changes add in all directions; alone their rank is their number."""
+    return WIDENING * RIDGE * trace / dim
 
-    [[A, 0], [B, C]]^-1 = [[A^-1, 0], [-C^-1 B A^-1, C^-1]].
-    """
-    half = len(factor) // 2
-    if half < SMALL:
-        inverse: Vector = np.linalg.inv(factor)
-        return inverse
-    first, last = inverse_lower(factor[:half, :half]), inverse_lower(factor[half:, half:])
-    result = np.zeros_like(factor)
-    result[:half, :half], result[half:, half:] = first, last
-    result[half:, :half] = -last @ factor[half:, :half] @ first
-    return result
+
+def _add_to_diagonal(matrix: Vector, value: float) -> None:
+    matrix.flat[:: len(matrix) + 1] += value
 
 
 def oas_covariance(covariance: Vector, samples: int) -> Vector:
     """Shrink a sample covariance (D, D) of `samples` vectors towards a multiple of the identity."""
-    dim = covariance.shape[0]
-    mean_variance = float(np.trace(covariance)) / dim
-    square = float(np.mean(covariance**2))
+    trace, square = float(np.trace(covariance)), float(np.vdot(covariance, covariance))
+    shrinkage, floor = oas_shrinkage(trace, square, len(covariance), samples)
+    shrunk: Vector = (1 - shrinkage) * covariance
+    _add_to_diagonal(shrunk, floor)
+    return shrunk
+
+
+def oas_shrinkage(trace: float, square: float, dim: int, samples: int) -> tuple[float, float]:
+    """Return the share of a sample covariance that is given up, and what the diagonal gains.
+
+    Of the covariance (dim, dim) the trace and the sum of squares are needed.
+    """
+    mean_variance, square = trace / dim, square / dim**2
     numerator = square + mean_variance**2
     denominator = (samples + 1) * (square - mean_variance**2 / dim)
     shrinkage = 1.0 if denominator <= 0 else min(1.0, numerator / denominator)
-    floor = max(mean_variance, 1e-6) * max(shrinkage, 1e-6)
-    shrunk: Vector = (1 - shrinkage) * covariance + floor * np.eye(dim)
-    return shrunk
+    return shrinkage, max(mean_variance, 1e-6) * max(shrinkage, 1e-6)

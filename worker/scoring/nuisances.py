@@ -6,7 +6,9 @@ own pictures, it learns in which directions they move what an expert looks at.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,13 +18,23 @@ Levels = NDArray[Any]  # luminance (H, W) in 0..255, H and W even
 Draw = np.random.RandomState  # the one generator of numpy whose numbers never change
 
 
+class _Kept(threading.local):
+    """A generator for each thread: to make one takes sixty times as long as to seed it anew."""
+
+    def __init__(self) -> None:
+        self.draw = Draw()
+
+
+_kept = _Kept()
+
+
 def changed(picture: NDArray[Any], number: int) -> Levels:
     """Return the picture after the `number`-th change, number >= 0; equal numbers, equal changes.
 
     The kinds take turns: light and gamma, a shadow, haze and rain, noise, and a poor codec.
     """
-    draw = Draw(number)
-    after = KINDS[number % len(KINDS)](picture.astype(np.float32), draw)
+    _kept.draw.seed(number)
+    after = KINDS[number % len(KINDS)](picture.astype(np.float32), _kept.draw)
     return np.clip(after, 0, 255).astype(np.float32)
 
 
@@ -34,13 +46,18 @@ def _light(levels: Levels, draw: Draw) -> Levels:
 
 def _shadow(levels: Levels, draw: Draw) -> Levels:
     """Darken a band with soft edges, at any angle."""
-    height, width = levels.shape
-    y, x = np.mgrid[0:height, 0:width] - np.array([height, width])[:, None, None] / 2
+    y, x = _places(*levels.shape)
     angle, begin, breadth = draw.uniform(0, 2 * np.pi), draw.uniform(-25, 25), draw.uniform(8, 30)
     across = x * np.cos(angle) + y * np.sin(angle) - begin
     band = 1 / (1 + np.exp(-across / 3)) - 1 / (1 + np.exp(-(across - breadth) / 3))
     shaded: Levels = levels * (1 - np.float32(draw.uniform(0.15, 0.4)) * band.astype(np.float32))
     return shaded
+
+
+@cache
+def _places(height: int, width: int) -> NDArray[np.float64]:
+    """Return how far each pixel is below the middle, and how far right of it."""
+    return np.mgrid[0:height, 0:width] - np.array([height, width])[:, None, None] / 2
 
 
 def _haze(levels: Levels, draw: Draw) -> Levels:

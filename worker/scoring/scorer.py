@@ -42,6 +42,7 @@ class Scorer:
     def __init__(self, rules: ScoringRules, state: ScorerState | None = None) -> None:
         was = state or ScorerState()
         self._rules = rules
+        self._own_ring = max(OWN_RING, rules.needed)
         self._pool = Pool(was.pool)
         self._sources = Sources(rules, self._pool)
         self._moments, self._refreshed = was.moments, was.refreshed
@@ -241,7 +242,7 @@ class Scorer:
         ring = memory.rings[name]
         tie = draws.named(name)
         least = least_excess(name)
-        if len(ring) >= max(OWN_RING, self._rules.needed):
+        if len(ring) >= self._own_ring:
             return ring.p_value(value, tie, least)
         standard = ring.standard()
         pooled = self._pool.calibration(name, self._rules.needed)

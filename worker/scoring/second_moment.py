@@ -21,6 +21,7 @@ class SecondMoment:
 
     The last steps, fewer than PENDING, wait as rows r_i = sqrt(weight_i) x_i. All at once they are
     S <- k_1 S + sum_i k_(i+1) r_i r_i^T, where k_i is the product of keep_i and all later ones.
+    Until `matrix` is called for the first time all steps wait, and S is known by its `factor`.
     """
 
     def __init__(self) -> None:
@@ -32,8 +33,17 @@ class SecondMoment:
         """Take a step with `x` (D,); keep and weight are not negative."""
         self._rows.append((x * math.sqrt(weight)).astype(np.float32))
         self._keeps.append(keep)
-        if len(self._rows) == PENDING:
+        if len(self._rows) >= PENDING and not self.is_waiting:
             self._absorb()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether all steps wait, from the first one on."""
+        return not len(self._triangle)
+
+    def factor(self, steps: int) -> NDArray[np.float64]:
+        """Return F (steps, D): after so many steps, of those that wait, S was F^T F."""
+        return _faded(np.array(self._rows[:steps], dtype=np.float64), self._keeps[:steps])
 
     def matrix(self) -> NDArray[np.float64]:
         """Return S, symmetric to the last bit, after at least one step."""
@@ -60,12 +70,16 @@ class SecondMoment:
     def _absorb(self) -> None:
         if not self._rows:
             return
-        kept = np.cumprod(self._keeps[::-1])[::-1]
-        rows = np.stack(self._rows)
-        rows[:-1] *= np.sqrt(kept[1:, None])
+        rows = _faded(np.stack(self._rows), self._keeps)
         added = packed(rows.T @ rows)
         if len(self._triangle):
-            added += np.float32(kept[0]) * self._triangle
+            added += np.float32(math.prod(self._keeps)) * self._triangle
         self._triangle = added
         self._rows.clear()
         self._keeps.clear()
+
+
+def _faded(rows: NDArray[Any], keeps: list[float]) -> NDArray[Any]:
+    """Return each row (n, D) times the square root of what later steps keep; in place."""
+    rows[:-1] *= np.sqrt(np.cumprod(keeps[:0:-1])[::-1, None])
+    return rows

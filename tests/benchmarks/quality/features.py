@@ -13,7 +13,8 @@ import numpy as np
 from tests.benchmarks.quality.material import Array
 from tests.benchmarks.quality.stream import Stream
 from worker.core.events import Modality
-from worker.pipeline import Embedded, Pipeline, Prepared
+from worker.pipeline import Pipeline
+from worker.stages import Embedded, Prepared
 
 BATCH = 32  # Moments
 _EMBEDDED = ("visual", "fused")  # what comes from the frame encoder

@@ -33,6 +33,8 @@ from worker.cli.options import config_of
 from worker.cli.quantise import decoded
 from worker.core.events import Modality
 from worker.core.moment import Moment
+from worker.core.references import References
+from worker.core.rfc3339 import seconds
 from worker.media.limits import Limits
 from worker.models.int8 import quantise, write_int8
 from worker.models.network_encoders import FrameEncoder
@@ -42,6 +44,7 @@ from worker.runtime.assemble import build_encoders, build_pipeline
 
 EXACT = "every frame, float32"
 NOISES: Mapping[str, float] = {"with noise": 1.0, "without noise": 0.0}
+AGE = seconds(10)  # as models.reuse_seconds
 PICTURES = 300  # to calibrate int8 by
 BLOCK, RESAMPLES = 30, 500  # Moments drawn together, and how often
 
@@ -129,14 +132,22 @@ def _calibrate(encoder: FrameEncoder, moments: Sequence[Sequence[Moment]], file:
 
 def _seen(pipeline: Pipeline, stream: Stream, moments: Sequence[Moment]) -> Seen:
     embedded, vectors, count, cpu = [], [], 0, 0.0
-    for batch in batches(pipeline.prepare(moment) for moment in moments):
+    references = References(AGE)
+    for batch in batches(
+        pipeline.complete(pipeline.choose(pipeline.look(moment, references), references))
+        for moment in moments
+    ):
         wanted = pipeline.wanted(batch)
         frames = wanted.pop(Modality.FRAME)
         began = time.process_time()
         of_frames = pipeline.encode(Modality.FRAME, frames)
         cpu, count = cpu + time.process_time() - began, count + len(frames)
         others = {k: v for m, items in wanted.items() for k, v in pipeline.encode(m, items).items()}
-        embedded += pipeline.fuse(batch, of_frames | others)
+        of_frames |= references.vectors(stream.source)
+        fused = pipeline.fuse(batch, of_frames | others)
+        for each in fused:
+            references.keep(each.remembered)
+        embedded += fused
         vectors += [of_frames[item.key] for one in batch for item in one.items[Modality.FRAME]]
     arrays = stacked(embedded)
     return Seen(Encoded(stream, arrays, arrays.pop("carried")), np.stack(vectors), count, cpu)

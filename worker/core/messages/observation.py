@@ -44,7 +44,8 @@ class Observation:
     about an event that was set aside and sent again; such a one is not learned. `silent_after`: the
     source fell silent with it. `heeded` is what people had said, and changed, right before it.
     `explanation` is there where the Moment is unusual; `shadow` is what would have been decided
-    by what is tried, if anything is. `derived` are texts that were made from its media.
+    by what is tried, if anything is. `derived` are texts that were made from its media. `reused`
+    counts the frames that took over the embedding of one before them.
     """
 
     observation_id: str
@@ -70,6 +71,7 @@ class Observation:
     explanation: Explanation | None = None
     shadow: ShadowRecord | None = None
     derived: tuple[Derived, ...] = ()
+    reused: int = 0
 
     def __post_init__(self) -> None:
         check_window(self.window_start, self.window_end)
@@ -90,6 +92,7 @@ class Observation:
             "silent_after": self.silent_after or None,
             "modalities": self.modalities.document(),
             "derived": [_derived_document(each) for each in self.derived] or None,
+            "reused": self.reused or None,
             "assessment": self.assessment.document(),
             "raw_scores": in_order(self.raw_scores),
             "explanation": None if self.explanation is None else self.explanation.document(),
@@ -108,6 +111,7 @@ class Observation:
             "amends",
             "silent_after",
             "derived",
+            "reused",
             "explanation",
             "shadow",
             "feedback",
@@ -195,6 +199,7 @@ def read_observation(value: bytes) -> Observation:
         explanation=read_explanation(fields),
         shadow=read_shadow(fields),
         derived=tuple(map(_read_derived, fields.optional("derived", fields.each) or ())),
+        reused=fields.optional("reused", fields.integer) or 0,
     )
 
 

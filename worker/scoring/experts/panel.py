@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from worker.core.events import PAIRS, Modality
@@ -158,6 +159,7 @@ def voice_of(expert: str) -> Voice:
     return EXPERT_VOICES.get(expert, Voice())
 
 
+@lru_cache(maxsize=256)
 def least_excess(expert: str) -> float:
     """Return how far harmless changes go at least on average, in units of the expert's score."""
     match modality_of(expert):
