@@ -25,6 +25,7 @@ def test_no_fault_changes_what_is_written(capsys: pytest.CaptureFixture[str]) ->
     assert total.counts["words heeded"]
     assert total.counts["texts of speech"]
     assert total.counts["speech not understood"]
+    assert total.counts["frames reused"]
 
 
 def test_a_seed_decides_everything() -> None:
