@@ -29,6 +29,7 @@ def test_no_fault_changes_what_is_written(capsys: pytest.CaptureFixture[str]) ->
     assert total.counts["alerts in shadow"]
     assert total.counts["frames reused"]
     assert total.counts["speech not understood"]
+    assert total.counts["frames reused"]
 
 
 def test_a_seed_decides_everything() -> None:
