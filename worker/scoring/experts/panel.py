@@ -117,7 +117,7 @@ VOTE_VOICES: Mapping[str, Voice] = {
     "audio": Voice(BESIDE, STEEP),
     "text": Voice(BESIDE),  # captions are sparse: one is heard again and again while carried
     "fused": Voice(BESIDE),  # untrained fusion sees little that its parts do not
-    "inconsistent": Voice(BESIDE),  # there with a fitted bundle alone
+    "inconsistent": Voice(BESIDE),
 }
 # What the experts on one thing alone tell as a reason.
 DETAILS: Mapping[str, str] = {
