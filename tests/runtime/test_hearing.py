@@ -35,10 +35,11 @@ from worker.feed.events import FeedEvent
 from worker.pipeline import Pipeline
 from worker.runtime.assemble import build_pipeline
 from worker.runtime.hearing import Hearing
-from worker.scoring.memory import CARRIED, DERIVED
+from worker.scoring.memory import DERIVED
 from worker.stages import Prepared
 
 LOUD, QUIET, STILL = hum(99), hum(1), picture(7)
+TEXT = "text"  # the feature, and the expert on it
 HELP = Derived(Modality.CAPTION, Modality.AUDIO, "help me")
 
 
@@ -77,7 +78,7 @@ def text_of(pipeline: Pipeline, prepared: Prepared) -> dict[str, NDArray[np.floa
         for key, vector in pipeline.encode(modality, contents).items()
     }
     (embedded,) = pipeline.fuse([prepared], vectors)
-    return {name: embedded.features[name] for name in (CARRIED, DERIVED)}
+    return {name: embedded.features[name] for name in (TEXT, DERIVED)}
 
 
 def encoded(*texts: str) -> NDArray[np.float32]:
@@ -96,7 +97,7 @@ def test_what_is_said_is_a_caption_where_none_is_written() -> None:
     assert prepared.moment.derived_modalities == (Modality.CAPTION,)
     assert prepared.moment.missing == (Modality.CAPTION,)
     features = text_of(pipeline, prepared)
-    assert features[CARRIED].astype(np.float32) == pytest.approx(encoded("help me"), abs=1e-3)
+    assert features[TEXT].astype(np.float32) == pytest.approx(encoded("help me"), abs=1e-3)
     assert features[DERIVED].tolist() == [1.0]
 
 
@@ -106,7 +107,7 @@ def test_it_speaks_beside_a_written_caption_with_equal_weight() -> None:
     assert prepared.moment.present == (Modality.CAPTION, Modality.AUDIO)
     features = text_of(pipeline, prepared)
     both = encoded("a quiet street", "help me")
-    assert features[CARRIED].astype(np.float32) == pytest.approx(both, abs=1e-3)
+    assert features[TEXT].astype(np.float32) == pytest.approx(both, abs=1e-3)
     assert features[DERIVED].tolist() == [0.5]
 
 
@@ -251,7 +252,7 @@ def test_what_was_said_is_not_carried_on(world: World) -> None:
     said, before, after = (found[first + second] for second in (38, 37, 39))
     assert said.derived
     assert before.modalities.carried == after.modalities.carried == (Modality.CAPTION,)
-    assert before.raw_scores[CARRIED] == after.raw_scores[CARRIED] != said.raw_scores[CARRIED]
+    assert before.raw_scores[TEXT] == after.raw_scores[TEXT] != said.raw_scores[TEXT]
 
 
 def test_without_speech_nothing_is_different() -> None:

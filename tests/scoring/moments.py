@@ -11,6 +11,7 @@ from worker.core.events import PAIRS
 from worker.scoring.experts import AUDIO_DIM, FUSED_DIM, VISUAL_DIM, agreement_feature
 
 TEXT_DIM = 24
+THEMES = 4  # of captions
 
 Features = dict[str, NDArray[Any]]
 
@@ -18,11 +19,15 @@ _BANDS = AUDIO_DIM // 2
 
 
 def normal(seed: int) -> Features:
-    """Return an ordinary Moment: a still picture with sensor noise, hum, similar captions."""
+    """Return an ordinary Moment: a still picture with sensor noise, hum, one of four captions.
+
+    What the caption is about shows in the picture.
+    """
     random = np.random.default_rng(seed)
-    text = np.eye(TEXT_DIM)[random.integers(0, 4)] + random.normal(0, 0.02, TEXT_DIM)
+    about = random.integers(0, THEMES)
+    text = np.eye(TEXT_DIM)[about] + random.normal(0, 0.02, TEXT_DIM)
     features = {
-        "visual": random.normal(0, 0.1, VISUAL_DIM),
+        "visual": random.normal(0, 0.1, VISUAL_DIM) + 0.5 * np.eye(VISUAL_DIM)[about],
         "luminance": (scenery() + random.normal(0, 2, (48, 64))).clip(0, 255).round(),
         "sharpness": random.normal(0.5, 0.02, 1),
         "motion": random.normal(0.7, 0.1, 1),
@@ -46,6 +51,14 @@ def unusual(seed: int) -> Features:
     features["fused"] = features["fused"] - np.float16(1)
     for pair in PAIRS:
         features[agreement_feature(pair)] = np.array([-9], np.float16)
+    return features
+
+
+def contradicted(seed: int) -> Features:
+    """Return an ordinary Moment, but for its caption: it is as ordinary, and about another one."""
+    features = normal(seed)
+    features["text"] = np.roll(features["text"][:THEMES], 1)
+    features["text"] = np.pad(features["text"], (0, TEXT_DIM - THEMES))
     return features
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.scoring.moments import TEXT_DIM, Features, normal, tampered, unusual
+from tests.scoring.moments import TEXT_DIM, Features, contradicted, normal, tampered, unusual
 from worker.core.events import PAIRS
 from worker.scoring.background import MedianBackground
 from worker.scoring.experts import (
@@ -22,7 +22,7 @@ from worker.scoring.experts import (
 )
 
 NAMES = sorted(build_experts(TEXT_DIM, tuple(PAIRS)))
-TAMPERING = sorted(set(DETAILS) - {"text_danger", *PAIRS})
+TAMPERING = sorted(set(DETAILS) - {"text_danger", "described", *PAIRS})
 MAX_BYTES = 400_000  # of one expert of one source, when its memory is full
 
 Make = Callable[[], Expert]
@@ -35,6 +35,8 @@ def trained(expert: Expert, moments: int = 60) -> Expert:
 
 
 def odd(name: str, seed: int) -> Features:
+    if name == "described":
+        return contradicted(seed)
     return tampered(name, seed) if name in TAMPERING else unusual(seed)
 
 
@@ -153,6 +155,42 @@ def test_a_visitor_of_a_few_moments_leaves_no_ghost_in_the_background() -> None:
     assert np.abs(background.median - normal(200)["luminance"]).mean() < 4  # noise of 2 levels
 
 
+def test_a_shadow_that_came_slowly_is_no_change_and_a_thing_is_one_even_in_it() -> None:
+    expert, shaded = trained(build_experts(TEXT_DIM)["visual_grid"], 120), 24
+    usual = max(score(expert, normal(seed)) for seed in range(1000, 1040))
+    assert score(expert, _shaded(normal(600), shaded)) > usual + 1
+    for step in range(8 * shaded + 40):
+        expert.learn(_shaded(normal(200 + step), until=min(shaded, step // 8)))
+    assert score(expert, _shaded(normal(600), shaded)) < usual
+    assert score(expert, _shaded(unusual(601), shaded)) > usual + 1
+
+
+def test_a_caption_unlike_all_others_contradicts_nothing() -> None:
+    expert = trained(build_experts(TEXT_DIM)["described"])
+    odd = normal(100)
+    odd["text"] = np.eye(TEXT_DIM)[10].astype(np.float16)
+    right, wrong = score(expert, normal(100)), score(expert, contradicted(100))
+    assert right < score(expert, odd) < wrong
+
+
+def test_words_that_were_said_are_not_taken_for_a_description() -> None:
+    expert, said = trained(build_experts(TEXT_DIM)["described"]), normal(100)
+    said["text_derived"] = np.array([0.5], np.float16)
+    before = _copied(expert)
+    expert.learn(said)
+    assert expert.score(said) is None
+    assert _equal(expert.state(), before)
+
+
+def test_a_pair_that_is_unlearned_predicts_no_more() -> None:
+    expert = trained(build_experts(TEXT_DIM)["described"])
+    before = score(expert, contradicted(100))
+    expert.learn(contradicted(100))
+    assert score(expert, contradicted(100)) < before
+    expert.unlearn(contradicted(100))
+    assert score(expert, contradicted(100)) == before
+
+
 @pytest.mark.parametrize("name", ["visual_grid", "camera_moved"])
 @pytest.mark.parametrize("gain", [0.7, 1.3])
 def test_another_light_on_the_same_scene_is_not_a_change(name: str, gain: float) -> None:
@@ -160,6 +198,11 @@ def test_another_light_on_the_same_scene_is_not_a_change(name: str, gain: float)
     lit = normal(300)
     lit["luminance"] = (lit["luminance"] * gain).clip(0, 255).astype(np.float16)
     assert score(expert, lit) < score(expert, unusual(301))
+
+
+def _shaded(features: Features, until: int) -> Features:
+    features["luminance"][:, :until] *= np.float16(0.7)
+    return features
 
 
 def _zeros() -> Features:

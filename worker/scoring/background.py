@@ -16,10 +16,10 @@ MAX_STRIDE = 32  # Moments between two kept thumbnails once the source is old
 
 
 class MedianBackground:
-    """The median of up to KEPT thumbnails, spread as in `SpreadSample`."""
+    """The median of up to `kept` thumbnails, spread as in `SpreadSample`."""
 
-    def __init__(self) -> None:
-        self._sample = SpreadSample[NDArray[np.uint8]](KEPT, MAX_STRIDE)
+    def __init__(self, kept: int = KEPT, max_stride: int = MAX_STRIDE) -> None:
+        self._sample = SpreadSample[NDArray[np.uint8]](kept, max_stride)
         self._median: NDArray[np.float32] | None = None  # found when it is looked at
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Final
 
 import numpy as np
@@ -21,9 +22,9 @@ from worker.scoring.state import State, integers, nested, part
 MAX_LAG = seconds(60)
 LAG_SHARE = 8  # while a source is young, an eighth of its age
 
-VERSION = 5  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
+VERSION = 6  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
 
-CARRIED: Final = "text"  # the expert whose judgement is carried along with a caption
+CARRIED: Final = ("text", "described")  # experts whose judgement is carried with a caption
 DERIVED: Final = "text_derived"  # the share of a Moment's text that was derived, in (0, 1], if any
 
 
@@ -39,6 +40,7 @@ def layout_digest(text_dim: int, added: Sequence[str] = ()) -> str:
     return digest.hexdigest()
 
 
+Judgements = Mapping[str, tuple[float, float | None]]  # raw score and p-value by expert
 Mask = tuple[float, ...]  # the corners of areas; none of a picture that is looked at as a whole
 _NO_PICTURE = np.array([np.nan], np.float16)
 
@@ -53,7 +55,7 @@ def mask_of(features: Features) -> Mask | None:
 def keeps_caption(features: Features) -> bool:
     """Whether a Moment has a caption that later ones may carry: words that were said are not."""
     derived = features.get(DERIVED)
-    return CARRIED in features and (derived is None or float(derived[0]) < 1)
+    return "text" in features and (derived is None or float(derived[0]) < 1)
 
 
 class SourceMemory:
@@ -64,7 +66,7 @@ class SourceMemory:
         self.experts = build_experts(text_dim, added)
         self.rings = {name: CalibrationRing() for name in self.experts}
         self.lagged = LaggedScores(tuple(self.experts))
-        self.caption: tuple[float, float | None] | None = None  # raw score, p-value of the last one
+        self.caption: Judgements = {}  # of the last one
         self.drift = DriftMartingale()
         self.alerted = RecentlyAlerted(tuple(self.experts))
         self.examples = NormalExamples()
@@ -92,7 +94,7 @@ class SourceMemory:
         if (mask := mask_of(features)) is not None:
             self.mask = mask
         for name, expert in self.experts.items():
-            if not (carried and name == CARRIED):
+            if not (carried and name in CARRIED):
                 expert.learn(features)
 
     def accept(self, moments: Sequence[Alerted]) -> None:
@@ -130,18 +132,18 @@ class SourceMemory:
                     self.rings[name].withdraw(score)
             if not each.is_learned:
                 for name, expert in self.experts.items():
-                    if not (each.carried and name == CARRIED):
+                    if not (each.carried and name in CARRIED):
                         expert.unlearn(each.features)
 
     def state(self) -> State:
         """Return all of it but for what it was learned from."""
         missing = float("nan")
-        raw, p_value = self.caption or (missing, None)
+        caption = [self.caption.get(name, (missing, None)) for name in CARRIED]
         first = () if self._first_time is None else (self._first_time,)
         return {
             "first_time": integers(*first),
             "mask": _NO_PICTURE if self.mask is None else np.array(self.mask, np.float16),
-            "caption": np.array([raw, missing if p_value is None else p_value]),
+            "caption": np.array(caption, dtype=np.float64),  # None is NaN
             **nested({f"expert.{name}": each.state() for name, each in self.experts.items()}),
             **nested({f"ring.{name}": each.state() for name, each in self.rings.items()}),
             **nested({"lagged": self.lagged.state(), "alerted": self.alerted.state()}),
@@ -151,8 +153,12 @@ class SourceMemory:
     def restore(self, state: State) -> None:
         """Take up the numbers that `state` returned. Raises KeyError or ValueError."""
         self._first_time = next(map(int, state["first_time"]), None)
-        raw, p_value = map(float, state["caption"])
-        self.caption = None if np.isnan(raw) else (raw, None if np.isnan(p_value) else p_value)
+        rows = zip(CARRIED, state["caption"].tolist(), strict=True)
+        self.caption = {
+            name: (raw, None if isnan(p_value) else p_value)
+            for name, (raw, p_value) in rows
+            if not isnan(raw)
+        }
         mask = tuple(map(float, state["mask"]))
         self.mask = None if np.isnan(mask).any() else mask
         for name, expert in self.experts.items():
@@ -166,5 +172,5 @@ class SourceMemory:
 
 
 def _own(raw: Mapping[str, float], *, carried: bool) -> Mapping[str, float]:
-    """Return the scores less that of a caption which was judged earlier."""
-    return {n: v for n, v in raw.items() if n != CARRIED} if carried else raw
+    """Return the scores less those of a caption which was judged earlier."""
+    return {n: v for n, v in raw.items() if n not in CARRIED} if carried else raw

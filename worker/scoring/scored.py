@@ -11,7 +11,7 @@ from worker.core.policy import score_of
 from worker.scoring import combine
 from worker.scoring.conformal import CAPACITY
 from worker.scoring.experts import Features
-from worker.scoring.memory import CARRIED
+from worker.scoring.memory import CARRIED, Judgements
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,11 @@ class Scored:
         return combine.reasons(self.votes, heard)
 
     @property
-    def caption(self) -> tuple[float, float | None] | None:
-        """The raw score and the p-value of the Moment's own caption, if it was scored."""
-        judged, value = self.assessment.experts.get(CARRIED), self.raw.get(CARRIED)
-        return None if value is None else (value, None if judged is None else judged.p_value)
+    def caption(self) -> Judgements:
+        """What was said of the Moment's own caption, by those of CARRIED that were heard."""
+        opinions = self.assessment.experts
+        heard = [name for name in CARRIED if name in self.raw]
+        return {n: (self.raw[n], opinions[n].p_value if n in opinions else None) for n in heard}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from worker.scoring import combine
 from worker.scoring.conformal import Draws
 from worker.scoring.experts import Features, finite, least_excess
 from worker.scoring.explaining import Explained, explained
-from worker.scoring.memory import CARRIED, SourceMemory, keeps_caption
+from worker.scoring.memory import SourceMemory, keeps_caption
 from worker.scoring.pool import Pool
 from worker.scoring.recent import Alerted, Mark, Meant
 from worker.scoring.scored import Scored, ScorerState, ScoringRules, assessed
@@ -60,8 +60,8 @@ class Scorer:
         raw: dict[str, float] = {}
         p_values: dict[str, float] = {}
         for name, expert in memory.experts.items():
-            if carried and name == CARRIED and memory.caption is not None:
-                value, p = memory.caption
+            if carried and name in memory.caption:
+                value, p = memory.caption[name]
             elif (single := _single(expert.score(looked_at))) is not None:
                 value, p = single, self._p_value(memory, name, single, draws)
             else:

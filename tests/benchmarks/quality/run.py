@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.command import run
-from tests.benchmarks.quality import extras, long, measures
+from tests.benchmarks.quality import extras, long, measures, targets
 from tests.benchmarks.quality.bundled import fitted_on, joined_by
 from tests.benchmarks.quality.features import Encoded, FeatureStore
 from tests.benchmarks.quality.incidents import GROUPS, plan
@@ -58,6 +58,7 @@ def main(
             calm = [_encoded(store, stream, console) for stream in long.calm_streams("held")]
             document[name] = long.measured(calm)
             console.print(_long(document[name]))
+            console.print(_targets(targets.of_hours(document[name])))
             continue
         encoded = [_encoded(store, stream, console) for stream in streams(name, seeds)]
         judged, cost = judge(encoded)
@@ -69,6 +70,7 @@ def main(
             "placed": extras.placed(judged),
         }
         _show(console, name, document[name])
+        console.print(_targets(targets.of_part(document[name])))
     text = json.dumps(document, indent=2)
     (output / "results.json").write_text(text + "\n", encoding="utf-8")
     if "held" in document:
@@ -187,6 +189,14 @@ def _long(measured: Mapping[str, Any]) -> Table:
         shares = (row["below_01"], row["worst_source_below_01"], row["below_001"])
         cells = (*(f"{each:.4f}" for each in shares), f"{row['ks_distance']:.2f}")
         table.add_row(name, *cells, str(row["alerts"]))
+    return table
+
+
+def _targets(verdicts: Sequence[targets.Verdict]) -> Table:
+    table = Table("target", "figure", "bound", "reached")
+    for each in verdicts:
+        reached = "yes" if each.is_reached else "no"
+        table.add_row(each.target, f"{each.figure:.3f}", f"{each.bound:.3f}", reached)
     return table
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,25 +18,29 @@ from worker.scoring.state import State, nested, part
 
 ROWS, COLUMNS = 12, 16
 WIDENED = 240  # harmless changes that are made up, one with each of the first Moments
+LATELY = 9  # thumbnails of the latest background,
+LATELY_STRIDE = 4  # Moments apart once there are so many: longer than most events, not than an hour
 
 
 class _Seen(NamedTuple):
-    """A deviation, and the very arrays that it was found from."""
+    """A deviation, and the very array that it was found from, since the last learning."""
 
     thumbnail: NDArray[Any]
-    usual: NDArray[np.float32]
     deviation: NDArray[np.float32]
 
 
 class GridExpert:
-    """Differences from the median background on a 16 x 12 grid, after the light is made equal.
+    """Differences from two median backgrounds on a 16 x 12 grid, after the light is made equal.
 
-    A cell is the log of 1 + the mean absolute difference of its pixels, in levels. The Gaussian of
-    the cells is widened by what harmless changes of the source's own pictures do to them.
+    A cell is the log of 1 + the mean absolute difference of its pixels, in levels, from the usual
+    picture or from that of lately, whichever it is nearer to: what moves slowly, as shadows do, is
+    always like lately. The Gaussian of the cells is widened by what harmless changes of the
+    source's own pictures do to them.
     """
 
     def __init__(self) -> None:
         self._background = MedianBackground()
+        self._lately = MedianBackground(LATELY, LATELY_STRIDE)
         self._gaussian = OnlineGaussian(ROWS * COLUMNS)
         self._seen: _Seen | None = None  # a picture is scored, and then learned
 
@@ -59,44 +64,65 @@ class GridExpert:
         return (parts / total).reshape(ROWS, COLUMNS) if total > 0 else None
 
     def learn(self, features: Features) -> None:
-        """Update the Gaussian by the deviation from the background so far, then the background."""
-        thumbnail, usual = features.get("luminance"), self._background.median
+        """Update the Gaussian by the deviation from what is known so far, then the backgrounds."""
+        thumbnail = features.get("luminance")
         if thumbnail is None:
             return
         seen = self._deviation(features)
-        if usual is not None and seen is not None:
+        if seen is not None:
             if (number := self._gaussian.widened) < WIDENED:
-                self._gaussian.widen(deviation(changed(thumbnail, number), usual) - seen)
+                altered = deviation(changed(thumbnail, number), self._references())
+                self._gaussian.widen(altered - seen)
             self._gaussian.learn(seen)
         self._seen = None
         self._background.learn(thumbnail)
+        self._lately.learn(thumbnail)
+
+    def _references(self) -> tuple[NDArray[np.float32], ...]:
+        """Return the backgrounds that are known: none, or both."""
+        medians = (self._background.median, self._lately.median)
+        return tuple(each for each in medians if each is not None)
 
     def _deviation(self, features: Features) -> NDArray[np.float32] | None:
-        """Return the picture's deviation from the background; the last one is kept."""
-        thumbnail, usual = features.get("luminance"), self._background.median
-        if thumbnail is None or usual is None:
+        """Return the picture's deviation from the backgrounds; the last one is kept."""
+        thumbnail, references = features.get("luminance"), self._references()
+        if thumbnail is None or not references:
             return None
         last = self._seen
-        if last is None or last.thumbnail is not thumbnail or last.usual is not usual:
-            self._seen = last = _Seen(thumbnail, usual, deviation(thumbnail, usual))
+        if last is None or last.thumbnail is not thumbnail:
+            self._seen = last = _Seen(thumbnail, deviation(thumbnail, references))
         return last.deviation
 
     def unlearn(self, features: Features) -> None:
         """A mean keeps what it was told."""
 
     def state(self) -> State:
-        """Return the background and the Gaussian's numbers."""
-        return nested({"background": self._background.state(), "gaussian": self._gaussian.state()})
+        """Return the backgrounds and the Gaussian's numbers."""
+        return nested(
+            {
+                "background": self._background.state(),
+                "lately": self._lately.state(),
+                "gaussian": self._gaussian.state(),
+            }
+        )
 
     def restore(self, state: State) -> None:
-        """Take up both."""
+        """Take up all of it."""
+        self._seen = None
         self._background.restore(part(state, "background"))
+        self._lately.restore(part(state, "lately"))
         self._gaussian.restore(part(state, "gaussian"))
 
 
-def deviation(thumbnail: NDArray[Any], usual: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return log1p of the mean absolute difference per cell (ROWS * COLUMNS,), in equal light."""
-    cells: NDArray[np.float32] = np.log1p(cell_means(np.abs(in_light_of(thumbnail, usual) - usual)))
+def deviation(
+    thumbnail: NDArray[Any], references: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Return log1p of the mean absolute difference per cell (ROWS * COLUMNS,), in equal light.
+
+    Of one or more references each cell has its own nearest one.
+    """
+    differences = (np.abs(in_light_of(thumbnail, each) - each) for each in references)
+    cells: NDArray[np.float32] = np.log1p(reduce(np.minimum, map(cell_means, differences)))
     return cells
 
 

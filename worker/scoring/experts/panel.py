@@ -10,6 +10,7 @@ from worker.core.events import PAIRS, Modality
 from worker.core.triggers import modality_of
 from worker.scoring.experts import reading
 from worker.scoring.experts.base import MIN_LEARNED, Expert
+from worker.scoring.experts.described import DescribedExpert
 from worker.scoring.experts.grid import GridExpert
 from worker.scoring.experts.moved import MovedExpert
 from worker.scoring.experts.nearest import NearestExpert
@@ -57,6 +58,7 @@ def _usual(text_dim: int) -> dict[str, Expert]:
         "text": NearestExpert("text", text_dim, MIN_CAPTIONS),
         "text_danger": ReadingExpert("text_danger", reading.danger),
         "fused": GaussianExpert("fused", FUSED_DIM),
+        "described": DescribedExpert(),
     }
 
 
@@ -74,7 +76,7 @@ VOTES: Mapping[str, tuple[str, ...]] = {
     "audio": ("audio", "audio_spectrum", "audio_silent"),
     "text": ("text", "text_danger"),
     "fused": ("fused",),
-    "inconsistent": tuple(PAIRS),
+    "inconsistent": ("described", *PAIRS),
 }
 _OWN_VOTES = frozenset(name for names in VOTES.values() for name in names)
 
@@ -115,7 +117,7 @@ VOTE_VOICES: Mapping[str, Voice] = {
     "audio": Voice(BESIDE, STEEP),
     "text": Voice(BESIDE),  # captions are sparse: one is heard again and again while carried
     "fused": Voice(BESIDE),  # untrained fusion sees little that its parts do not
-    "inconsistent": Voice(BESIDE),  # there with a fitted bundle alone
+    "inconsistent": Voice(BESIDE),
 }
 # What the experts on one thing alone tell as a reason.
 DETAILS: Mapping[str, str] = {
@@ -126,6 +128,7 @@ DETAILS: Mapping[str, str] = {
     "camera_frozen": "frozen",
     "audio_silent": "silent",
     "text_danger": "danger",
+    "described": "frame-caption",
     **{pair: pair for pair in PAIRS},
 }
 VOTE_OF_MODALITY = {Modality.FRAME: "visual", Modality.AUDIO: "audio", Modality.CAPTION: "text"}
