@@ -34,7 +34,7 @@ def test_growing_waits_climb_a_step_with_each_look_up_to_the_last_one() -> None:
     assert steps([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]) == [
         *[Step.FULL] * 4,
         *LADDER[1:],
-        *LADDER[-1:] * 2,
+        *LADDER[-1:],
     ]
 
 
@@ -115,3 +115,10 @@ def test_by_turns_not_all_sources_have_their_turn_at_once() -> None:
     steps([4] * 4, ladder)
     efforts = [ladder.effort(moment(0, f"/cameras/{n}"), has_alert=False) for n in range(100)]
     assert 30 < efforts.count(Effort.ONE_FRAME) < 70
+
+
+def test_on_the_last_step_pictures_are_for_sources_with_an_alert_alone() -> None:
+    ladder = Ladder(USUAL)
+    steps([4] * 10, ladder)
+    efforts = [ladder.effort(moment(0), has_alert=has_alert) for has_alert in (False, True)]
+    assert efforts == [Effort.NO_PICTURE, Effort.NO_FRAME_ENCODER]

@@ -174,7 +174,7 @@ class MetricSet:
         )
         self.overload = gauge(
             "overload_step",
-            "Steps of the overload ladder that are taken; 0 is full effort, 4 no frame encoder",
+            "Steps of the overload ladder that are taken; 0 is full effort, 5 no pictures",
         )
         self.active = gauge("sources_active", "Sources that are sending")
         self.stale = gauge("sources_stale", "Sources that have fallen silent")

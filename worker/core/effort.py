@@ -16,13 +16,18 @@ CALM = seconds(15)  # of short waits, after which the step before is tried again
 
 
 class Step(StrEnum):
-    """The steps of the ladder, from the bottom; `FRAMES_BY_TURNS` spares sources with an alert."""
+    """The steps of the ladder, from the bottom.
+
+    Sources with an alert are spared by `FRAMES_BY_TURNS` and `NO_PICTURE`: they do what the step
+    before does.
+    """
 
     FULL = "full"
     FEWER_FRAMES = "fewer_frames"
     ONE_FRAME = "one_frame"
     FRAMES_BY_TURNS = "frames_by_turns"
     NO_FRAME_ENCODER = "no_frame_encoder"
+    NO_PICTURE = "no_picture"
 
 
 LADDER = tuple(Step)
@@ -31,6 +36,7 @@ _OF_STEP = {
     Step.FEWER_FRAMES: Effort.FEWER_FRAMES,
     Step.ONE_FRAME: Effort.ONE_FRAME,
     Step.NO_FRAME_ENCODER: Effort.NO_FRAME_ENCODER,
+    Step.NO_PICTURE: Effort.NO_PICTURE,
 }
 
 
@@ -61,6 +67,8 @@ class Ladder:
 
     def effort(self, moment: Moment, *, has_alert: bool) -> Effort:
         """Return what is done of a Moment; `has_alert` says that its source has an open alert."""
+        if self.step is Step.NO_PICTURE and has_alert:
+            return Effort.NO_FRAME_ENCODER
         if self.step is not Step.FRAMES_BY_TURNS:
             return _OF_STEP[self.step]
         window = moment.start // max(1, moment.end - moment.start)

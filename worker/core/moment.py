@@ -27,6 +27,7 @@ class Effort(StrEnum):
     FEWER_FRAMES = "fewer_frames"  # half of those that are usual
     ONE_FRAME = "one_frame"
     NO_FRAME_ENCODER = "no_frame_encoder"  # one frame, for the experts that need no network
+    NO_PICTURE = "no_picture"  # frames are checked only
 
 
 @dataclass(frozen=True, slots=True)

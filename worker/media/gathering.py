@@ -79,7 +79,7 @@ class Gatherer:
     def _seen(
         self, moment: Moment, known: dict[bytes, Look], rejected: list[Rejected]
     ) -> list[Frame]:
-        """Decode an even choice of the frames; another one only where all of them are broken."""
+        """Decode an even choice of the frames; another one only where all of it is broken."""
 
         def look(event: Event) -> Frame:
             return self._frame(event, known)
@@ -90,7 +90,7 @@ class Gatherer:
         for event in frames:
             if event in chosen:
                 continue
-            if decoded:
+            if decoded or not chosen:
                 self._check(event, rejected)
             else:
                 decoded += (frame for _, frame in self._decoded([event], rejected, look))
@@ -111,6 +111,8 @@ class Gatherer:
                 return self._frames
             case Effort.FEWER_FRAMES:
                 return (self._frames + 1) // 2
+            case Effort.NO_PICTURE:
+                return 0
             case _:
                 return 1
 
