@@ -44,8 +44,10 @@ class Ladder:
     """Climbs while waits are long and do not get shorter, and descends after a calm time.
 
     A wait is long above `usual`, and short below half of it, in microseconds; None: it is never
-    long. A worker that catches up, however far behind it is, stays where it is. It `is_strained`
-    above the lowest step, and where waits that are not short do not get shorter.
+    long. Two steps are taken at once where it gets longer by half of the time that passes: then
+    twice as much comes as can be judged. A worker that catches up, however far behind it is, stays
+    where it is. It `is_strained` above the lowest step, and where waits that are not short do not
+    get shorter.
     """
 
     def __init__(self, usual: int | None) -> None:
@@ -62,7 +64,7 @@ class Ladder:
         if self._looked is None or now < self._looked[0]:
             self._looked = now, wait
         elif now - self._looked[0] >= LOOK:
-            self._move(wait, now, self._looked[1], self._usual)
+            self._move(wait, now, self._looked, self._usual)
             self._looked = now, wait
 
     def effort(self, moment: Moment, *, has_alert: bool) -> Effort:
@@ -75,12 +77,14 @@ class Ladder:
         is_turn = (window + zlib.crc32(moment.source.encode())) % 2 == 0
         return Effort.ONE_FRAME if has_alert or is_turn else Effort.NO_FRAME_ENCODER
 
-    def _move(self, wait: int, now: int, before: int, usual: int) -> None:
-        place, grows = LADDER.index(self.step), wait >= before
+    def _move(self, wait: int, now: int, before: tuple[int, int], usual: int) -> None:
+        place, growth = LADDER.index(self.step), wait - before[1]
+        grows = growth >= 0
         if wait >= usual // 2:
             self._calm_since = None
             if wait > usual and grows:
-                self.step = LADDER[min(place + 1, len(LADDER) - 1)]
+                steps = 2 if 2 * growth >= now - before[0] else 1
+                self.step = LADDER[min(place + steps, len(LADDER) - 1)]
         elif self._calm_since is None:
             self._calm_since = now
         elif now - self._calm_since >= CALM:
