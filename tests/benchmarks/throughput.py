@@ -105,8 +105,8 @@ class Bench:
         if self._on_kafka is not None and Modality.FRAME in self._plays.modalities:
             cosine = references.least_cosine(self._pipeline, self._moments)
             facts["least_cosine_to_references"] = cosine
-        gc.freeze()  # as a worker does once it has started: the records and torch are looked at
-        done = [self._round(number) for number in range(rounds)]  # no more by each collection
+        gc.freeze()  # as a worker does once it has started: records and modules stay to the end
+        done = [self._round(number) for number in range(rounds)]
         warm = idle = None
         if self._on_kafka is not None:
             self._console.print(f"Once more with a full cache, then {IDLE_SECONDS:.0f} s idle")

@@ -2,5 +2,3 @@
 
 `python -m tests.simulation SEED` replays one seed; `make soak SEEDS=..` runs many on all cores.
 """
-
-import worker  # noqa: F401 - before numpy, whose linear algebra it gives one thread

@@ -77,13 +77,14 @@ class Ladder:
         is_turn = (window + zlib.crc32(moment.source.encode())) % 2 == 0
         return Effort.ONE_FRAME if has_alert or is_turn else Effort.NO_FRAME_ENCODER
 
-    def _move(self, wait: int, now: int, before: tuple[int, int], usual: int) -> None:
-        place, growth = LADDER.index(self.step), wait - before[1]
+    def _move(self, wait: int, now: int, looked: tuple[int, int], usual: int) -> None:
+        then, before = looked
+        place, growth = LADDER.index(self.step), wait - before
         grows = growth >= 0
         if wait >= usual // 2:
             self._calm_since = None
             if wait > usual and grows:
-                steps = 2 if 2 * growth >= now - before[0] else 1
+                steps = 2 if 2 * growth >= now - then else 1
                 self.step = LADDER[min(place + steps, len(LADDER) - 1)]
         elif self._calm_since is None:
             self._calm_since = now

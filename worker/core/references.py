@@ -9,7 +9,7 @@ from worker.core.reuse import Array, Glimpse, Look, Reference, following, shown_
 from worker.core.rfc3339 import seconds
 
 MAX_REFERENCES = 2048  # of 9 kB each
-OLD = seconds(120)  # longer than a reference stands, or pauses
+OLD = seconds(120)  # where there is no room for another, one that was set longer ago gives way
 
 
 @dataclass(frozen=True, slots=True, eq=False)
