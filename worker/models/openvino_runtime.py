@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -13,11 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.models.plan import Array, Plan, Run, batches, writable
-
-# The import of openvino reports to its vendor, unless this package cannot be imported: then it
-# uses its own stub. A worker does not call anybody.
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment] # how Python blocks an import
-import openvino  # noqa: E402 - after the line above
+from worker.models.quiet_openvino import openvino
 
 if TYPE_CHECKING:
     from torch import nn

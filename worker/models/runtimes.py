@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from worker.models.bfloat16 import ready_for_bfloat16
 from worker.models.converted import ConvertedFile
 from worker.models.openvino_runtime import Model, convert, start_openvino
 from worker.models.plan import Array, Plan, Run
@@ -51,11 +52,15 @@ class Network:
     def start(self, plan: Plan, device: str = "cpu") -> Run:
         """Make it ready to run by a plan. The result is to be called by one thread at a time."""
         if plan.runtime == "openvino":
-            model = self._int8 if plan.dtype == "int8" and self._int8 else self.openvino
-            return start_openvino(model, plan)
+            return start_openvino(self._model(plan), plan)
         from worker.models.torch_runtime import start_torch
 
         return start_torch(self.module, self.sample, plan, device)
+
+    def _model(self, plan: Plan) -> Model:
+        if plan.dtype == "int8" and self._int8:
+            return self._int8
+        return ready_for_bfloat16(self.openvino) if plan.dtype == "bfloat16" else self.openvino
 
     @cached_property
     def openvino(self) -> Model:

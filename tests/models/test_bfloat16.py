@@ -1,0 +1,101 @@
+"""What bfloat16 would lose of a convolutional network is kept where that costs nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
+from torch import nn
+
+from worker.models.bfloat16 import keeping_sums, nearest, ready_for_bfloat16
+from worker.models.openvino_runtime import convert, start_openvino
+from worker.models.plan import Dtype, Plan
+from worker.models.processor import this_processor
+
+FINITE = st.floats(-(2.0**60), 2.0**60, width=32, allow_subnormal=False)
+RESOLUTION = 2.0**-8  # of numbers from 1 to 2
+
+
+@given(arrays.arrays(np.float32, st.integers(1, 40), elements=FINITE))
+def test_numbers_are_rounded_as_torch_rounds_them(numbers: NDArray[np.float32]) -> None:
+    expected = torch.from_numpy(numbers.copy()).bfloat16().float().numpy()
+    assert nearest(numbers).tobytes() == expected.tobytes()
+
+
+@given(
+    arrays.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 5), st.integers(1, 25)),
+        elements=st.floats(-2, 2, width=32),
+    )
+)
+def test_a_kernel_keeps_its_sum_and_each_weight_nearly_its_place(
+    kernels: NDArray[np.float32],
+) -> None:
+    rounded = keeping_sums(kernels)
+    assert rounded.tobytes() == nearest(rounded).tobytes()
+    assert np.abs(rounded - kernels).max() <= 2 * RESOLUTION
+    exact = kernels.astype(np.float64).sum(axis=1)
+    assert np.abs(rounded.sum(axis=1, dtype=np.float64) - exact).max() <= RESOLUTION
+
+
+class Depthwise(nn.Module):
+    """Kernels that plain rounding shifts all to one side, and biases that it rounds too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Conv2d(3, 16, 1)
+        self.second = nn.Conv2d(16, 16, 3, padding=1, groups=16)
+        nn.init.constant_(self.second.weight, 1 + 0.49 * RESOLUTION)
+        self.second.bias = nn.Parameter(torch.full((16,), 9 + 3 * RESOLUTION))
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Return (B, 16)."""
+        result: torch.Tensor = self.second(torch.relu(self.first(pictures))).mean((2, 3))
+        return result
+
+
+PICTURES = np.random.default_rng(0).random((4, 3, 32, 32), np.float32)
+
+
+@pytest.fixture(scope="module")
+def module() -> nn.Module:
+    return Depthwise().eval()
+
+
+def largest_error(module: nn.Module, *, ready: bool, dtype: Dtype = "bfloat16") -> float:
+    with torch.no_grad():
+        exact = module(torch.from_numpy(PICTURES)).numpy()
+    model = convert(module, (PICTURES,))
+    run = start_openvino(
+        ready_for_bfloat16(model) if ready else model, Plan("openvino", dtype, 4, 1)
+    )
+    return float(np.abs(run(PICTURES) / exact - 1).max())
+
+
+@pytest.mark.skipif(not this_processor().bfloat16, reason="the processor has no bfloat16")
+def test_channels_are_not_shifted(module: nn.Module) -> None:
+    assert largest_error(module, ready=False) > 1.5e-3
+    assert largest_error(module, ready=True) < 0.8e-3
+
+
+def test_weights_are_bfloat16_numbers_and_no_bias_follows_a_convolution(module: nn.Module) -> None:
+    ready = ready_for_bfloat16(convert(module, (PICTURES,)))
+    convolutions = [
+        each for each in ready.get_ordered_ops() if each.get_type_name().endswith("Convolution")
+    ]
+    assert len(convolutions) == 2
+    for each in convolutions:
+        weights = np.asarray(each.input_value(1).get_node().data, np.float32)
+        assert weights.tobytes() == nearest(weights).tobytes()
+        (reader,) = each.output(0).get_target_inputs()
+        assert reader.get_node().get_type_name() == "Clamp"
+
+
+def test_in_float32_nothing_else_has_changed(module: nn.Module) -> None:
+    assert largest_error(module, ready=True, dtype="float32") < 0.8e-3
