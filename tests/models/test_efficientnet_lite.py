@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worker.models.efficientnet_lite import EfficientNetLite0, load
+from worker.models.plan import Dtype, Plan
+from worker.models.processor import this_processor
+from worker.models.runtimes import Network
 from worker.models.samples import typical_frames
+from worker.models.tuning import MIN_COSINE, min_cosine
 
 DAISY, PALACE = 985, 698  # classes of ImageNet
 
@@ -42,6 +46,15 @@ def test_folded_batch_norms_change_nothing_but_the_speed(network: EfficientNetLi
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
     with torch.inference_mode():
         assert torch.allclose(network(frames), folded(frames), atol=1e-4)
+
+
+@pytest.mark.skipif(not this_processor().bfloat16, reason="the processor has no bfloat16")
+def test_photographs_keep_their_embeddings_in_bfloat16() -> None:
+    frames = np.stack([photograph("flower.jpg"), photograph("china.jpg")])
+    converted = Network(lambda: load().folded(), lambda: (frames,))
+    dtypes: tuple[Dtype, ...] = ("float32", "bfloat16")
+    exact, fast = (converted.start(Plan("openvino", each, 2, 1))(frames) for each in dtypes)
+    assert min_cosine(fast, exact) >= MIN_COSINE
 
 
 def test_typical_frames_are_fixed_and_use_the_range_of_pixels() -> None:

@@ -60,7 +60,7 @@ class Network:
     def _model(self, plan: Plan) -> Model:
         if plan.dtype == "int8" and self._int8:
             return self._int8
-        return ready_for_bfloat16(self.openvino) if plan.dtype == "bfloat16" else self.openvino
+        return self._bfloat16 if plan.dtype == "bfloat16" else self.openvino
 
     @cached_property
     def openvino(self) -> Model:
@@ -72,3 +72,7 @@ class Network:
         if self._converted is not None:
             self._converted.write(model)
         return model
+
+    @cached_property
+    def _bfloat16(self) -> Model:
+        return ready_for_bfloat16(self.openvino)
