@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 from worker.core import rfc3339
@@ -111,25 +112,32 @@ def _check_size(record: Record, limit: int) -> None:
 
 def _checked_headers(record: Record) -> dict[str, str]:
     """Return the envelope's headers as text. Others are counted and otherwise left alone."""
-    count = sum(name not in (ATTEMPT, OF) for name, _ in record.headers)  # ours come on top
-    if count > MAX_HEADERS:
-        message = f"{count} headers, more than {MAX_HEADERS}"
-        raise InvalidEventError(Reason.TOO_MANY_HEADERS, message)
-    size = sum(len(key.encode()) + len(value or b"") for key, value in record.headers)
+    _check_number(record)
+    headers: dict[str, str] = {}
+    size = 0
+    for key, value in record.headers:
+        size += len(key.encode()) + len(value or b"")
     if size > MAX_HEADER_BYTES:
         message = f"{size} bytes of headers, more than {MAX_HEADER_BYTES}"
         raise InvalidEventError(Reason.HEADERS_TOO_LARGE, message)
-    headers: dict[str, str] = {}
     for key, value in record.headers:
-        if key.startswith("ce_") or key == "content-type":
+        if key == "traceparent":
+            headers[key] = (value or b"").decode("ascii", errors="replace")
+        elif key.startswith("ce_") or key == "content-type":
             if key in headers:
                 raise InvalidEventError(Reason.MALFORMED_HEADER, f"header {key} stands twice")
             headers[key] = _text(key, value)
     _check_envelope(headers)
-    if "traceparent" in dict(record.headers):
-        raw = dict(record.headers)["traceparent"] or b""
-        headers["traceparent"] = raw.decode("ascii", errors="replace")
     return headers
+
+
+def _check_number(record: Record) -> None:
+    if len(record.headers) <= MAX_HEADERS:
+        return
+    count = sum(name not in (ATTEMPT, OF) for name, _ in record.headers)  # ours come on top
+    if count > MAX_HEADERS:
+        message = f"{count} headers, more than {MAX_HEADERS}"
+        raise InvalidEventError(Reason.TOO_MANY_HEADERS, message)
 
 
 def _check_envelope(headers: Mapping[str, str]) -> None:
@@ -204,6 +212,7 @@ def _time(text: str, append_time: int, max_skew: int) -> int:
     return time
 
 
+@lru_cache(maxsize=1024)  # what cameras send is nearly always the same
 def _content_type(text: str, modality: Modality) -> ContentType:
     match = _MEDIA_TYPE.fullmatch(text) if len(text) <= MAX_CONTENT_TYPE_CHARS else None
     name = match.group(1).lower() if match else ""

@@ -41,8 +41,9 @@ class Record:
     size: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
-        size = len(self.key or b"") + len(self.value or b"") + headers
+        size = len(self.key or b"") + len(self.value or b"")
+        for name, value in self.headers:
+            size += len(name) + len(value or b"")
         object.__setattr__(self, "size", size)
 
 
