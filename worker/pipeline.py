@@ -39,7 +39,7 @@ from worker.models.danger import DangerScale
 from worker.models.fusion import orthonormal_rows
 from worker.models.fusion.joining import Joined, Joining, Untrained, mean_direction
 from worker.models.keys import digest_of_all, key_of, parts_of
-from worker.models.logmel import windows
+from worker.models.logmel import LogMelEncoder, log_mels, windows
 from worker.models.watching import Watch
 from worker.scoring.experts import FUSED_DIM, VISUAL_DIM
 from worker.scoring.joint import joint_features
@@ -82,6 +82,7 @@ class Pipeline:
         self.speech = speech
         self._limits = limits
         self._side = encoders[Modality.FRAME].input_size
+        self._encodes_mels = isinstance(encoders[Modality.AUDIO], LogMelEncoder)
         self._gather = Gatherer(
             limits, frames_per_moment, self._side, masks or Masks(), self._frame_key
         )
@@ -121,8 +122,10 @@ class Pipeline:
                 features["masked"] = np.array(areas)
         if media.waveform is not None:
             events, samples = media.waveform
-            features["audio_windows"] = windows(samples)
-            items[Modality.AUDIO] = (Item(self._key(Modality.AUDIO, events), samples),)
+            mels = log_mels(samples)
+            features["audio_windows"] = windows(mels)
+            heard = mels if self._encodes_mels else samples
+            items[Modality.AUDIO] = (Item(self._key(Modality.AUDIO, events), heard),)
             if moment.effort is Effort.FULL:
                 speech = self._spoken(events, samples)
         if media.caption is not None:

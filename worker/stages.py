@@ -21,7 +21,8 @@ Array = NDArray[Any]
 class Item:
     """One piece of content for an encoder, with the key that names it in the cache.
 
-    `content` is uint8 (S, S, 3) RGB, a text, or float32 mono 16 kHz. None: it is not to be encoded.
+    `content` is uint8 (S, S, 3) RGB, a text, or float32 mono 16 kHz (N,), which for the log-mel
+    encoder stand as log-mels (frames, 64). None: it is not to be encoded.
     """
 
     key: bytes

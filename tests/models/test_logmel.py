@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from transformers.audio_utils import mel_filter_bank
 
-from worker.models.logmel import log_mels, windows
+from worker.models.logmel import LogMelEncoder, log_mels, windows
 
 
 def noise(samples: int) -> NDArray[np.float32]:
@@ -32,7 +32,7 @@ def test_log_mels_follow_the_htk_filters_of_another_library() -> None:
     ("samples", "count"), [(1, 1), (3_999, 1), (4_000, 1), (4_031, 1), (4_032, 2), (16_000, 4)]
 )
 def test_a_clip_has_a_window_for_each_quarter_of_a_second(samples: int, count: int) -> None:
-    result = windows(noise(samples))
+    result = windows(log_mels(noise(samples)))
     assert result.shape == (count, 128)
     assert result.dtype == np.float16
     assert np.isfinite(result).all()
@@ -41,7 +41,7 @@ def test_a_clip_has_a_window_for_each_quarter_of_a_second(samples: int, count: i
 def test_windows_of_a_steady_sound_are_alike_and_a_loud_one_stands_out() -> None:
     waveform = noise(16_000)
     waveform[8_000:12_000] *= 10
-    level = windows(waveform)[:, :64].astype(np.float64).mean(axis=1)
+    level = windows(log_mels(waveform))[:, :64].astype(np.float64).mean(axis=1)
     assert level[2] - level[[0, 1, 3]].max() > 4
     assert np.ptp(level[[0, 1, 3]]) < 0.5
 
@@ -49,9 +49,16 @@ def test_windows_of_a_steady_sound_are_alike_and_a_loud_one_stands_out() -> None
 def test_the_end_of_a_clip_is_heard() -> None:
     waveform = np.zeros(5_000, np.float32)
     waveform[-500:] = 0.5 * np.sign(noise(500))
-    assert windows(waveform)[-1, 64:].max() > 1
+    assert windows(log_mels(waveform))[-1, 64:].max() > 1
+
+
+def test_log_mels_stand_for_their_samples() -> None:
+    clips = [noise(16_000), noise(3_000)]
+    encoder = LogMelEncoder()
+    heard, computed = encoder.encode(clips), encoder.encode(list(map(log_mels, clips)))
+    assert heard.tobytes() == computed.tobytes()
 
 
 def test_a_clip_without_samples_is_refused() -> None:
     with pytest.raises(ValueError, match="has samples"):
-        windows(np.zeros(0, np.float32))
+        log_mels(np.zeros(0, np.float32))

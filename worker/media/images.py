@@ -104,7 +104,8 @@ def thumbnail(image: Pixels, width: int = 64, height: int = 48) -> Pixels:
 
     `image` is RGB (H, W, 3), or the luminance itself.
     """
-    grey = Image.fromarray(image).convert("L")
+    picture = Image.fromarray(image)
+    grey = picture if picture.mode == "L" else picture.convert("L")
     if grey.width % width or grey.height % height:
         return np.asarray(grey.resize((width, height), Image.Resampling.BOX))
     return np.asarray(grey.reduce((grey.width // width, grey.height // height)))  # twice as fast

@@ -32,7 +32,8 @@ _MIN_DEVIATION = 0.01  # keeps the vector of any clip away from zero
 
 _PREPROCESSING = "logmel 3: hann 400/160, fft 512, 64 htk mels 0-8000, ln(e+1e-6), mean+std"
 
-Waveform = NDArray[np.float32]
+Waveform = NDArray[np.float32]  # (N,)
+Mels = NDArray[np.float32]  # (frames, 64), in nats
 
 
 class LogMelEncoder:
@@ -44,20 +45,22 @@ class LogMelEncoder:
     input_size = 0
     digest = joint_digest(_PREPROCESSING)
 
-    def encode(self, batch: Sequence[Waveform]) -> Embeddings:
-        """Return float16 (B, 128). Raises ValueError for a clip without samples."""
+    def encode(self, batch: Sequence[Waveform | Mels]) -> Embeddings:
+        """Return float16 (B, 128). What has been computed before may stand for a clip's samples.
+
+        Raises ValueError for a clip without samples.
+        """
         if not batch:
             return np.zeros((0, self.dim), np.float16)
-        return unit_rows(np.stack([_clip_vector(waveform) for waveform in batch]), self.name)
+        mels = (clip if clip.ndim == 2 else log_mels(clip) for clip in batch)
+        return unit_rows(np.stack(list(map(_clip_vector, mels))), self.name)
 
 
-def windows(waveform: Waveform) -> NDArray[np.float16]:
+def windows(mels: Mels) -> NDArray[np.float16]:
     """Return (n, 128), n >= 1: mean and standard deviation of each band per 0.25 s, in nats.
 
-    Windows do not overlap, but for the last one, which ends with the clip. A clip shorter than a
-    window is padded with silence. Raises ValueError for a clip without samples.
+    Windows do not overlap, but for the last one, which ends with the clip.
     """
-    mels = log_mels(waveform)
     last = len(mels) - _FRAMES_PER_WINDOW
     starts = list(range(0, last + 1, _FRAMES_PER_STEP))
     if starts[-1] < last:
@@ -66,15 +69,18 @@ def windows(waveform: Waveform) -> NDArray[np.float16]:
     return np.stack(rows).astype(np.float16)
 
 
-def log_mels(waveform: Waveform) -> NDArray[np.float32]:
-    """Return (frames, 64) in nats; at least the frames of one window."""
+def log_mels(waveform: Waveform) -> Mels:
+    """Return (frames, 64) in nats. A clip shorter than a window is padded with silence.
+
+    Raises ValueError for a clip without samples.
+    """
     if waveform.ndim != 1 or not len(waveform):
         raise ValueError("a waveform is one-dimensional and has samples")
     padded = np.pad(waveform, (0, max(0, _WINDOW - len(waveform))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _TRANSFORM)[::_HOP]
     spectrum = np.fft.rfft(frames * _window())
     power = spectrum.real**2 + spectrum.imag**2
-    logs: NDArray[np.float32] = np.log(power @ _filters() + np.float32(_FLOOR))
+    logs: Mels = np.log(power @ _filters() + np.float32(_FLOOR))
     return logs
 
 
@@ -97,11 +103,11 @@ def _filters() -> NDArray[np.float32]:
     return np.maximum(0, np.minimum(above, below)).astype(np.float32)
 
 
-def _statistics(mels: NDArray[np.float32]) -> NDArray[np.float32]:
+def _statistics(mels: Mels) -> NDArray[np.float32]:
     return np.concatenate([mels.mean(axis=0), mels.std(axis=0)])
 
 
-def _clip_vector(waveform: Waveform) -> NDArray[np.float32]:
-    mean, deviation = np.split(_statistics(log_mels(waveform)), 2)
+def _clip_vector(mels: Mels) -> NDArray[np.float32]:
+    mean, deviation = np.split(_statistics(mels), 2)
     level = (mean - _CENTRE) / -_CENTRE  # silence is -1, an energy of 1 is +1
     return np.concatenate([level, np.maximum(deviation, _MIN_DEVIATION)])
