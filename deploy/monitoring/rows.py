@@ -165,13 +165,13 @@ def _pipeline() -> Iterator[Panel]:
         "0: all of each Moment is worked on. 4: no picture goes through the frame encoder.",
     )
     asked = "mmworker_cache_requests_total"
-    hits = of_each(asked, 'result="hit"')
+    hits = of_each(asked, 'result=~"hit|near"')
     yield lines(
         "Cache hits",
         "percentunit",
         {"hits": f"sum(rate({hits}[{RATE}])) / sum(rate({of_each(asked)}[{RATE}]))"},
         "MmworkerDegraded",
-        "Embeddings found in Redis. Live cameras repeat little: replays and restarts gain.",
+        "Embeddings found in the process or in Redis. Live cameras repeat little: replays gain.",
     )
     yield lines(
         "Time of cache requests",

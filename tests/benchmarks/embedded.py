@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.benchmarks.backlog import Backlog, appended
 from tests.benchmarks.measure import Middle, Run, counted
 from worker.adapters.memory_log import MemoryLog
+from worker.adapters.near_cache import NearCache
 from worker.adapters.prometheus import Metrics
 from worker.config import Config
 from worker.core.ports import TopicPartition
@@ -26,7 +27,8 @@ def run(config: Config, pipeline: Pipeline, backlog: Backlog, partitions: int, b
     """Go through the backlog until what `bare` did is committed. Raises FailedRunError."""
     log, clock = appended(config, backlog, partitions)
     metrics = Metrics(tuple(topic_of_modality(config).values()))
-    inference = Inference(pipeline, None, metrics, decode_threads(config))
+    cache = NearCache(config.limits.near_cache_bytes, metrics)
+    inference = Inference(pipeline, cache, metrics, decode_threads(config))
     background = ThreadPoolExecutor(1)
     worker = Worker(
         memory_ports(config, log, metrics, _running(clock.now), background, wait=True),

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 SOURCES = ("/cameras/left", "/cameras/right")  # they see the same, so that the cache has hits
 SECONDS = 50
 HEALTHY, HUNG, BACK = 15, 10, 15  # seconds of footage in each state of Redis; it dies after them
-SETTINGS = {"pairing.idle_timeout_seconds": 5}
+SETTINGS = {"pairing.idle_timeout_seconds": 5, "limits.near_cache_bytes": 0}
 
 HITS = 'mmworker_cache_requests_total{result="hit"}'
 FAULTS = 'mmworker_cache_requests_total{result="error"}'

@@ -17,12 +17,14 @@ from worker.adapters.kafka.input_log import KafkaInputLog
 from worker.adapters.kafka.outbox import KafkaOutbox
 from worker.adapters.kafka.state_log import KafkaStateLog
 from worker.adapters.kafka.topic_checks import read_topics
+from worker.adapters.near_cache import NearCache
 from worker.adapters.process_memory import LinuxMemory
 from worker.adapters.prometheus import Metrics
 from worker.adapters.redis_cache import RedisCache
 from worker.adapters.spans import tracer_from_environment
 from worker.cli.measuring import measured_encoders
 from worker.config import Config
+from worker.core.ports import EmbeddingCache, Telemetry
 from worker.runtime.assemble import (
     build_pipeline,
     build_speech,
@@ -69,7 +71,7 @@ def build_service(
     pipeline = build_pipeline(config, encoders, bundle, speech, shadow)
     if shadow is not None:
         log.info("a bundle in shadow", digest=shadow.digest)
-    cache = RedisCache.connect(config.redis, metrics) if config.redis.url else None
+    cache = open_cache(config, metrics)
     tracer = tracer_from_environment()
     health.started()
     return Service(
@@ -87,6 +89,16 @@ def build_service(
         health=health,
         drains=drains,
     )
+
+
+def open_cache(config: Config, telemetry: Telemetry) -> EmbeddingCache | None:
+    """Return what remembers embeddings: in the process, in Redis, both or neither.
+
+    Raises OperatorError where the password's file cannot be read.
+    """
+    shared = RedisCache.connect(config.redis, telemetry) if config.redis.url else None
+    near = config.limits.near_cache_bytes
+    return NearCache(near, telemetry, shared) if near else shared
 
 
 def open_ports(

@@ -253,6 +253,12 @@ class LimitSettings(Section):
         description="share of the last 1000 records, the worst source left out, at which the worker"
         " stops; 0: never",
     )
+    near_cache_bytes: int = Field(
+        default=16 * MIB,
+        ge=0,
+        le=16 * 1024 * MIB,
+        description="embeddings that the process itself remembers, in front of Redis; 0: none",
+    )
     max_resident_bytes: int = Field(
         default=2048 * MIB,
         ge=0,

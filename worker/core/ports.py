@@ -239,7 +239,7 @@ class Telemetry(Protocol):
         """Speech was looked for in a Moment: `none`, `text`, `empty` (no words) or `failed`."""
 
     def cache(self, result: str, count: int) -> None:
-        """The cache answered: `hit`, `miss`, `error` or `bypass`."""
+        """The cache answered: `hit`, `near` (in the process), `miss`, `error` or `bypass`."""
 
     def cache_time(self, operation: str, seconds: float) -> None:
         """A cache operation took so long."""
