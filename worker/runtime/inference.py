@@ -10,7 +10,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +22,7 @@ from worker.core.ports import EmbeddingCache, Telemetry
 from worker.core.references import References
 from worker.core.tracing import BatchSpan, Tracer, Untraced
 from worker.pipeline import Pipeline, Vectors
+from worker.runtime.daemon_pool import DaemonPool
 from worker.runtime.encoding import Encoding
 from worker.runtime.hearing import Hearing
 from worker.stages import Embedded, Prepared
@@ -79,8 +79,8 @@ class Inference:
         self._hearing = Hearing(pipeline, cache, telemetry)
         self._encoding = Encoding(pipeline, telemetry, devices or {})
         self._tracer = tracer or Untraced()
-        self._pool = ThreadPoolExecutor(decode_threads, thread_name_prefix="decode")
-        self._encoders = ThreadPoolExecutor(len(MODALITIES), thread_name_prefix="encoder")
+        self._pool = DaemonPool(decode_threads, "decode")
+        self._encoders = DaemonPool(len(MODALITIES), "encoder")
         self._for_each: Callable[..., Iterable[Any]] = self._encoders.map
         self._to_decode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
         self._to_encode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
@@ -149,7 +149,7 @@ class Inference:
         for thread in self._threads:
             thread.join(CLOSE_SECONDS)
         for pool in (self._pool, self._encoders):
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.close()
 
     def _run(
         self, stage: str, inbox: queue.Queue[_Queued | None], work: Callable[[_Queued], None]
