@@ -20,6 +20,7 @@ from worker.scoring.experts import (
     Expert,
     build_experts,
 )
+from worker.scoring.experts.described import DescribedExpert
 
 NAMES = sorted(build_experts(TEXT_DIM, tuple(PAIRS)))
 TAMPERING = sorted(set(DETAILS) - {"text_danger", "described", *PAIRS})
@@ -171,6 +172,17 @@ def test_a_caption_unlike_all_others_contradicts_nothing() -> None:
     odd["text"] = np.eye(TEXT_DIM)[10].astype(np.float16)
     right, wrong = score(expert, normal(100)), score(expert, contradicted(100))
     assert right < score(expert, odd) < wrong
+
+
+def test_predictions_go_as_far_as_the_pictures_do() -> None:
+    expert = DescribedExpert()
+    trained(expert)
+    score(expert, normal(100))
+    fit = expert._fit
+    assert fit is not None
+    predicted = (fit.texts - fit.centre) @ fit.texts.T @ fit.weights
+    pictures = np.stack([normal(seed)["visual"] for seed in range(60)]) - fit.mean
+    assert np.vdot(predicted, pictures) == pytest.approx(np.vdot(predicted, predicted), rel=1e-3)
 
 
 def test_words_that_were_said_are_not_taken_for_a_description() -> None:

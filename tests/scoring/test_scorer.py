@@ -53,6 +53,19 @@ def test_an_unusual_moment_of_a_warm_source_has_a_small_p_value_and_reasons() ->
     assert not odd.assessment.warming_up
 
 
+@pytest.mark.parametrize("age", [30, 60])
+def test_what_a_source_has_not_shown_before_becomes_usual_only_while_it_is_young(age: int) -> None:
+    scorer = warmed(60, "/neighbour")
+    for place in range(age):
+        judged(scorer, "/a", place, normal(place))
+    odd = [judged(scorer, "/a", age + place, unusual(place)) for place in range(30)]
+    first, last = (odd[place].assessment.p_value for place in (0, -1))
+    assert first is not None
+    assert last is not None
+    assert first < 1e-3
+    assert (last > 1e-2) == (age < rules().needed)
+
+
 def test_a_cold_source_has_no_score_and_says_how_far_it_is() -> None:
     scored = judged(Scorer(rules()), "/a", 0, normal(0))
     assert scored.assessment.warming_up

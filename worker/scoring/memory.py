@@ -22,7 +22,7 @@ from worker.scoring.state import State, integers, nested, part
 MAX_LAG = seconds(60)
 LAG_SHARE = 8  # while a source is young, an eighth of its age
 
-VERSION = 6  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
+VERSION = 7  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
 
 CARRIED: Final = ("text", "described")  # experts whose judgement is carried with a caption
 DERIVED: Final = "text_derived"  # the share of a Moment's text that was derived, in (0, 1], if any
@@ -72,6 +72,11 @@ class SourceMemory:
         self.examples = NormalExamples()
         self.mask: Mask | None = None  # of the pictures that were learned; None: there were none
         self._first_time: int | None = None
+
+    @property
+    def own(self) -> int:
+        """The scores of the source's own that calibrate the expert with most of them."""
+        return max(map(len, self.rings.values()))
 
     def knows(self, features: Features) -> bool:
         """Tell whether pictures as masked as this one were learned, or none is looked at."""

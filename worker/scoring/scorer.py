@@ -115,7 +115,9 @@ class Scorer:
     ) -> None:
         """Take the Moment in: its scores calibrate later ones, its finite features normality.
 
-        An unusual Moment (p <= alpha) does neither; one with p < LEARN_ABOVE only calibrates.
+        An unusual Moment (p <= alpha) does neither; one with p < LEARN_ABOVE only calibrates. But a
+        source learns all of them until as many of its own scores calibrate as it needs: what it
+        has not shown so far may be usual there, and unlearned it would stay unusual.
         A `mark` names it: as an example of what is normal, or for people to speak of its alert.
         """
         self._moments += 1
@@ -212,9 +214,13 @@ class Scorer:
         p = scored.assessment.p_value
         if p is not None:
             memory.drift.learn(p)
-        calibrates = p is None or p > self._rules.alpha
+        is_young = memory.own < self._rules.needed
+        calibrates = is_young or p is None or p > self._rules.alpha
         is_learned = calibrates and (
-            p is None or p >= LEARN_ABOVE or self._draws(source, time).named("ungated") <= UNGATED
+            is_young
+            or p is None
+            or p >= LEARN_ABOVE
+            or self._draws(source, time).named("ungated") <= UNGATED
         )
         if calibrates:
             memory.calibrate(time, scored.raw, carried=carried)
@@ -256,8 +262,7 @@ class Scorer:
 
     def _warmup(self, memory: SourceMemory) -> Warmup:
         need = self._rules.needed
-        own = max(len(ring) for ring in memory.rings.values())
-        return Warmup(have=min(need, max(self._pool.size, own)), need=need)
+        return Warmup(have=min(need, max(self._pool.size, memory.own)), need=need)
 
 
 def _known(features: Features, scored: Scored) -> Features:

@@ -1,7 +1,7 @@
 """Render, encode, judge, measure: `make bench-quality`.
 
-Two parts: on the scenes of "chosen" experts and constants were chosen, on those of "held" nothing
-was. The first time takes minutes, to render and to encode; then features are on disk.
+On the scenes of "chosen" and "further" experts and constants were chosen, on those of "held"
+nothing was. The first time takes minutes, to render and to encode; then features are on disk.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.command import run
-from tests.benchmarks.quality import extras, long, measures, targets
+from tests.benchmarks.quality import extras, further, long, measures, targets
 from tests.benchmarks.quality.bundled import fitted_on, joined_by
 from tests.benchmarks.quality.features import Encoded, FeatureStore
 from tests.benchmarks.quality.incidents import GROUPS, plan
@@ -29,7 +29,7 @@ from tests.benchmarks.quality.stream import Stream
 from worker.cli.options import config_of
 from worker.runtime.assemble import build_encoders, build_pipeline
 
-Part = Literal["all", "chosen", "held", "long"]
+Part = Literal["all", "chosen", "further", "held", "long"]
 WITH_BUNDLE = "this worker with a bundle"
 ROUNDS = 3  # seeds for which kinds of incidents are spread evenly over streams
 
@@ -51,7 +51,7 @@ def main(
     config = config_of(None)
     pipeline = build_pipeline(config, build_encoders(config))
     document: dict[str, Any] = {"seeds": seeds, "frames": frames}
-    for name in (*PARTS, "long") if part == "all" else (part,):
+    for name in (*PARTS, further.PART, "long") if part == "all" else (part,):
         rendering = "long" if name == "long" else ""
         store = FeatureStore(output / "features", pipeline, frames=frames, rendering=rendering)
         if name == "long":
@@ -60,7 +60,8 @@ def main(
             console.print(_long(document[name]))
             console.print(_targets(targets.of_hours(document[name])))
             continue
-        encoded = [_encoded(store, stream, console) for stream in streams(name, seeds)]
+        rendered = further.streams() if name == further.PART else streams(name, seeds)
+        encoded = [_encoded(store, stream, console) for stream in rendered]
         judged, cost = judge(encoded)
         document[name] = {
             **_measured(judged, cost),

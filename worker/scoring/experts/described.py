@@ -14,7 +14,7 @@ from worker.scoring.state import State, integers
 
 KEPT = 128  # pairs of a caption and its picture
 MAX_STRIDE = 16  # captions between two kept pairs once the source is old
-RIDGE = 1.0  # of the captions' mean variance, in all directions
+RIDGE = 4.0  # of the captions' mean variance, in all directions
 
 Vector = NDArray[np.float32]
 
@@ -42,9 +42,10 @@ class DescribedExpert:
     """How much worse the caption's prediction of the picture is than none.
 
     Ridge regression of picture embeddings on caption embeddings over a spread sample of the
-    source's own pairs, in its dual form. With the picture y (D,) less the mean and the prediction
-    p the score is (|y - p|^2 - |y|^2) / E|y|^2: minus twice the pointwise mutual information of
-    both, were they normal. A caption that is like none before predicts nothing, and scores 0.
+    source's own pairs, in its dual form. A strong ridge averages over many captions, and shrinks:
+    predictions p are scaled back to where the pictures y (D,) less their mean regress on them with
+    slope 1. The score is (|y - p|^2 - |y|^2) / E|y|^2: minus twice the pointwise mutual information
+    of both, were they normal. A caption that is like none before predicts nothing, and scores 0.
     """
 
     def __init__(self) -> None:
@@ -126,5 +127,7 @@ def _fitted(pairs: list[_Pair]) -> _Fit:
     products = (centred @ centred.T).astype(np.float64)
     ridge = RIDGE * max(float(np.trace(products)) / len(pairs), 1e-6)
     weights = np.linalg.solve(products + ridge * np.eye(len(pairs)), deviations)
+    shrunk = products @ weights
+    weights *= np.vdot(shrunk, deviations) / max(float(np.vdot(shrunk, shrunk)), 1e-12)
     spread = max(float(np.square(deviations).sum(axis=1).mean()), 1e-6)
     return _Fit(texts, centre, weights.astype(np.float32), mean, spread)

@@ -92,9 +92,9 @@ class Voice(NamedTuple):
     steepness: float = 1.0
 
 
-# All were chosen together, on the scenes of the part "chosen" of `make bench-quality`.
+# All were chosen together, on the parts "chosen" and "further" of `make bench-quality`.
 STEEP = 1.25
-ONE_CAUSE = Voice(0.02, STEEP)  # an expert on one cause alone: hardly heard until it is sure
+ONE_CAUSE = Voice(0.02, STEEP)  # of an expert on one cause alone: hardly heard until it is sure
 # Within a vote.
 EXPERT_VOICES: Mapping[str, Voice] = {
     **dict.fromkeys(
@@ -108,7 +108,7 @@ EXPERT_VOICES: Mapping[str, Voice] = {
         ),
         ONE_CAUSE,
     ),
-    "visual_embedding": Voice(0.08),  # sees less than the grid, and more of the nuisances
+    "visual_embedding": ONE_CAUSE,  # sees less than the grid, and more of the nuisances
     "text_danger": Voice(0.25),
 }
 BESIDE = 0.1  # the weight of a vote beside that of the picture
@@ -116,8 +116,8 @@ VOTE_VOICES: Mapping[str, Voice] = {
     "visual": Voice(),  # what is in the picture is told by p-values that are moderate
     "audio": Voice(BESIDE, STEEP),
     "text": Voice(BESIDE),  # captions are sparse: one is heard again and again while carried
-    "fused": Voice(BESIDE),  # untrained fusion sees little that its parts do not
-    "inconsistent": Voice(BESIDE),
+    "fused": Voice(0.05, STEEP),  # untrained fusion sees little that its parts do not
+    "inconsistent": Voice(0.2),  # what no other vote sees
 }
 # What the experts on one thing alone tell as a reason.
 DETAILS: Mapping[str, str] = {
