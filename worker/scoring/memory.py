@@ -22,7 +22,7 @@ from worker.scoring.state import State, integers, nested, part
 MAX_LAG = seconds(60)
 LAG_SHARE = 8  # while a source is young, an eighth of its age
 
-VERSION = 6  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
+VERSION = 7  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
 
 CARRIED: Final = ("text", "described")  # experts whose judgement is carried with a caption
 DERIVED: Final = "text_derived"  # the share of a Moment's text that was derived, in (0, 1], if any
@@ -82,8 +82,10 @@ class SourceMemory:
         if self._first_time is None:
             self._first_time = time
         until = time - min(MAX_LAG, (time - self._first_time) // LAG_SHARE)
-        for name, score in self.lagged.settled(until):
-            self.rings[name].add(score)
+        for ring, scores in zip(self.rings.values(), self.lagged.settled(until), strict=False):
+            for score in scores:
+                if not isnan(score):
+                    ring.add(score)
 
     def calibrate(self, time: int, raw: Mapping[str, float], *, carried: bool) -> None:
         """Let the scores of a Moment wait for their turn."""
