@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worker.core.rfc3339 import seconds
 from worker.scoring.bank import VectorBank
 from worker.scoring.combine import combined, contributions, merged, reasons, votes
-from worker.scoring.conformal import Calibration, CalibrationRing, Draws
+from worker.scoring.conformal import Calibration, CalibrationRing, drawn
 from worker.scoring.experts import Voice
 from worker.scoring.gaussian import OnlineGaussian, oas_covariance
 from worker.scoring.lagged import LaggedScores
@@ -72,8 +72,8 @@ def test_a_score_calibrates_only_after_its_lag() -> None:
     lagged = LaggedScores(["a", "b"])
     for time in range(10):
         lagged.add(seconds(time), {"a": float(time)} if time % 2 else {"a": time, "b": -time})
-    settled = list(lagged.settled(seconds(3)))
-    assert settled == [("a", 0), ("b", 0), ("a", 1), ("a", 2), ("b", -2)]
+    settled = [list(scores) for scores in lagged.settled(seconds(3))]
+    assert settled == [[0, 1, 2], [0, pytest.approx(np.nan, nan_ok=True), -2]]
 
 
 def test_median_and_spread_come_with_enough_scores() -> None:
@@ -109,6 +109,27 @@ def test_a_ring_knows_median_spread_and_p_values_of_its_last_scores_to_the_bit(
             assert each.p_value(score, 0.3, 0.1) == Calibration(kept).p_value(score, 0.3, 0.1)
 
 
+def test_a_score_that_is_withdrawn_from_a_full_ring_leaves_the_others_in_their_order() -> None:
+    ring = CalibrationRing(capacity=5)
+    for score in (3, 1, 4, 1, 5, 9, 2):
+        ring.add(score)
+    ring.withdraw(5)
+    ring.withdraw(7)
+    assert ring.scores.tolist() == [4, 1, 9, 2]
+    for score in (6, 5):
+        ring.add(score)
+    assert ring.scores.tolist() == [1, 9, 2, 6, 5]
+    assert ring.ordered.tolist() == [1, 2, 5, 6, 9]
+
+
+def test_scores_settle_by_eighths_of_those_that_wait() -> None:
+    lagged = LaggedScores(["a"])
+    for time in range(40):
+        lagged.add(time, {"a": float(time)})
+    assert not lagged.settled(4)
+    assert [list(scores) for scores in lagged.settled(7)] == [[0, 1, 2, 3, 4, 5, 6]]
+
+
 def test_scores_that_are_all_equal_have_a_spread_above_zero() -> None:
     ring = CalibrationRing()
     for _ in range(8):
@@ -117,8 +138,9 @@ def test_scores_that_are_all_equal_have_a_spread_above_zero() -> None:
 
 
 def test_draws_depend_on_their_parts_only_and_are_uniform() -> None:
-    draws = np.array([Draws(0, "a", place).named("b") for place in range(4000)])
-    assert Draws(0, "a", 1).named("b") == draws[1]
+    draws = np.array([drawn(2, 0, "a", place) for place in range(2000)])
+    assert drawn(2, 0, "a", 1) == list(draws[1])
+    assert len(np.unique(draws)) == draws.size
     assert draws.min() > 0
     assert draws.max() <= 1
     assert abs(draws.mean() - 0.5) < 0.02

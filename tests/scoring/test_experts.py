@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.scoring.moments import TEXT_DIM, Features, contradicted, normal, tampered, unusual
 from worker.core.events import PAIRS
@@ -19,6 +20,8 @@ from worker.scoring.experts import (
     VOTES,
     Expert,
     build_experts,
+    finite,
+    seen,
 )
 from worker.scoring.experts.described import DescribedExpert
 
@@ -105,6 +108,25 @@ def test_scoring_and_learning_leave_the_features_alone(make: Make) -> None:
     assert _equal(features, normal(5))
 
 
+def test_features_that_were_looked_at_give_the_scores_of_their_numbers(make: Make) -> None:
+    expert = trained(make())
+    looked_at, skipped = finite(unusual(3))
+    assert not skipped
+    assert expert.score(looked_at) == expert.score(looked_at) == expert.score(unusual(3))
+
+
+def test_what_is_seen_in_a_feature_is_looked_for_once() -> None:
+    looked_at, asked = finite(normal(0))[0], list[str]()
+
+    def see(value: NDArray[Any]) -> float:
+        asked.append("again")
+        return float(value.mean())
+
+    assert seen(looked_at, "luminance", see) == seen(looked_at, "luminance", see)
+    assert asked == ["again"]
+    assert seen(looked_at, "absent", see) is None
+
+
 def test_the_same_moments_give_the_same_state(make: Make) -> None:
     one, other = trained(make(), 300), trained(make(), 300)
     assert _equal(one.state(), other.state())
@@ -152,8 +174,7 @@ def test_a_visitor_of_a_few_moments_leaves_no_ghost_in_the_background() -> None:
     for seed in range(80):
         picture = unusual(seed) if 20 <= seed < 24 else normal(seed)
         background.learn(picture["luminance"])
-    assert background.median is not None
-    assert np.abs(background.median - normal(200)["luminance"]).mean() < 4  # noise of 2 levels
+    assert np.abs(background.median() - normal(200)["luminance"]).mean() < 4  # noise of 2 levels
 
 
 def test_a_shadow_that_came_slowly_is_no_change_and_a_thing_is_one_even_in_it() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from worker.scoring import gaussian
 from worker.scoring.background import median_picture
 from worker.scoring.gaussian import RIDGE, WIDENING, OnlineGaussian, oas_covariance
 from worker.scoring.whitening import Dense, LowRank, inverse_lower
@@ -45,12 +46,12 @@ def test_few_vectors_give_the_inverse_that_their_whole_covariance_gives(
 @pytest.mark.parametrize("updates", [2, 9, 15, 16, 40])
 def test_a_gaussian_of_few_updates_is_that_of_their_shrunk_covariance(updates: int) -> None:
     random = np.random.default_rng(updates)
-    gaussian, dim = OnlineGaussian(64), 64
+    online, dim = OnlineGaussian(64), 64
     mean, covariance, nuisance = np.zeros(dim), np.zeros((dim, dim)), np.zeros((dim, dim))
     for t in range(1, updates + 1):
         x, e = random.standard_normal((2, dim)) * np.linspace(1, 5, dim)
-        gaussian.widen(e)
-        gaussian.learn(x)
+        online.widen(e)
+        online.learn(x)
         nuisance += (np.outer(e, e) - nuisance) / t
         covariance = (1 - 1 / t) * (covariance + np.outer(x - mean, x - mean) / t)
         mean += (x - mean) / t
@@ -59,7 +60,42 @@ def test_a_gaussian_of_few_updates_is_that_of_their_shrunk_covariance(updates: i
             shrunk = oas_covariance(covariance, t) + WIDENING * widened
     x = random.standard_normal(dim)
     distance = (x - mean) @ np.linalg.solve(shrunk, x - mean)
-    assert gaussian.score(x) == pytest.approx(np.log(distance / dim), abs=1e-4)
+    assert online.score(x) == pytest.approx(np.log(distance / dim), abs=1e-4)
+
+
+def test_blocks_come_to_what_one_vector_after_the_other_comes_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = np.random.default_rng(0).standard_normal((400, 8)) * np.arange(1, 9) + 3
+    one, blocks = OnlineGaussian(8), OnlineGaussian(8)
+    monkeypatch.setattr(gaussian, "REFRESH_LIMIT", 1)
+    for row in rows:
+        one.learn(row)
+    monkeypatch.setattr(gaussian, "BLOCK_SHARE", 10)
+    for row in rows:
+        blocks.learn(row)
+    taken = 400 - len(blocks.state()["waiting"])  # the others are of the next block
+    np.testing.assert_allclose(blocks.state()["mean"], rows[:taken].mean(axis=0), rtol=1e-5)
+    x = rows[0] + 5
+    assert one.score(x) == pytest.approx(blocks.score(x), abs=0.02)
+
+
+def test_a_gaussian_that_is_taken_up_within_a_block_goes_on_as_it_would_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gaussian, "BLOCK_SHARE", 10)
+    rows = np.random.default_rng(1).standard_normal((300, 70))
+    original, restored = OnlineGaussian(70), OnlineGaussian(70)
+    for row in rows[:205]:
+        original.learn(row)
+    assert len(original.state()["waiting"])
+    restored.restore({name: array.copy() for name, array in original.state().items()})
+    for row in rows[205:]:
+        assert original.score(row) == restored.score(row)
+        original.learn(row)
+        restored.learn(row)
+    before, after = original.state(), restored.state()
+    assert all((before[name] == after[name]).all() for name in before)
 
 
 def _covariance(floor: float, factors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -177,7 +177,7 @@ def test_scores_that_wait_for_their_lag_are_bounded() -> None:
     lagged = LaggedScores(["a"], capacity=5)
     for place in range(100):
         lagged.add(0, {"a": float(place)})
-    assert [score for _, score in lagged.settled(1)] == [95, 96, 97, 98, 99]
+    assert [list(scores) for scores in lagged.settled(1)] == [[95, 96, 97, 98, 99]]
 
 
 def test_a_p_value_is_never_zero_however_far_the_score() -> None:

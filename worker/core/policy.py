@@ -8,6 +8,7 @@ from enum import StrEnum
 
 DAY_SECONDS = 86_400
 SCORE_DECADES = 10  # score 1 stands for p <= 1e-10
+LEAST_SCORED = 10.0**-SCORE_DECADES  # the p-value from which the score is 1
 CERTAIN = 1e-2  # of alpha: so unlikely that an alert does not wait for a second Moment
 PERSISTENT = (60_000_000, 600_000_000)  # microseconds: who stays unusual for so long is worse
 
@@ -32,7 +33,7 @@ def score_of(p_value: float) -> float:
     >>> round(score_of(1e-5), 6), score_of(1.0), score_of(0.0)
     (0.5, 0.0, 1.0)
     """
-    if p_value <= 10.0**-SCORE_DECADES:
+    if p_value <= LEAST_SCORED:
         return 1.0
     return max(0.0, -math.log10(p_value) / SCORE_DECADES)
 

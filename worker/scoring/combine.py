@@ -31,8 +31,11 @@ def merged(p_values: Mapping[str, float], voices: Mapping[str, Voice]) -> float:
     one that counts most decides: one cause is usually in one modality. All r_i are what that one
     comes to in the other voices, so r_i <= p_i. Of independent p-values the result is exact
     (Sidak, 1967, with weights as in Genovese, Roeder and Wasserman, 2006); however they depend on
-    each other, it is at most a with a probability of no more than -ln(1 - a) (Bonferroni).
+    each other, it is at most a with a probability of no more than -ln(1 - a) (Bonferroni). One
+    alone stays what it is.
     """
+    if len(p_values) == 1:
+        return next(iter(p_values.values()))
     said = [(voices[name], p) for name, p in p_values.items()]
     strongest = max([_evidence(p, voice) for voice, p in said])
     return -math.expm1(sum([math.log1p(-_reaching(strongest, *each)) for each in said]))
@@ -119,12 +122,14 @@ def _detailed(vote: str, expert_p_values: Mapping[str, float]) -> str:
 
 def _evidence(p_value: float, voice: Voice) -> float:
     """Return the log of what a p-value counts: ln w + k ln (PIVOT / p)."""
-    return math.log(voice.weight) + voice.steepness * (LOG_PIVOT + _nats(p_value))
+    weight, steepness = voice
+    return math.log(weight) + steepness * (LOG_PIVOT - math.log(max(p_value, SMALLEST)))
 
 
 def _reaching(evidence: float, voice: Voice, p_value: float) -> float:
     """Return the p-value that counts so much: no larger than `p_value`, which counts no more."""
-    steps = (math.log(voice.weight) - evidence) / voice.steepness
+    weight, steepness = voice
+    steps = (math.log(weight) - evidence) / steepness
     return min(PIVOT * math.exp(steps), max(p_value, SMALLEST), LARGEST)
 
 

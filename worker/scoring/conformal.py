@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ CAPACITY = 2000
 TAIL = 0.1  # the share of the calibration scores that shapes the tail
 SMALLEST = 1e-300  # stands for any smaller p-value
 MIN_STANDARD = 8  # scores before a source knows its own median and spread
+WIDTH = 4  # bytes of a drawn number
 
 
 class Calibration:
@@ -55,9 +57,9 @@ def p_value_among(
         if total > 0:
             return max(SMALLEST, TAIL * float((total / (total + score - begin)) ** k))
     end = bisect_right(ordered, score)
-    is_tied = end > 0 and ordered[end - 1] == score
-    equal = end - bisect_left(ordered, score) if is_tied else 0
-    return (n - end + tie * (1 + equal)) / (n + 1)
+    if end and ordered[end - 1] == score:
+        tie *= 1 + end - bisect_left(ordered, score)
+    return (n - end + tie) / (n + 1)
 
 
 class CalibrationRing:
@@ -69,52 +71,82 @@ class CalibrationRing:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._scores = array("f")  # oldest first
-        self._ordered = array("f")  # smallest first
+        self._scores = array("f")  # oldest first, from `_oldest` on, and again from the beginning
+        self._oldest = 0
+        self.ordered = array("f")  # smallest first
         self._standard: tuple[float, float] | None = None  # found when it is looked at
 
     def __len__(self) -> int:
-        return len(self._scores)
+        return len(self.ordered)
 
     def add(self, score: float) -> None:
         """Take in a score, for the oldest one where the ring is full."""
-        self._scores.append(score)
-        insort(self._ordered, score)
-        if len(self._scores) > self._capacity:
-            del self._ordered[bisect_left(self._ordered, self._scores.pop(0))]
         self._standard = None
+        if len(self._scores) < self._capacity:
+            self._scores.append(score)
+            insort(self.ordered, score)
+            if len(self._scores) == self._capacity:  # they grow no more: no room to grow is kept
+                self._scores, self.ordered = self._scores[:], self.ordered[:]
+            return
+        place = self._oldest
+        self._exchange(self._scores[place], score)
+        self._scores[place] = score
+        self._oldest = (place + 1) % self._capacity
 
     def withdraw(self, score: float) -> None:
         """Take one such score out again, if there still is one."""
         if score in self._scores:
+            self._scores = array("f", self._by_age())
+            self._oldest = 0
             self._scores.remove(score)
-            del self._ordered[bisect_left(self._ordered, score)]
+            del self.ordered[bisect_left(self.ordered, score)]
             self._standard = None
 
     def state(self) -> State:
         """Return its scores, oldest first."""
-        return {"scores": np.array(self._scores)}
+        return {"scores": self._by_age()}
 
     def restore(self, state: State) -> None:
         """Take up the scores of another one of the same capacity."""
-        self._scores = array("f", state["scores"].tobytes())
-        self._ordered = array("f", np.sort(state["scores"]).tobytes())
+        self._scores, self._oldest = array("f", state["scores"].tolist()), 0
+        self.ordered = array("f", np.sort(state["scores"]).tolist())
         self._standard = None
+
+    def _exchange(self, old: float, new: float) -> None:
+        """Put a score in the place of another one: only those between them move."""
+        ordered = self.ordered
+        before, after = bisect_left(ordered, old), bisect_right(ordered, new)
+        if before < after:
+            ordered[before : after - 1] = ordered[before + 1 : after]
+            ordered[after - 1] = new
+        else:
+            ordered[after + 1 : before + 1] = ordered[after:before]
+            ordered[after] = new
+
+    def _by_age(self) -> NDArray[np.float32]:
+        return self._newest(self._capacity).copy()
+
+    def _newest(self, count: int) -> NDArray[np.float32]:
+        """Return the last `count` scores, oldest first, or all of them; not to be kept."""
+        scores, end = np.frombuffer(self._scores, np.float32), self._oldest
+        if count <= end:
+            return scores[end - count : end]
+        return np.concatenate([scores[end:], scores[:end]])[-count:]
 
     @property
     def scores(self) -> NDArray[np.float64]:
         """A copy of the scores, oldest first."""
-        return np.array(self._scores, dtype=np.float64)
+        return self._by_age().astype(np.float64)
 
     def p_value(self, score: float, tie: float, least_excess: float = 0.0) -> float:
         """Return what `p_value_among` says of it."""
-        return p_value_among(self._ordered, score, tie, least_excess)
+        return p_value_among(self.ordered, score, tie, least_excess)
 
     def standard(self) -> tuple[float, float] | None:
         """Return the median and the spread (1.4826 MAD) of the scores; None under MIN_STANDARD."""
-        if self._standard is None and len(self._ordered) >= MIN_STANDARD:
-            median = (self._ordered[(len(self) - 1) // 2] + self._ordered[len(self) // 2]) / 2
-            spread = 1.4826 * median_deviation(self._ordered, median)
+        if self._standard is None and len(self.ordered) >= MIN_STANDARD:
+            median = (self.ordered[(len(self) - 1) // 2] + self.ordered[len(self) // 2]) / 2
+            spread = 1.4826 * median_deviation(self.ordered, median)
             self._standard = median, max(spread, 1e-6)
         return self._standard
 
@@ -123,7 +155,7 @@ class CalibrationRing:
         if (standard := self.standard()) is None:
             return None
         median, spread = standard
-        scores = np.frombuffer(self._scores, np.float32)[-newest:].astype(np.float64)
+        scores = self._newest(newest).astype(np.float64)
         scores -= median
         scores /= spread
         return scores
@@ -147,15 +179,8 @@ def median_deviation(ordered: Sequence[float], median: float) -> float:
     return farthest if n % 2 else (second + farthest) / 2
 
 
-class Draws:
-    """Numbers in (0, 1] that depend on `parts` and on a name only; the parts are hashed once."""
-
-    def __init__(self, *parts: str | int) -> None:
-        text = "".join(f"{part}\x00" for part in parts)
-        self._begun = hashlib.blake2b(text.encode(), digest_size=6)
-
-    def named(self, name: str) -> float:
-        """Return the number of that name."""
-        whole = self._begun.copy()
-        whole.update(name.encode())
-        return (int.from_bytes(whole.digest(), "big") + 1) / float(1 << 48)
+def drawn(count: int, *parts: str | int) -> list[float]:
+    """Return so many numbers in (0, 1] that depend on `parts` only: the output of one hash."""
+    text = "".join([f"{part}\x00" for part in parts])
+    digest = hashlib.shake_128(text.encode()).digest(WIDTH * count)
+    return [(number + 1) / (1 << 8 * WIDTH) for number in struct.unpack(f"<{count}I", digest)]

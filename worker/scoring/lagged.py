@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from array import array
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from worker.scoring.conformal import CAPACITY
 from worker.scoring.state import State
+
+BATCH_SHARE = 8  # rings take in several scores at once: memory that is at hand is the quicker one
 
 _SAID_NOTHING = float("nan")
 
@@ -24,37 +24,50 @@ class LaggedScores:
 
     def __init__(self, names: Sequence[str], capacity: int = CAPACITY) -> None:
         self._names = tuple(names)
-        self._waiting: deque[tuple[int, array[float]]] = deque(maxlen=capacity)
+        self._capacity = capacity
+        self._times = array("q")  # of Moments, oldest first
+        self._scores = array("f")  # of each as many as names, NaN where an expert said nothing
 
     def add(self, time: int, scores: Mapping[str, float]) -> None:
-        """Let the scores of the Moment at event time `time` wait."""
-        row = array("f", [scores.get(name, _SAID_NOTHING) for name in self._names])
-        self._waiting.append((time, row))
+        """Let the scores of the Moment at event time `time` wait; of too many the oldest go."""
+        self._times.append(time)
+        self._scores.extend([scores.get(name, _SAID_NOTHING) for name in self._names])
+        if len(self._times) > self._capacity:
+            self._taken_out(1)
 
-    def settled(self, until: int) -> Iterator[tuple[str, float]]:
-        """Take out and yield the scores of before `until`, with their experts."""
-        while self._waiting and self._waiting[0][0] < until:
-            yield from self._said(self._waiting.popleft()[1])
+    def settled(self, until: int) -> list[array[float]]:
+        """Take out the scores of before `until`: those of each name, NaN among them.
+
+        None before they are a part of BATCH_SHARE of all that wait: so much longer is the lag.
+        """
+        count, times = len(self._times), self._times
+        place = max(1, count // BATCH_SHARE) - 1
+        if place >= count or times[place] >= until:
+            return []
+        while place < count and times[place] < until:
+            place += 1
+        names, rows = len(self._names), self._taken_out(place)
+        return [rows[name::names] for name in range(names)]
 
     def withhold(self, begin: int, end: int) -> None:
         """Let none of the scores calibrate that are of event times from `begin` to `end`."""
-        kept = [each for each in self._waiting if not begin <= each[0] <= end]
-        self._waiting = deque(kept, maxlen=self._waiting.maxlen)
+        waiting = self.state()
+        is_kept = (waiting["times"] < begin) | (waiting["times"] > end)
+        self.restore({name: each[is_kept] for name, each in waiting.items()})
 
     def state(self) -> State:
         """Return times (n,) and scores (n, experts), NaN where an expert said nothing."""
-        rows = [np.frombuffer(row, np.float32) for _, row in self._waiting]
-        return {
-            "times": np.array([time for time, _ in self._waiting], dtype=np.int64),
-            "scores": np.array(rows, dtype=np.float32).reshape(-1, len(self._names)),
-        }
+        scores = np.array(self._scores, np.float32).reshape(-1, len(self._names))
+        return {"times": np.array(self._times, np.int64), "scores": scores}
 
     def restore(self, state: State) -> None:
         """Take up what waits in another one with the same experts."""
-        rows = (array("f", row.tobytes()) for row in state["scores"])
-        pairs = zip(state["times"].tolist(), rows, strict=True)
-        self._waiting = deque(pairs, maxlen=self._waiting.maxlen)
+        self._times = array("q", state["times"].tobytes())
+        self._scores = array("f", state["scores"].tobytes())
 
-    def _said(self, row: array[float]) -> Iterator[tuple[str, float]]:
-        pairs = zip(self._names, row, strict=True)
-        return ((name, score) for name, score in pairs if not math.isnan(score))
+    def _taken_out(self, rows: int) -> array[float]:
+        """Return the scores of the oldest Moments, which wait no longer."""
+        end = rows * len(self._names)
+        scores = self._scores[:end]
+        del self._times[:rows], self._scores[:end]
+        return scores

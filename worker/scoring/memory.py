@@ -87,8 +87,10 @@ class SourceMemory:
         if self._first_time is None:
             self._first_time = time
         until = time - min(MAX_LAG, (time - self._first_time) // LAG_SHARE)
-        for name, score in self.lagged.settled(until):
-            self.rings[name].add(score)
+        for ring, scores in zip(self.rings.values(), self.lagged.settled(until), strict=False):
+            for score in scores:
+                if not isnan(score):
+                    ring.add(score)
 
     def calibrate(self, time: int, raw: Mapping[str, float], *, carried: bool) -> None:
         """Let the scores of a Moment wait for their turn."""

@@ -10,25 +10,32 @@ from numpy.typing import NDArray
 FLOOR = 4.0  # levels; ratios of dark pixels are mostly noise
 WHITE = 255.0
 MAX_GAIN = 2.0  # a picture so much darker or brighter than usual stays different
+SPACING = 4  # pixels: one in sixteen tells the gain as well as all of them
 
 
-def gain(picture: NDArray[Any], reference: NDArray[Any]) -> float:
-    """Return how much brighter the picture is: the median ratio of pixels, within 1/2 and 2."""
-    ratios = np.ravel((picture + FLOOR) / (reference + FLOOR))
-    half = len(ratios) // 2
-    ratios.partition(half)  # at one place alone numpy does it by vectors; np.median asks for two
-    above = float(ratios[half])
-    below = above if len(ratios) % 2 else float(ratios[:half].max())
-    return min(max((below + above) / 2, 1 / MAX_GAIN), MAX_GAIN)
+def sampled(pictures: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the pixels by which `gains` compares pictures (..., H, W), above FLOOR: (..., n)."""
+    pixels: NDArray[np.float32] = pictures[..., 1::SPACING, 1::SPACING] + np.float32(FLOOR)
+    return pixels.reshape(*pictures.shape[:-2], -1)
 
 
-def in_light_of(picture: NDArray[Any], reference: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the picture in the light of the reference; both in levels of 255, one shape.
+def gains(picture: NDArray[np.float32], references: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much brighter a picture is than each of k references, as `sampled`: (k,).
 
-    What would be brighter than white is white in the picture, and no difference.
+    The median ratio of pixels, within 1/2 and 2; of an even number the upper one.
     """
-    levels = picture.astype(np.float32, copy=False)
-    factor = np.float32(gain(levels, reference))
-    expected = np.minimum(factor * reference, np.float32(WHITE))
-    relit: NDArray[np.float32] = reference + (levels - expected) / factor
-    return relit
+    ratios = picture / references
+    half = ratios.shape[1] // 2
+    ratios.partition(half, axis=1)  # at one place numpy does it by vectors; np.median asks for two
+    found: NDArray[np.float32] = np.maximum(ratios[:, half], np.float32(1 / MAX_GAIN))
+    return np.minimum(found, np.float32(MAX_GAIN), out=found)
+
+
+def lit(references: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the references (n, H, W) as they were in a light by the `gains` (n,) of them.
+
+    What would be brighter than white is white.
+    """
+    brighter: NDArray[np.float32] = factors[:, None, None] * references
+    np.minimum(brighter, np.float32(WHITE), out=brighter)
+    return brighter

@@ -29,6 +29,7 @@ class Pool:
         self._scores: dict[str, NDArray[np.float64]] = {}
         self._calibrations: dict[str, Calibration] = {}  # made when they are asked for
         self._outdated = False
+        self.size = 0  # the scores of the expert that has most
 
     def join(self, name: str, rings: Mapping[str, CalibrationRing]) -> None:
         """Let a source take part with its rings by expert, while there is room."""
@@ -64,6 +65,7 @@ class Pool:
         self._scores = {name: _gathered(name, rings) for name in names}
         self._calibrations = {}
         self._outdated = False
+        self.size = max(map(len, self._scores.values()), default=0)
 
     def calibration(self, expert: str, least: int) -> Calibration | None:
         """Return the standardised scores of an expert; None where there are fewer than `least`."""
@@ -73,11 +75,6 @@ class Pool:
                 return None
             self._calibrations[expert] = Calibration(scores)
         return self._calibrations[expert]
-
-    @property
-    def size(self) -> int:
-        """The scores of the expert that has most."""
-        return max(map(len, self._scores.values()), default=0)
 
 
 def _gathered(name: str, members: Iterable[Mapping[str, CalibrationRing]]) -> NDArray[np.float64]:

@@ -81,12 +81,13 @@ def assessed(
     """Return what the p-values of experts and votes come to; nothing yet where there are none."""
     p = combine.combined(votes) if votes else None
     told = {name: ExpertScore(score_of(q), q) for name, q in p_values.items()}
+    consistency = {name: told.pop(name) for name in PAIRS if name in told}
     return Assessment(
         p_value=p,
         score=None if p is None else score_of(p),
         warming_up=p is None,
-        experts={name: each for name, each in told.items() if name not in PAIRS},
-        consistency={name: each for name, each in told.items() if name in PAIRS},
+        experts=told,
+        consistency=consistency,
         contributions=combine.contributions(votes),
         warmup=warmup,
         drifting=drifting,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from struct import Struct
 
 import numpy as np
 
 from worker.core.messages import Label, Warmup
 from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
-from worker.scoring.conformal import Draws
+from worker.scoring.conformal import CalibrationRing, drawn
 from worker.scoring.experts import Features, finite, least_excess
 from worker.scoring.explaining import Explained, explained
 from worker.scoring.memory import SourceMemory, keeps_caption
@@ -23,13 +24,15 @@ OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
 LEARN_ABOVE = 0.01  # less likely Moments are not taken in as normal,
 UNGATED = 0.01  # but for this share of them, so that a new normality is learned in the end
 LARGEST = float(np.finfo(np.float32).max)  # score that is finite in single precision
+SINGLE = Struct("f")
 
 
 def _single(score: float | None) -> float | None:
     """Return the score in single precision, as rings keep it; None where it is not finite."""
     if score is None or not abs(score) < LARGEST:
         return None
-    return float(np.float32(score))
+    single: float = SINGLE.unpack(SINGLE.pack(score))[0]
+    return single
 
 
 class Scorer:
@@ -56,14 +59,15 @@ class Scorer:
         known = self._sources.get(source)
         looked_at, skipped = finite(features)
         memory = known if known is not None and known.knows(looked_at) else self._sources.blank()
-        draws = self._draws(source, time)
+        ties = drawn(len(memory.experts), self._rules.seed, source, time)
         raw: dict[str, float] = {}
         p_values: dict[str, float] = {}
-        for name, expert in memory.experts.items():
+        experts = zip(memory.experts.items(), memory.rings.values(), ties, strict=True)
+        for (name, expert), ring, tie in experts:
             if carried and name in memory.caption:
                 value, p = memory.caption[name]
             elif (single := _single(expert.score(looked_at))) is not None:
-                value, p = single, self._p_value(memory, name, single, draws)
+                value, p = single, self._p_value(name, ring, single, tie)
             else:
                 continue
             raw[name] = value
@@ -217,10 +221,7 @@ class Scorer:
         is_young = memory.own < self._rules.needed
         calibrates = is_young or p is None or p > self._rules.alpha
         is_learned = calibrates and (
-            is_young
-            or p is None
-            or p >= LEARN_ABOVE
-            or self._draws(source, time).named("ungated") <= UNGATED
+            is_young or p is None or p >= LEARN_ABOVE or self._is_ungated(source, time)
         )
         if calibrates:
             memory.calibrate(time, scored.raw, carried=carried)
@@ -244,9 +245,7 @@ class Scorer:
                 )
             )
 
-    def _p_value(self, memory: SourceMemory, name: str, value: float, draws: Draws) -> float | None:
-        ring = memory.rings[name]
-        tie = draws.named(name)
+    def _p_value(self, name: str, ring: CalibrationRing, value: float, tie: float) -> float | None:
         least = least_excess(name)
         if len(ring) >= self._own_ring:
             return ring.p_value(value, tie, least)
@@ -257,8 +256,9 @@ class Scorer:
         median, spread = standard
         return pooled.p_value((value - median) / spread, tie, least / spread)
 
-    def _draws(self, source: str, time: int) -> Draws:
-        return Draws(self._rules.seed, source, time)
+    def _is_ungated(self, source: str, time: int) -> bool:
+        (draw,) = drawn(1, self._rules.seed, source, time, "ungated")
+        return draw <= UNGATED
 
     def _warmup(self, memory: SourceMemory) -> Warmup:
         need = self._rules.needed

@@ -17,23 +17,24 @@ Vector = NDArray[Any]
 
 
 class SecondMoment:
-    """S (D, D) after steps S <- keep S + weight x x^T, from zero. Its lower triangle is kept.
+    """S (D, D) after steps S <- keep S + R^T R by rows R (n, D), from zero; its lower triangle.
 
-    The last steps, fewer than PENDING, wait as rows r_i = sqrt(weight_i) x_i. All at once they are
-    S <- k_1 S + sum_i k_(i+1) r_i r_i^T, where k_i is the product of keep_i and all later ones.
+    The last steps, of fewer than PENDING rows, wait. All at once they are S <- k_1 S + sum_i
+    k_(i+1) r_i r_i^T, where k_i is the product of the keep of row i and all later ones: that of its
+    step for the first row of a step, 1 for the others.
     Until `matrix` is called for the first time all steps wait, and S is known by its `factor`.
     """
 
     def __init__(self) -> None:
         self._triangle = np.zeros(0, dtype=np.float32)
-        self._rows: list[NDArray[np.float32]] = []
+        self._rows: list[NDArray[np.float32]] = []  # of one or more steps each
         self._keeps: list[float] = []
 
-    def add(self, x: Vector, keep: float, weight: float) -> None:
-        """Take a step with `x` (D,); keep and weight are not negative."""
-        self._rows.append((x * math.sqrt(weight)).astype(np.float32))
-        self._keeps.append(keep)
-        if len(self._rows) >= PENDING and not self.is_waiting:
+    def add(self, rows: Vector, keep: float) -> None:
+        """Take a step with rows (n, D), n >= 1; `keep` is not negative."""
+        self._rows.append(rows.astype(np.float32))
+        self._keeps += [keep] + [1.0] * (len(rows) - 1)
+        if len(self._keeps) >= PENDING and not self.is_waiting:
             self._absorb()
 
     @property
@@ -41,9 +42,10 @@ class SecondMoment:
         """Whether all steps wait, from the first one on."""
         return not len(self._triangle)
 
-    def factor(self, steps: int) -> NDArray[np.float64]:
-        """Return F (steps, D): after so many steps, of those that wait, S was F^T F."""
-        return _faded(np.array(self._rows[:steps], dtype=np.float64), self._keeps[:steps])
+    def factor(self, rows: int) -> NDArray[np.float64]:
+        """Return F (rows, D): after so many rows, of those that wait, S was F^T F."""
+        waiting = np.concatenate(self._rows, dtype=np.float64)[:rows]
+        return _faded(waiting, self._keeps[:rows])
 
     def matrix(self) -> NDArray[np.float64]:
         """Return S, symmetric to the last bit, after at least one step."""
@@ -54,32 +56,38 @@ class SecondMoment:
         return whole
 
     def state(self) -> State:
-        """Return the triangle and the steps that wait."""
+        """Return the triangle and the rows that wait."""
         return {
             "triangle": self._triangle,
-            "rows": np.array(self._rows, dtype=np.float32),
+            "rows": np.concatenate(self._rows) if self._rows else _NONE,
             "keeps": np.array(self._keeps),
         }
 
     def restore(self, state: State) -> None:
         """Take up both."""
         self._triangle = state["triangle"].copy()
-        self._rows = list(state["rows"].copy())
+        self._rows = [state["rows"].copy()] if len(state["rows"]) else []
         self._keeps = state["keeps"].tolist()
 
     def _absorb(self) -> None:
         if not self._rows:
             return
-        rows = _faded(np.stack(self._rows), self._keeps)
+        rows = _faded(np.concatenate(self._rows), self._keeps)
         added = packed(rows.T @ rows)
         if len(self._triangle):
-            added += np.float32(math.prod(self._keeps)) * self._triangle
-        self._triangle = added
+            self._triangle *= np.float32(math.prod(self._keeps))
+            self._triangle += added
+        else:
+            self._triangle = added
         self._rows.clear()
         self._keeps.clear()
 
 
 def _faded(rows: NDArray[Any], keeps: list[float]) -> NDArray[Any]:
     """Return each row (n, D) times the square root of what later steps keep; in place."""
-    rows[:-1] *= np.sqrt(np.cumprod(keeps[:0:-1])[::-1, None])
+    if len(keeps) > 1 and min(keeps[1:]) < 1:
+        rows[:-1] *= np.sqrt(np.cumprod(keeps[:0:-1])[::-1, None])
     return rows
+
+
+_NONE: NDArray[np.float32] = np.zeros((0, 0), np.float32)

@@ -37,8 +37,7 @@ class Dense:
 
     def distance(self, x: Array) -> float:
         """Return the squared length of W x."""
-        whitened = self.whitener @ x.astype(np.float32)
-        return float(whitened @ whitened)
+        return self.whitener.square(x.astype(np.float32, copy=False))
 
     def solve(self, x: Array) -> Array:
         """Return W^T (W x)."""
@@ -62,6 +61,7 @@ class LowRank:
 
     def distance(self, x: Array) -> float:
         """Return (|x|^2 - |W x|^2) / floor."""
+        x = x.astype(np.float64, copy=False)
         projected = self._rows @ x
         return max(0.0, float(x @ x - projected @ projected)) / self._floor
 

@@ -59,8 +59,11 @@ class FisherBaseline:
             score = expert.score(known)
             if score is not None and not (carried and name == "text"):
                 raw[name] = score
-        for name, score in self._lagged.settled(time - LAG):
-            self._rings[name].add(score)
+        settled = self._lagged.settled(time - LAG)
+        for ring, scores in zip(self._rings.values(), settled, strict=False):
+            for score in scores:
+                if not math.isnan(score):
+                    ring.add(score)
         p_values = {
             name: _tail_p(score, self._rings[name].scores)
             for name, score in raw.items()
@@ -109,7 +112,10 @@ class _PlainGrid:
         self._gaussian.restore(part(state, "gaussian"))
 
     def _deviation(self, features: Features) -> NDArray[Any] | None:
-        thumbnail, median = features.get("luminance"), self._background.median
+        thumbnail, median = (
+            features.get("luminance"),
+            self._background.median() if self._background.is_known else None,
+        )
         if thumbnail is None or median is None:
             return None
         difference = np.abs(thumbnail.astype(np.float32) - median)

@@ -1,6 +1,6 @@
 """The experts of a source, and the one contract of all of them (`base`)."""
 
-from worker.scoring.experts.base import MIN_LEARNED, Expert, Features, finite
+from worker.scoring.experts.base import MIN_LEARNED, Expert, Features, finite, seen
 from worker.scoring.experts.panel import (
     AUDIO_DIM,
     DETAILS,
@@ -35,6 +35,7 @@ __all__ = [
     "build_experts",
     "finite",
     "least_excess",
+    "seen",
     "voice_of",
     "voters",
 ]

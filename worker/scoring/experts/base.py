@@ -10,9 +10,9 @@ into a mean cannot be taken back, and fades.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +22,56 @@ from worker.scoring.state import State
 MIN_LEARNED = 8
 
 Features = Mapping[str, NDArray[Any]]
+T = TypeVar("T")
 
 
-def finite(features: Features) -> tuple[Features, tuple[str, ...]]:
+class Looked(dict[str, NDArray[np.float32]]):
+    """The features of a Moment, and what was seen in them: once for all experts, and to learn."""
+
+    def __init__(self, features: Mapping[str, NDArray[np.float32]]) -> None:
+        super().__init__(features)
+        self._seen: dict[tuple[str, Callable[[NDArray[Any]], Any]], Any] = {}
+
+    def seen(self, name: str, see: Callable[[NDArray[Any]], T]) -> T:
+        """Return what `see`, which is pure, sees in a feature."""
+        key = (name, see)
+        if key not in self._seen:
+            self._seen[key] = see(self[name])
+        found: T = self._seen[key]
+        return found
+
+
+def seen(features: Features, name: str, see: Callable[[NDArray[Any]], T]) -> T | None:
+    """Return what `see` sees in a feature; None where it is absent."""
+    if name not in features:
+        return None
+    return features.seen(name, see) if isinstance(features, Looked) else see(features[name])
+
+
+def finite(features: Features) -> tuple[Looked, tuple[str, ...]]:
     """Return the features that are numbers throughout, as float32, and the names of the others.
 
     Numpy calculates with float16 by way of float32: that way is gone once, not in every expert. Of
     numbers that were float16 the sum of squares is finite where all of them are.
     """
-    single = {name: value.astype(np.float32) for name, value in features.items()}
+    if not features:
+        return Looked({}), ()
+    flat = np.concatenate(tuple(features.values()), axis=None, dtype=np.float32)
+    single = _apart(flat, features)
+    if isfinite(flat.dot(flat)):
+        return Looked(single), ()
     skipped = tuple(name for name, value in single.items() if not isfinite(np.vdot(value, value)))
-    return {name: value for name, value in single.items() if name not in skipped}, skipped
+    return Looked({name: value for name, value in single.items() if name not in skipped}), skipped
+
+
+def _apart(flat: NDArray[np.float32], features: Features) -> dict[str, NDArray[np.float32]]:
+    """Return the features again of which all numbers, one after the other, are `flat`."""
+    single, begin = {}, 0
+    for name, value in features.items():
+        end = begin + value.size
+        single[name] = flat[begin:end].reshape(value.shape)
+        begin = end
+    return single
 
 
 class Expert(Protocol):

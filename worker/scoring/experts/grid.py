@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, reduce
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from worker.scoring.background import MedianBackground
 from worker.scoring.experts.base import MIN_LEARNED, Features
 from worker.scoring.gaussian import OnlineGaussian
 from worker.scoring.nuisances import changed
-from worker.scoring.photometry import in_light_of
+from worker.scoring.photometry import gains, lit, sampled
 from worker.scoring.state import State, nested, part
 
 ROWS, COLUMNS = 12, 16
@@ -29,6 +29,23 @@ class _Seen(NamedTuple):
     deviation: NDArray[np.float32]
 
 
+class References(NamedTuple):
+    """Pictures to compare with, and what tells the gain against each of them."""
+
+    pictures: NDArray[np.float32]  # (n, 48, 64)
+    samples: NDArray[np.float32]  # (n, pixels)
+
+    @classmethod
+    def of(cls, pictures: Sequence[NDArray[np.float32]]) -> References:
+        """Return n pictures as references."""
+        stack = np.array(pictures)
+        return cls(stack, sampled(stack))
+
+    def change(self, place: int, picture: NDArray[np.float32]) -> None:
+        """Put a picture in the place of another one."""
+        self.pictures[place], self.samples[place] = picture, sampled(picture)
+
+
 class GridExpert:
     """Differences from two median backgrounds on a 16 x 12 grid, after the light is made equal.
 
@@ -39,8 +56,9 @@ class GridExpert:
     """
 
     def __init__(self) -> None:
-        self._background = MedianBackground()
-        self._lately = MedianBackground(LATELY, LATELY_STRIDE)
+        self._backgrounds = (MedianBackground(), MedianBackground(LATELY, LATELY_STRIDE))
+        self._medians: References | None = None  # of the backgrounds, found when looked at
+        self._moved: set[int] = set()  # places of those medians that are others by now
         self._gaussian = OnlineGaussian(ROWS * COLUMNS)
         self._seen: _Seen | None = None  # a picture is scored, and then learned
 
@@ -75,22 +93,27 @@ class GridExpert:
                 self._gaussian.widen(altered - seen)
             self._gaussian.learn(seen)
         self._seen = None
-        self._background.learn(thumbnail)
-        self._lately.learn(thumbnail)
+        learned = enumerate(each.learn(thumbnail) for each in self._backgrounds)
+        self._moved.update(place for place, is_moved in learned if is_moved)
 
-    def _references(self) -> tuple[NDArray[np.float32], ...]:
-        """Return the backgrounds that are known: none, or both."""
-        medians = (self._background.median, self._lately.median)
-        return tuple(each for each in medians if each is not None)
+    def _references(self) -> References:
+        """Return the medians of the backgrounds, which are known."""
+        if self._medians is None:
+            self._medians = References.of([each.median() for each in self._backgrounds])
+        else:
+            for place in self._moved:
+                self._medians.change(place, self._backgrounds[place].median())
+        self._moved.clear()
+        return self._medians
 
     def _deviation(self, features: Features) -> NDArray[np.float32] | None:
         """Return the picture's deviation from the backgrounds; the last one is kept."""
-        thumbnail, references = features.get("luminance"), self._references()
-        if thumbnail is None or not references:
+        thumbnail = features.get("luminance")
+        if thumbnail is None or not self._backgrounds[0].is_known:
             return None
         last = self._seen
         if last is None or last.thumbnail is not thumbnail:
-            self._seen = last = _Seen(thumbnail, deviation(thumbnail, references))
+            self._seen = last = _Seen(thumbnail, deviation(thumbnail, self._references()))
         return last.deviation
 
     def unlearn(self, features: Features) -> None:
@@ -98,40 +121,38 @@ class GridExpert:
 
     def state(self) -> State:
         """Return the backgrounds and the Gaussian's numbers."""
-        return nested(
-            {
-                "background": self._background.state(),
-                "lately": self._lately.state(),
-                "gaussian": self._gaussian.state(),
-            }
-        )
+        usual, lately = (each.state() for each in self._backgrounds)
+        gaussian = self._gaussian.state()
+        return nested({"background": usual, "lately": lately, "gaussian": gaussian})
 
     def restore(self, state: State) -> None:
         """Take up all of it."""
-        self._seen = None
-        self._background.restore(part(state, "background"))
-        self._lately.restore(part(state, "lately"))
+        self._seen = self._medians = None
+        for name, each in zip(("background", "lately"), self._backgrounds, strict=True):
+            each.restore(part(state, name))
         self._gaussian.restore(part(state, "gaussian"))
 
 
-def deviation(
-    thumbnail: NDArray[Any], references: Sequence[NDArray[np.float32]]
-) -> NDArray[np.float32]:
+def deviation(thumbnail: NDArray[Any], references: References) -> NDArray[np.float32]:
     """Return log1p of the mean absolute difference per cell (ROWS * COLUMNS,), in equal light.
 
-    Of one or more references each cell has its own nearest one.
+    Of the references each cell has its own nearest one.
     """
-    differences = (np.abs(in_light_of(thumbnail, each) - each) for each in references)
-    cells: NDArray[np.float32] = np.log1p(reduce(np.minimum, map(cell_means, differences)))
+    factors = gains(sampled(thumbnail), references.samples)
+    distances = lit(references.pictures, factors)
+    np.subtract(distances, thumbnail, out=distances)
+    np.abs(distances, out=distances)
+    means = cell_means(distances) / factors[:, None]  # in the light of the references
+    cells: NDArray[np.float32] = np.log1p(np.minimum.reduce(means, axis=0))
     return cells
 
 
-def cell_means(picture: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the mean of each cell (ROWS * COLUMNS,), row by row."""
-    height, width = picture.shape
-    levels = picture.astype(np.float32, copy=False)
-    means: NDArray[np.float32] = _means(ROWS, height) @ levels @ _means(COLUMNS, width).T
-    return means.ravel()
+def cell_means(pictures: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the mean of each cell of pictures (..., H, W), row by row: (..., ROWS * COLUMNS)."""
+    *others, height, width = pictures.shape
+    levels = pictures.astype(np.float32, copy=False)
+    means: NDArray[np.float32] = _means(ROWS, height) @ (levels @ _means(COLUMNS, width).T)
+    return means.reshape(*others, ROWS * COLUMNS)
 
 
 @cache

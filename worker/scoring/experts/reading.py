@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.scoring.experts.base import MIN_LEARNED, Features
+from worker.scoring.experts.base import MIN_LEARNED, Features, seen
 from worker.scoring.state import State, integers
 
 DARK_FLOOR = 2.0  # levels of 255; below it, darker is not told from darker
 
 
 class ReadingExpert:
-    """The number that `read` finds in a feature is the score itself; higher is worse."""
+    """The number that `read` finds in a feature is the score itself; higher is worse.
 
-    def __init__(self, feature: str, read: Callable[[NDArray[Any]], float]) -> None:
+    Where `see` is given, `read` is told what that sees in the feature, which others look at too.
+    """
+
+    def __init__(
+        self,
+        feature: str,
+        read: Callable[[Any], float],
+        see: Callable[[NDArray[Any]], Any] | None = None,
+    ) -> None:
         self._feature = feature
         self._read = read
+        self._see = see
         self._learned = 0
 
     def score(self, features: Features) -> float | None:
         """Return the number."""
-        value = features.get(self._feature)
-        return None if value is None or self._learned < MIN_LEARNED else self._read(value)
+        if self._learned < MIN_LEARNED or self._feature not in features:
+            return None
+        if self._see is None:
+            return self._read(features[self._feature])
+        return self._read(seen(features, self._feature, self._see))
 
     def learn(self, features: Features) -> None:
         """Count the Moment; the scores themselves are kept as calibration."""
@@ -44,18 +57,29 @@ class ReadingExpert:
         self._learned = int(state["learned"][0])
 
 
-def darkness(luminance: NDArray[Any]) -> float:
+class Light(NamedTuple):
+    """Mean and standard deviation of a picture, in levels of 255."""
+
+    mean: float
+    deviation: float
+
+
+def light(luminance: NDArray[Any]) -> Light:
+    """Return the light of a picture."""
+    levels = luminance.ravel().astype(np.float32, copy=False)
+    mean = float(np.add.reduce(levels)) / len(levels)
+    centred = levels - np.float32(mean)
+    return Light(mean, math.sqrt(float(centred.dot(centred)) / len(levels)))
+
+
+def darkness(seen: Light) -> float:
     """Return minus the log of the mean level: in nats, so a tenth of the light is 2.3 more."""
-    return -float(np.log(luminance.mean(dtype=np.float64) + DARK_FLOOR))
+    return -math.log(seen.mean + DARK_FLOOR)
 
 
-def flatness(luminance: NDArray[Any]) -> float:
+def flatness(seen: Light) -> float:
     """Return minus the log of contrast relative to the level: a covered lens shows no shapes."""
-    levels = luminance.ravel().astype(np.float64)
-    mean = levels.mean()
-    levels -= mean
-    deviation = np.sqrt(levels @ levels / len(levels))
-    return -float(np.log((deviation + 1) / (mean + 8)))
+    return -math.log((seen.deviation + 1) / (seen.mean + 8))
 
 
 def blur(sharpness: NDArray[Any]) -> float:
@@ -68,10 +92,10 @@ def stillness(motion: NDArray[Any]) -> float:
     return -float(motion[0])
 
 
-def silence(windows: NDArray[Any]) -> float:
+def silence(spectrum: NDArray[Any]) -> float:
     """Return minus the mean log energy of the bands, in nats: digital silence is 13.8."""
-    bands = windows.shape[-1] // 2  # means, then deviations
-    return -float(windows[..., :bands].mean(dtype=np.float64))
+    bands = len(spectrum) // 2  # means, then deviations
+    return -float(np.add.reduce(spectrum[:bands])) / bands
 
 
 def nearness(margin: NDArray[Any]) -> float:
