@@ -103,6 +103,11 @@ class Pipeline:
         """The pairs of modalities whose agreement is a feature."""
         return self._joining.pairs
 
+    @property
+    def fusion_digest(self) -> str:
+        """The digest of what fuses."""
+        return self._joining.digest
+
     def prepare(self, moment: Moment) -> Prepared:
         """Decode what the encoders need of a Moment that knows of no other one."""
         return self.complete(self.choose(self.look(moment)))

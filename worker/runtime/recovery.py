@@ -14,8 +14,9 @@ from worker.core.ports import Committed, StateLog, TopicPartition
 from worker.core.references import Remembered
 from worker.core.source_state import LearnedFrom, SourceState
 from worker.errors import StateError
+from worker.runtime.adapting import GIVE_UP, adapted
 from worker.runtime.reference_records import read_references
-from worker.runtime.relearning import Relearning, in_shadow, relearn
+from worker.runtime.relearning import Origin, Relearning, relearn
 from worker.runtime.state_records import (
     IndexState,
     ShadowState,
@@ -26,8 +27,6 @@ from worker.runtime.state_records import (
 from worker.scoring.scored import ScorerState, ScoringRules
 from worker.scoring.scorer import Scorer
 
-GIVE_UP = "give the state up with `mmworker topics offsets --to committed`"
-
 
 @dataclass(frozen=True, slots=True)
 class ShadowRules:
@@ -35,6 +34,7 @@ class ShadowRules:
 
     scoring: ScoringRules
     model: str
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class RecoveryRules:
     snapshots: str
     observations: str
     scoring: ScoringRules
+    origin: Origin
     meaning: Meaning
     topic_ids: Mapping[str, str]
     feedback: str | None = None  # the topic, which may be new, or be missed for a while
@@ -124,6 +125,7 @@ def cold_state(
         before.closed,
         scorer=nothing,
         shadow=ShadowState(_shadow_model(rules), nothing),
+        is_swapped=before.is_swapped,
     )
     positions = {each: Position(offset, offset, 0) for each, offset in offsets.items()}
     return Recovered(index, (), scorer, shadow, positions, is_cold=True)
@@ -219,21 +221,15 @@ def _warm(
     log: StateLog,
     rules: RecoveryRules,
 ) -> Recovered | None:
-    kept = [each.state for each in stored.sources if each.number > index.since]
-    states, other = _adapted(kept, was, rules.meaning), index.shadow.model != _shadow_model(rules)
-    if other:
-        moments = index.scorer.moments
-        index = replace(
-            index, shadow=ShadowState(_shadow_model(rules), ScorerState(moments, moments))
-        )
-        states = tuple(replace(state, shadow_learned=None) for state in states)
+    found = adapted(index, stored, was, rules.meaning, _shadow_model(rules))
+    index, states = found.index, found.states
     live, shadow = _scorers(index, states, rules)
     partition = TopicPartition(rules.observations, next(iter(positions)).partition)
     try:
         references = read_references(stored.references, index.since, rules.meaning.model)
-        live.restore(stored.numbers)
+        live.restore(found.numbers)
         if shadow is not None:
-            shadow.restore(stored.shadow_numbers)
+            shadow.restore(found.shadow_numbers)
         both = [live] if shadow is None else [live, shadow]
         is_whole = relearn(both, log, partition, index.scorer.moments)
     except (StateRecordError, ValueError, KeyError) as error:
@@ -252,8 +248,8 @@ def _warm(
         shadow=None if shadow is None else shadow.scorer,
         positions=positions,
         is_cold=False,
-        outdated=frozenset(each.source for each in kept if other or was != rules.meaning),
-        superfluous=frozenset(stored.shadow_numbers),
+        outdated=found.outdated,
+        superfluous=frozenset(found.shadow_numbers),
         references=references,
     )
 
@@ -272,24 +268,9 @@ def _scorers(
             learned[each.source] = each.learned
         if each.shadow_learned is not None:
             in_shade[each.source] = each.shadow_learned
-    live = Relearning(rules.scoring, index.scorer, learned)
-    if rules.shadow is None:
+    live = Relearning(rules.scoring, index.scorer, learned, rules.origin.live)
+    tried = rules.shadow
+    if tried is None:
         return live, None
-    return live, Relearning(rules.shadow.scoring, index.shadow.scorer, in_shade, in_shadow)
-
-
-def _adapted(states: Iterable[SourceState], was: Meaning, now: Meaning) -> tuple[SourceState, ...]:
-    """Return the states as they are, or what is left of them under settings that mean otherwise."""
-    differences, kept = now.differences(was), tuple(states)
-    if not differences:
-        return kept
-    if any(state.held for state in kept):
-        raise StateError(
-            f"events wait that were read under other settings ({'; '.join(differences)}): set them"
-            f" back and run `mmworker run --drain` first, or {GIVE_UP}"
-        )
-    if now.partitions != was.partitions:
-        return ()  # the sources have moved
-    if now.model != was.model:
-        return tuple(replace(state, learned=None) for state in kept)
-    return kept
+    view = tried.origin.in_shadow
+    return live, Relearning(tried.scoring, index.shadow.scorer, in_shade, view)
