@@ -94,6 +94,9 @@ def test_nothing_of_what_holds_changes_and_all_that_is_tried_is_on_record(
     assert [each.assessment.warming_up for each in found] == [
         each.assessment.warming_up for each in after
     ]
+    judged = sum(each.assessment.p_value is not None for each in found)
+    assert here.members[-1].metric("shadow_p_value_count") == judged > 0
+    assert plain.members[-1].metric("shadow_p_value_count") == 0
     assert found[-1].assessment.consistency
     assert not after[-1].assessment.consistency
     assert found[-1].features.keys() >= {"fused", "agreement_frame-audio"}
