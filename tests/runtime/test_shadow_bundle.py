@@ -162,12 +162,7 @@ def test_another_bundle_in_shadow_warms_up_while_the_live_scores_go_on(
 
 def stored(here: World, prefix: bytes) -> set[bytes]:
     """Return the sources of which there are numbers of a kind."""
-    last = {one.key or b"": one.value for one in here.log.read_all("snapshots")}
-    return {
-        key.removeprefix(prefix)
-        for key, value in last.items()
-        if key.startswith(prefix) and value is not None
-    }
+    return {key.removeprefix(prefix) for key in here.state_keys() if key.startswith(prefix)}
 
 
 class TestABundleIsRefused:

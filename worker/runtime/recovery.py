@@ -18,7 +18,11 @@ from worker.runtime.adapting import GIVE_UP, adapted
 from worker.runtime.reference_records import read_references
 from worker.runtime.relearning import Origin, Relearning, relearn
 from worker.runtime.state_records import (
+    REFERENCE,
+    SCORER,
+    SHADOW,
     IndexState,
+    Kind,
     ShadowState,
     StateRecordError,
     Stored,
@@ -66,8 +70,8 @@ class Recovered:
     """The state of a partition index as of its last commit, or of none where it `is_cold`.
 
     `shadow` is the scorer of a bundle in shadow. `outdated` names sources whose records do not say
-    any more what is known of them, `superfluous` those with stored numbers of another shadow.
-    `references` are what stands for the frames of sources.
+    any more what is known of them, `superfluous` kinds of records of sources that mean nothing any
+    more. `references` are what stands for the frames of sources.
     """
 
     index: IndexState
@@ -77,7 +81,7 @@ class Recovered:
     positions: Mapping[TopicPartition, Position]
     is_cold: bool
     outdated: frozenset[str] = frozenset()
-    superfluous: frozenset[str] = frozenset()
+    superfluous: tuple[tuple[Kind, str], ...] = ()
     references: Mapping[str, Remembered] = field(default_factory=dict)
 
     @property
@@ -185,7 +189,9 @@ def _cold(
         )
     starts = {each: _start_of(each, committed, log) for each in partitions}
     cold = cold_state(starts, rules, before or IndexState(rules.group))
-    return replace(cold, superfluous=frozenset(stored.shadow_numbers))
+    return replace(
+        cold, superfluous=_named(stored.numbers, stored.shadow_numbers, stored.references)
+    )
 
 
 def _start_of(
@@ -249,9 +255,18 @@ def _warm(
         positions=positions,
         is_cold=False,
         outdated=found.outdated,
-        superfluous=frozenset(found.shadow_numbers),
+        superfluous=_named(
+            found.numbers, found.shadow_numbers, stored.references.keys() - references.keys()
+        ),
         references=references,
     )
+
+
+def _named(
+    numbers: Iterable[str], shadow_numbers: Iterable[str], references: Iterable[str]
+) -> tuple[tuple[Kind, str], ...]:
+    kinds = {SCORER: numbers, SHADOW: shadow_numbers, REFERENCE: references}
+    return tuple((kind, name) for kind, names in kinds.items() for name in sorted(names))
 
 
 def _shadow_model(rules: RecoveryRules) -> str:

@@ -28,10 +28,12 @@ from worker.scoring.state import State, integers
 
 VERSION = 1
 INDEX_KEY = b"index"
-SOURCE, REFERENCE = "source:", "reference:"
+SOURCE = "source:"
 Numbers = Literal["scorer:", "shadow:"]  # whose learned numbers
 SCORER: Numbers = "scorer:"
 SHADOW: Numbers = "shadow:"
+Kind = Literal["scorer:", "shadow:", "reference:"]  # of records that may be there for a source
+REFERENCE: Kind = "reference:"
 
 T = TypeVar("T")
 
@@ -169,7 +171,8 @@ class StateWriter:
     def __init__(self, topic: str, partition: int, *, is_swapped: bool = False) -> None:
         self._topic = topic
         self._partition = partition
-        self._places = dict(zip((SCORER, SHADOW), _places(is_swapped), strict=True))
+        live, other = _places(is_swapped)
+        self._places: dict[Kind, Kind] = {SCORER: live, SHADOW: other, REFERENCE: REFERENCE}
 
     def index(self, state: IndexState) -> Output:
         """Return the record of what the sources share."""
@@ -186,15 +189,18 @@ class StateWriter:
         """Return the record of a source's learned numbers, as they are after `moments`."""
         arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
         value = safetensors.numpy.save({"record": integers(VERSION, moments), **arrays})
+        return self._of(kind, source, value)
+
+    def reference(self, source: str, value: bytes) -> Output:
+        """Return the record of what stands for a source's frames."""
+        return self._of(REFERENCE, source, value)
+
+    def nothing(self, kind: Kind, source: str) -> Output:
+        """Return the tombstone of a record."""
+        return self._of(kind, source, None)
+
+    def _of(self, kind: Kind, source: str, value: bytes | None) -> Output:
         return self._output(f"{self._places[kind]}{source}".encode(), value)
-
-    def no_numbers(self, source: str, kind: Numbers = SCORER) -> Output:
-        """Return the tombstone of a source's learned numbers."""
-        return self._output(f"{self._places[kind]}{source}".encode(), None)
-
-    def reference(self, source: str, value: bytes | None) -> Output:
-        """Return the record of what stands for a source's frames; None: its tombstone."""
-        return self._output(f"{REFERENCE}{source}".encode(), value)
 
     def _output(self, key: bytes, value: bytes | None) -> Output:
         return Output(self._topic, key, value, partition=self._partition)
