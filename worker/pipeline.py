@@ -8,7 +8,7 @@ it, and put a cache between them:
     complete(chosen)           decode what is encoded, in many threads
     hear(prepared, text)       what is said in it, as a caption
     wanted(batch)              what has to be encoded, each content once
-    encode(modality, items)    the neural networks, in one thread
+    encode(modality, items)    the neural networks, in a thread for each modality
     fuse(batch, vectors)       one embedding and the features of each Moment
 """
 
@@ -53,11 +53,11 @@ Vectors = Mapping[bytes, Array]
 class Pipeline:
     """Encoders, fusion and limits, put together once.
 
-    `look`, `complete` and `prepare` may be called from several threads, the others from one at a
-    time. A bundle's fusion stands for the untrained one. Where it `reuses`, a frame that shows
-    nothing new is not encoded (`worker.core.reuse`). Where `stores_embeddings`, they are features
-    of their own; `masks` say where anything is masked. With `speech` what is said is a caption as
-    well. A `shadow` fuses each Moment once more.
+    `look`, `complete` and `prepare` may be called from several threads, `encode` from one for each
+    modality, the others from one at a time. A bundle's fusion stands for the untrained one. Where
+    it `reuses`, a frame that shows nothing new is not encoded (`worker.core.reuse`). Where
+    `stores_embeddings`, they are features of their own; `masks` say where anything is masked. With
+    `speech` what is said is a caption as well. A `shadow` fuses each Moment once more.
     """
 
     def __init__(
@@ -102,6 +102,11 @@ class Pipeline:
     def pairs(self) -> tuple[str, ...]:
         """The pairs of modalities whose agreement is a feature."""
         return self._joining.pairs
+
+    @property
+    def fusion_digest(self) -> str:
+        """The digest of what fuses."""
+        return self._joining.digest
 
     def prepare(self, moment: Moment) -> Prepared:
         """Decode what the encoders need of a Moment that knows of no other one."""

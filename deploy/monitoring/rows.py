@@ -183,14 +183,13 @@ def _pipeline() -> Iterator[Panel]:
     yield rates("Rebalances", "mmworker_rebalances_total", "event", "MmworkerRebalancing")
 
 
-def _quality() -> Iterator[Panel]:
-    judged = f"sum(rate({of_each('mmworker_p_value_count')}[6h]))"
+def _against_uniform(title: str, p_values: str) -> Panel:
+    judged = f"sum(rate({of_each(f'{p_values}_count')}[6h]))"
     buckets = {
-        bound: of_each("mmworker_p_value_bucket", f'le="{float(bound)}"')
-        for bound in P_VALUE_BUCKETS
+        bound: of_each(f"{p_values}_bucket", f'le="{float(bound)}"') for bound in P_VALUE_BUCKETS
     }
-    yield Panel(
-        "p-values against uniform",
+    return Panel(
+        title,
         "bars",
         "short",
         {
@@ -202,6 +201,10 @@ def _quality() -> Iterator[Panel]:
         " where nothing unusual happens; more at the left: unusual Moments, or drift.",
         red_above=3,
     )
+
+
+def _quality() -> Iterator[Panel]:
+    yield _against_uniform("p-values against uniform", "mmworker_p_value")
     yield lines(
         "Alerts of a day against the budget",
         "short",
@@ -218,6 +221,7 @@ def _quality() -> Iterator[Panel]:
         "severity, type",
         "MmworkerAlertsAboveBudget",
     )
+    yield _against_uniform("p-values in shadow against uniform", "mmworker_shadow_p_value")
     yield lines(
         "Modalities missing",
         "percentunit",

@@ -65,6 +65,7 @@ def used(metrics: Metrics) -> Metrics:
     telemetry.cache_time("get", 0.002)
     telemetry.scored("fused", 0.4)
     telemetry.p_value(0.3)
+    telemetry.shadow_p_value(0.002)
     telemetry.drifting()
     telemetry.modality("audio", "missing")
     telemetry.alert("high", "open")
@@ -99,6 +100,7 @@ def test_what_is_reported_is_what_is_scraped() -> None:
     assert value(metrics, "sources_stale") == 1
     assert value(metrics, "commit_failures_total", reason="producer_fenced") == 1
     assert value(metrics, "p_value_bucket", le="0.5") == 1
+    assert value(metrics, "shadow_p_value_sum") == 0.002
     assert value(metrics, "moment_modalities_total", modality="audio", state="missing") == 1
     assert value(metrics, "false_alarm_budget_per_day") == 2
     assert value(metrics, "pairing_buffer_limit_bytes") == 1024

@@ -163,6 +163,30 @@ def test_what_kubernetes_puts_beside_a_service_is_not_a_setting() -> None:
             r"false_alarms_per_day of 'a' must be at most 24, ",
         ),
         (
+            "scoring: {shadow: {sources: [{match: a, false_alarms_per_day: 90}]}}\n"
+            "pairing: {window_seconds: 3600}",
+            {},
+            r"scoring\.shadow\.sources: false_alarms_per_day of 'a' must be at most 24, ",
+        ),
+        (
+            "scoring: {shadow: {bundle: here, bundle_digest: abc}}",
+            {},
+            r"shadow\.bundle_digest \(file .*\) must be a text such as 8 to 64 hex.*, not 'abc'",
+        ),
+        (
+            "scoring: {shadow: {bundles: here}}",
+            {},
+            r"shadow\.bundles \(file .*\) is not known: there are .*, bundle, bundle_digest",
+        ),
+        (
+            "scoring: {shadow: {sources: [{match: a, mute: 3}]}}",
+            {},
+            r"shadow\.sources\[0\]\.mute \(file .*\) must be true or false",
+        ),
+        ("scoring: {neighbours: a}", {}, r"must be a list of at most 1000 lists, not 'a'"),
+        ("scoring: {neighbours: [a]}", {}, r"neighbours\[0\] .* a list of at most 1000 texts"),
+        ("scoring: {shadow: 3}", {}, r"scoring\.shadow \(file .*\) must be a section with"),
+        (
             "scoring: {triggers: [{name: fire, text: '  '}]}",
             {},
             r"triggers\[0\]\.text \(file .*\) must say what is watched for, and is empty",

@@ -45,6 +45,14 @@ def test_a_still_source_is_encoded_once_in_ten_seconds() -> None:
     assert encoded == [0, 11, 22]
 
 
+def test_an_embedding_is_kept_without_those_of_its_batch() -> None:
+    book, shown = References(AGE), glimpse(0)
+    batch = np.ones((64, 3), np.float16)
+    (remembered,) = book.choose("a", [shown]).remembered({shown.key: batch[5]}).values()
+    assert remembered is not None and remembered.vector is not None
+    assert remembered.vector.base is None
+
+
 def test_without_an_age_nothing_is_remembered() -> None:
     book = References()
     for second in range(3):

@@ -53,11 +53,13 @@ def watched(
 
 
 def test_every_panel_and_annotation_has_data(watched: Watched, tmp_path: Path) -> None:
+    """But for the p-values of a bundle in shadow: none is tried here, and no share of none is."""
     shown = json.loads((FILES / "dashboard.json").read_text())
     asked = {
         f"{panel['title']} {target['refId']}": target["expr"]
         for panel in shown["panels"]
         for target in panel.get("targets", ())
+        if "mmworker_shadow_p_value" not in target["expr"]
     } | {one["name"]: one["expr"] for one in shown["annotations"]["list"]}
     assert len(asked) > 40
     with running(watched.site.beside(tmp_path)):  # partitions go over to it

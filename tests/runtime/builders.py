@@ -357,6 +357,12 @@ class World:
     def values(self, topic: str) -> list[bytes]:
         return [record.value or b"" for record in self.log.read_all(topic)]
 
+    def state_keys(self) -> set[bytes]:
+        """Return the keys of the records that the state consists of."""
+        topic = self.settings.topics.snapshots
+        last = {record.key or b"": record.value for record in self.log.read_all(topic)}
+        return {key for key, value in last.items() if value is not None}
+
     def endings(self) -> dict[Place, list[str]]:
         """Return for each input record in an output the outputs it is in."""
         topics, found = self.settings.topics, dict[Place, list[str]]()

@@ -214,6 +214,31 @@ def test_another_model_learns_anew_and_never_takes_up_the_old_numbers(world: Mak
     assert here.observations()[-1].assessment.warming_up
 
 
+@pytest.mark.parametrize("model", ["another", "as before, with a state of nothing"])
+def test_records_that_mean_nothing_any_more_are_taken_off_the_topic(
+    world: MakeWorld, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources_module, "REPLAY_MOMENTS", 1)
+    here, frames = world(), HashEncoder(Modality.FRAME)
+    here.append(in_time_order(footage(8), footage(8, "/cameras/gone")))
+    settled(here)
+    kinds = (b"scorer:", b"reference:")
+    known = {kind + name for kind in kinds for name in (b"/cameras/a", b"/cameras/gone")}
+    assert known <= here.state_keys()
+    if model == "another":
+        frames.digest = model
+    else:
+        commit(here, lambda _: "")
+    monkeypatch.setattr(sources_module, "REPLAY_MOMENTS", 4000)
+    here.append(later(footage(1), 100))
+    member = here.join(encoders(frame=frames))
+    member.run()
+    here.fall_silent()
+    member.run()
+    member.leave()
+    assert known & here.state_keys() == {b"reference:/cameras/a"}
+
+
 @pytest.mark.parametrize("leaves", [(), (6, 13, 19)])
 def test_a_still_scene_is_encoded_every_ten_seconds_whoever_goes_on(
     world: MakeWorld, leaves: tuple[int, ...]

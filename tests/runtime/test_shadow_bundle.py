@@ -94,6 +94,9 @@ def test_nothing_of_what_holds_changes_and_all_that_is_tried_is_on_record(
     assert [each.assessment.warming_up for each in found] == [
         each.assessment.warming_up for each in after
     ]
+    judged = sum(each.assessment.p_value is not None for each in found)
+    assert here.members[-1].metric("shadow_p_value_count") == judged > 0
+    assert plain.members[-1].metric("shadow_p_value_count") == 0
     assert found[-1].assessment.consistency
     assert not after[-1].assessment.consistency
     assert found[-1].features.keys() >= {"fused", "agreement_frame-audio"}
@@ -159,12 +162,7 @@ def test_another_bundle_in_shadow_warms_up_while_the_live_scores_go_on(
 
 def stored(here: World, prefix: bytes) -> set[bytes]:
     """Return the sources of which there are numbers of a kind."""
-    last = {one.key or b"": one.value for one in here.log.read_all("snapshots")}
-    return {
-        key.removeprefix(prefix)
-        for key, value in last.items()
-        if key.startswith(prefix) and value is not None
-    }
+    return {key.removeprefix(prefix) for key in here.state_keys() if key.startswith(prefix)}
 
 
 class TestABundleIsRefused:

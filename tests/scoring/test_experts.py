@@ -199,9 +199,11 @@ def test_predictions_go_as_far_as_the_pictures_do() -> None:
     expert = DescribedExpert()
     trained(expert)
     score(expert, normal(100))
-    fit = expert._fit
+    fit, pairs = expert._fit, expert._pairs
     assert fit is not None
-    predicted = (fit.texts - fit.centre) @ fit.texts.T @ fit.weights
+    assert pairs is not None
+    texts = pairs.codes * pairs.scales[:, None]
+    predicted = (texts @ texts.T - fit.shift) @ fit.weights
     pictures = np.stack([normal(seed)["visual"] for seed in range(60)]) - fit.mean
     assert np.vdot(predicted, pictures) == pytest.approx(np.vdot(predicted, predicted), rel=1e-3)
 

@@ -74,6 +74,16 @@ def test_a_cold_source_has_no_score_and_says_how_far_it_is() -> None:
     assert scored.assessment.warmup.need == 40
 
 
+def test_a_known_source_of_which_nothing_is_looked_at_is_neither_judged_nor_warming_up() -> None:
+    """As under overload, where pictures are left out of a camera without a microphone."""
+    scorer = warmed()
+    for place in range(120, 140):
+        blind = judged(scorer, "/a", place, {}).assessment
+        assert (blind.p_value, blind.warming_up, blind.warmup) == (None, False, None)
+    assert judged(scorer, "/new", 140, {}).assessment.warming_up
+    assert judged(scorer, "/a", 141, normal(141)).assessment.p_value is not None
+
+
 def test_scoring_changes_nothing() -> None:
     scorer = warmed()
     before = scorer.score("/a", normal(7), seconds(200), carried=False)

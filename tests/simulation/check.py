@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.simulation.audit import Finding, audit
-from tests.simulation.plan import Fault, plan
+from tests.simulation.plan import Fault, Plan, plan
 from tests.simulation.play import play
 from tests.simulation.reference import replay
 from tests.simulation.run import OUTPUTS, Run
@@ -49,10 +49,10 @@ def check(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Checked:
         *(f"  {finding.rule}: {finding.text[:400]}" for finding in findings[:SHOWN]),
         f"replay with: python -m tests.simulation {seed}{'' if kinds else ' --calm'}",
     ]
-    return Checked(seed, findings, _counts(run), _digest(run), "\n".join(lines))
+    return Checked(seed, findings, _counts(planned, run), _digest(run), "\n".join(lines))
 
 
-def _counts(run: Run) -> Counter[str]:
+def _counts(planned: Plan, run: Run) -> Counter[str]:
     counts = Counter({topic: len(run.log.read_all(topic)) for topic in OUTPUTS})
     inputs = ("frames", "captions", "audio")
     counts["events"] = sum(len(run.log.read_all(topic)) for topic in inputs)
@@ -66,6 +66,7 @@ def _counts(run: Run) -> Counter[str]:
     counts["alerts in shadow"] = sum(map(_opens_in_shadow, observations))
     counts["frames reused"] = sum(b'"reused":' in value for value in observations)
     counts["drains"] = 1 if run.drained else 0
+    counts["bundles promoted"] = 1 if run.drained and planned.promotes else 0
     counts["warm observations"] = len(warm)
     return counts
 

@@ -6,7 +6,8 @@ import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
 from random import Random
-from typing import cast
+from typing import Any, cast
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from tests.simulation.cache import FaultyCache
 from tests.simulation.inline import InlineInference
 from tests.simulation.log import GROUP, SimInput, SimLog, SimOutbox
 from tests.simulation.people import FEEDBACK
-from tests.simulation.plan import Plan, settings
+from tests.simulation.plan import Fusions, Plan, settings
 from tests.simulation.small import shrink
 from tests.simulation.stream import TOPICS
 from tests.simulation.telemetry import Counts
@@ -25,7 +26,7 @@ from worker.core.events import MODALITIES, PAIRS, Modality
 from worker.core.ports import Telemetry
 from worker.models.fusion.joining import Features, Joined, Vectors
 from worker.pipeline import Pipeline
-from worker.runtime import clock
+from worker.runtime import assemble, clock
 from worker.runtime.assemble import build_pipeline, worker_rules
 from worker.runtime.worker import Ports, Worker
 
@@ -53,9 +54,9 @@ class TinyEncoder:
 
 
 class TinyFusion:
-    """What a bundle in shadow is here: a sum, and whether two modalities have the same vector.
+    """What a bundle is here: a sum, and whether two modalities have the same vector.
 
-    It sees what the live fusion does not: which is why its decisions are other ones.
+    It sees what the fusion that is shipped does not: which is why its decisions are other ones.
     """
 
     dim = DIM
@@ -101,12 +102,15 @@ def _kind(clip: NDArray[np.float32]) -> int:
 
 
 @cache
-def shared_pipeline(shadow: int) -> Pipeline:
+def shared_pipeline(fusions: Fusions) -> Pipeline:
     """Return the real pipeline with small matrices; it holds no state, so all seeds share it."""
     shrink()
     encoders = {each: TinyEncoder(each) for each in MODALITIES}
-    tried = TinyFusion(shadow) if shadow else None
-    return build_pipeline(settings(False), encoders, speech=TinySpeech(), shadow=tried)
+    live, tried = (TinyFusion(number) if number else None for number in fusions)
+    with patch.object(assemble, "fusion_of", lambda fusion, *_: fusion):  # it is no bundle
+        return build_pipeline(
+            settings(False), encoders, cast(Any, live), speech=TinySpeech(), shadow=tried
+        )
 
 
 class Member:
@@ -139,7 +143,7 @@ class Member:
         self.outbox = SimOutbox(log, random)
         self._random = random
         telemetry = cast(Telemetry, self.counts)
-        pipeline = shared_pipeline(plan.shadow)
+        pipeline = shared_pipeline(plan.fusion)
         inference = InlineInference(pipeline, embeddings, telemetry, self._looks)
         self.worker = Worker(
             Ports(

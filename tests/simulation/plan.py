@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from random import Random
+from typing import NamedTuple
 
 from tests.simulation.stream import START, Planned, stream
 from worker.config import Config, load
@@ -45,6 +46,16 @@ HARMLESS = (
 )  # nothing has to be read again
 
 
+class Fusions(NamedTuple):
+    """The numbers of the bundles that fuse; 0: as shipped, or nothing."""
+
+    live: int
+    shadow: int
+
+
+SHIPPED = Fusions(0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All that is fixed before the first step; `faults` by their time in microseconds."""
@@ -61,16 +72,27 @@ class Plan:
     is_changed: bool = False
     hears: bool = False  # whether feedback is one of the inputs,
     talks: float = 0.0  # and how likely something is said at each turn
-    shadows: tuple[int, int] = (0, 0)  # numbers of what is tried before and after the drain
+    fusions: tuple[Fusions, Fusions] = (SHIPPED, SHIPPED)  # before and after the drain
 
     @property
     def settings(self) -> Config:
-        return settings(self.strict, self.is_changed, self.shadow)
+        return settings(self.strict, self.is_changed, self.fusion.shadow)
 
     @property
-    def shadow(self) -> int:
-        """The number of the bundle that is tried in shadow; 0: none is."""
-        return self.shadows[self.is_changed]
+    def fusion(self) -> Fusions:
+        """What fuses now."""
+        return self.fusions[self.is_changed]
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether any bundle fuses."""
+        return set(self.fusions) != {SHIPPED}
+
+    @property
+    def promotes(self) -> bool:
+        """Whether what was in shadow before the drain is the live one after it."""
+        before, after = self.fusions
+        return before.shadow == after.live != before.live
 
     @property
     def changed(self) -> Plan:
@@ -84,7 +106,7 @@ class Plan:
             f" faults: {', '.join(fault for _, fault in self.faults) or 'none'}"
             f"{', words' if self.talks else ''}"
             f"{'' if self.drained is None else f', drained after {self.drained}'}"
-            f"{f', in shadow {self.shadows}' if any(self.shadows) else ''}"
+            f"{', live and in shadow {}, then {}'.format(*self.fusions) if self.is_fitted else ''}"
         )
 
 
@@ -92,7 +114,15 @@ class Plan:
 SECONDS = {1: 34.0, 2: 16.0, 3: 12.0, 4: 9.0, 5: 8.0, 6: 7.0}
 
 
-SHADOWS = ((1, 1), (1, 2), (1, 0), (0, 1))
+TRIED = (  # what is live and in shadow, before the drain and after it
+    ((0, 1), (0, 1)),
+    ((0, 1), (0, 2)),
+    ((0, 1), (0, 0)),
+    ((0, 0), (0, 1)),
+    ((0, 1), (1, 0)),
+    ((2, 1), (1, 2)),
+    ((1, 0), (2, 1)),
+)
 
 
 def plan(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Plan:
@@ -117,8 +147,13 @@ def plan(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Plan:
         drained=drain.randint(0, len(records)) if drain.random() < 0.15 else None,
         hears=hears,
         talks=people.choice((0.0, 0.02, 0.2)) if hears else 0.0,
-        shadows=Random(f"shadow {seed}").choice((*[(0, 0)] * 8, *SHADOWS)),
+        fusions=_fusions(Random(f"shadow {seed}")),
     )
+
+
+def _fusions(random: Random) -> tuple[Fusions, Fusions]:
+    before, after = random.choice(TRIED)
+    return (Fusions(*before), Fusions(*after)) if random.random() < 0.35 else (SHIPPED, SHIPPED)
 
 
 @cache

@@ -75,6 +75,6 @@ def _undisturbed(plan: Plan) -> Plan:
         (),
         (),
         hears=plan.hears,
-        shadows=plan.shadows,
+        fusions=plan.fusions,
     )
     return calm.changed if plan.is_changed else calm

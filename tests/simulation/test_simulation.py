@@ -27,7 +27,7 @@ def test_no_fault_changes_what_is_written(capsys: pytest.CaptureFixture[str]) ->
     assert total.counts["words heeded"]
     assert total.counts["texts of speech"]
     assert total.counts["alerts in shadow"]
-    assert total.counts["frames reused"]
+    assert total.counts["bundles promoted"]
     assert total.counts["speech not understood"]
     assert total.counts["frames reused"]
 

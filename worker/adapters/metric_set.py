@@ -132,6 +132,11 @@ class MetricSet:
             "p-values of judged Moments; a share p of usual ones is at most p",
             values.P_VALUE_BUCKETS,
         )
+        self.shadow_p_value = histogram(
+            "shadow_p_value",
+            "p-values of Moments by the bundle in scoring.shadow",
+            values.P_VALUE_BUCKETS,
+        )
         self.drifting = counter(
             "drifting_moments_total", "Moments judged while their source's p-values drift"
         )

@@ -155,6 +155,10 @@ class Metrics:
         """Count an alert message; `kind` is open, update or close."""
         self._set.alerts(severity, kind).inc()
 
+    def shadow_p_value(self, p_value: float) -> None:
+        """Observe the p-value that a Moment has by a bundle in shadow."""
+        self._set.shadow_p_value().observe(p_value)
+
     def shadowed(self, severity: str, kind: str) -> None:
         """Count an alert message that the policies which are tried would have written."""
         self._set.shadow_alerts(severity, kind).inc()

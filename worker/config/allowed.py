@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from worker.config.model import Config
 
-Within = tuple[int | str, ...]  # where in a setting that is a list of sections
+Within = tuple[int | str, ...]  # where in a setting that is a section, or a list of them
 
 
 def allowed(key: str, within: Within = ()) -> str:
@@ -19,6 +19,15 @@ def allowed(key: str, within: Within = ()) -> str:
     'a text such as 22:00-06:00'
     """
     return "a section of fields" if "." not in key else _words(_schema_of(key, within))
+
+
+def is_section(key: str) -> bool:
+    """Tell whether the setting is a section of its own.
+
+    >>> is_section("scoring.shadow"), is_section("scoring.seed"), is_section("scoring")
+    (True, False, False)
+    """
+    return "." in key and "properties" in _schema_of(key, ())
 
 
 def fields_of(key: str, within: Within) -> list[str]:
@@ -48,16 +57,20 @@ def _schema_of(key: str, within: Within) -> Mapping[str, Any]:
 
     found: Mapping[str, Any] = whole
     for part in (*key.split("."), *within):
-        inner = found["items"] if isinstance(part, int) else found["properties"][part]
-        found = resolved(inner)
+        outer = next(_choices(found), found)
+        found = resolved(outer["items"] if isinstance(part, int) else outer["properties"][part])
     return found
+
+
+def _choices(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield what a value may be, of several schemas, besides nothing."""
+    return (each for each in schema.get("anyOf", ()) if each.get("type") != "null")
 
 
 def _words(schema: Mapping[str, Any]) -> str:
     if "anyOf" in schema:
         shown = {name: schema[name] for name in ("examples",) if name in schema}
-        words = [_words(each | shown) for each in schema["anyOf"] if each.get("type") != "null"]
-        return " or ".join(words)
+        return " or ".join(_words({**each, **shown}) for each in _choices(schema))
     if "const" in schema or "enum" in schema:
         return _choice(schema)
     return _WORDS[schema["type"]](schema)
@@ -72,7 +85,8 @@ def _choice(schema: Mapping[str, Any]) -> str:
 def _list(schema: Mapping[str, Any]) -> str:
     if "enum" in schema["items"]:
         return "a list of at least one of " + ", ".join(schema["items"]["enum"])
-    return f"a list of at most {schema['maxItems']} sections"
+    kind = _LISTED.get(schema["items"].get("type", "object"), "sections")
+    return f"a list of at most {schema['maxItems']} {kind}"
 
 
 def _bounds(schema: Mapping[str, Any]) -> str:
@@ -89,6 +103,7 @@ def _form(schema: Mapping[str, Any]) -> str:
     return ""
 
 
+_LISTED = {"string": "texts", "array": "lists"}
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "integer": lambda schema: "a whole number" + _bounds(schema),
     "number": lambda schema: "a number" + _bounds(schema),

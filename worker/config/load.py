@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from worker.config.allowed import Within, allowed, fields_of, path_text
+from worker.config.allowed import Within, allowed, fields_of, is_section, path_text
 from worker.config.model import Config, Loaded, known_fields
 from worker.config.sources import Setting, from_command_line, from_environment, from_file
 from worker.errors import OperatorError
@@ -62,7 +62,8 @@ def _sentence(errors: list[ErrorDetails], settings: Mapping[str, Setting]) -> st
     """One problem per key: a union reports one for each of its members."""
     problems: dict[str, str] = {}
     for error in errors:
-        key, within = ".".join(str(part) for part in error["loc"][:2]), _within(error)
+        key = ".".join(str(part) for part in error["loc"][:2])
+        within = _within(key, error)
         problems.setdefault(key + path_text(within), _problem(key, within, error, settings))
     told = list(problems.values())[:_MAX_PROBLEMS]
     more = len(problems) - len(told)
@@ -80,10 +81,13 @@ def _problem(key: str, within: Within, error: ErrorDetails, settings: Mapping[st
     return f"{prefix}must be {allowed(key, within)}{_quoted(key, value)}"
 
 
-def _within(error: ErrorDetails) -> Within:
-    """Return where in a list of sections the problem is; unions have names of their own there."""
+def _within(key: str, error: ErrorDetails) -> Within:
+    """Return where in a section, or a list of them, the problem is.
+
+    Of others it is the name that a union has for one of its members.
+    """
     rest = error["loc"][2:]
-    return rest if rest and isinstance(rest[0], int) else ()
+    return rest if rest and (isinstance(rest[0], int) or is_section(key)) else ()
 
 
 def _origin(key: str, settings: Mapping[str, Setting]) -> str:

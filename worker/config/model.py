@@ -44,16 +44,21 @@ class Config(Section):
 
     def _check_budgets(self) -> None:
         moments = DAY / self.pairing.window_seconds
-        budgets = {"scoring.false_alarms_per_day": self.scoring.false_alarms_per_day} | {
-            f"scoring.sources: false_alarms_per_day of {each.match!r}": each.false_alarms_per_day
-            for each in self.scoring.sources
-            if each.false_alarms_per_day is not None
+        shadow = self.scoring.shadow
+        budgets = {
+            "scoring.false_alarms_per_day": self.scoring.false_alarms_per_day,
+            "scoring.shadow.false_alarms_per_day": shadow.false_alarms_per_day,
         }
-        shadow = self.scoring.shadow.false_alarms_per_day
-        if shadow is not None:
-            budgets["scoring.shadow: false_alarms_per_day"] = shadow
+        for key, sources in (
+            ("scoring.sources", self.scoring.sources),
+            ("scoring.shadow.sources", shadow.sources or ()),
+        ):
+            budgets |= {
+                f"{key}: false_alarms_per_day of {each.match!r}": each.false_alarms_per_day
+                for each in sources
+            }
         for key, budget in budgets.items():
-            if budget > moments:
+            if budget is not None and budget > moments:
                 raise ValueError(
                     f"{key} must be at most {moments:.16g}, the Moments of a day of one source"
                     f" with pairing.window_seconds {self.pairing.window_seconds:g}"

@@ -259,6 +259,9 @@ class Telemetry(Protocol):
     def alert(self, severity: str, kind: str) -> None:
         """An alert message of a kind was written."""
 
+    def shadow_p_value(self, p_value: float) -> None:
+        """A bundle in shadow judged a Moment."""
+
     def shadowed(self, severity: str, kind: str) -> None:
         """An alert message of a kind would have been written by the policies that are tried."""
 

@@ -127,4 +127,6 @@ class References:
 
 
 def _vector(reference: Reference, vectors: Mapping[bytes, Array]) -> Array | None:
-    return None if reference.frame is None else vectors.get(reference.frame.key)
+    """Return the embedding by itself: a row would keep all that were encoded with it."""
+    found = None if reference.frame is None else vectors.get(reference.frame.key)
+    return None if found is None else found.copy()

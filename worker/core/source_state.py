@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from worker.core.alerts import AlertState
@@ -101,6 +101,11 @@ class SourceState:
         """Whether nothing is remembered."""
         parts = (self.pairing, self.alert, self.learned, self.shadow, self.shadow_learned)
         return not (self.unsettled or self.said) and all(part is None for part in parts)
+
+    @property
+    def swapped(self) -> SourceState:
+        """It with what the live scorer has learned in the place of what the other one has."""
+        return replace(self, learned=self.shadow_learned, shadow_learned=self.learned)
 
     @property
     def held(self) -> tuple[Place, ...]:

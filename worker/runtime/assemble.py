@@ -39,6 +39,7 @@ from worker.runtime.policies import (
     triggers,
 )
 from worker.runtime.recovery import RecoveryRules, ShadowRules
+from worker.runtime.relearning import Origin
 from worker.runtime.rules import ShardRules, WorkerRules
 from worker.runtime.topics import topic_of_modality
 from worker.scoring.memory import layout_digest
@@ -200,6 +201,7 @@ def worker_rules(
         snapshots=topics.snapshots,
         observations=topics.observations,
         scoring=_scoring(config, pipeline, pipeline.pairs),
+        origin=Origin(pipeline.digest, pipeline.fusion_digest),
         meaning=shard.meaning,
         topic_ids=topic_ids,
         feedback=shard.envelope.feedback_topic,
@@ -232,9 +234,8 @@ def _long_wait(config: Config) -> int | None:
     Of three times that in all, which a Moment may take, the ladder needs some to be climbed.
     """
     pairing = config.pairing
-    is_watched = config.models.overload == "auto"
     closing = seconds(pairing.window_seconds + pairing.grace_seconds)
-    return closing // 2 if is_watched else None
+    return closing // 2 if config.models.overload == "auto" else None
 
 
 def _meaning(config: Config, pipeline: Pipeline, partitions: int) -> Meaning:
@@ -269,8 +270,8 @@ def _shadow_rules(config: Config, pipeline: Pipeline) -> ShadowRules | None:
     if tried is None or shadow is None:
         return None
     digest = digest_of_all(pipeline.encoders, shadow, pipeline.watch, pipeline.speech)
-    model = _model(pipeline, digest, shadow.pairs)
-    return ShadowRules(_scoring(tried, pipeline, shadow.pairs), model)
+    model, origin = _model(pipeline, digest, shadow.pairs), Origin(digest, shadow.digest)
+    return ShadowRules(_scoring(tried, pipeline, shadow.pairs), model, origin)
 
 
 def envelope_rules(config: Config, partitions: int, *, hears: bool = False) -> EnvelopeRules:

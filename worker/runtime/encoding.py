@@ -22,7 +22,10 @@ log = structlog.get_logger(__name__)
 
 
 class Encoding:
-    """Contents -> vectors. `devices` are those of the encoders, for metrics. For one thread."""
+    """Contents -> vectors. `devices` are those of the encoders, for metrics.
+
+    To be called by one thread at a time for each modality.
+    """
 
     def __init__(
         self, pipeline: Pipeline, telemetry: Telemetry, devices: Mapping[Modality, str]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from worker.core.alert_policies import AlertPolicies
 from worker.core.alerts import AlertState, Decision
-from worker.core.messages import Alert, DecisionRecord, Feedback, Heeded
+from worker.core.messages import Alert, Feedback, Heeded
 from worker.core.moment import Moment
 from worker.core.ports import Output
 from worker.core.source_state import LearnedFrom, SourceState
@@ -16,7 +16,7 @@ from worker.runtime.alert_book import AlertBook
 from worker.runtime.compose import Composer, observation_id_of
 from worker.runtime.decider import Decider
 from worker.runtime.seen import Seen
-from worker.runtime.shadow import Shadow
+from worker.runtime.shadow import Shadow, Shadowed
 from worker.runtime.state_records import SCORER, SHADOW, Numbers
 from worker.scoring.joint import with_joint
 from worker.scoring.scored import Scored, ScorerState
@@ -32,7 +32,7 @@ class Settled:
     moment: Moment
     scored: Scored
     decision: Decision
-    shadow: DecisionRecord | None
+    shadow: Shadowed | None
     alerts: tuple[Alert, ...]
     heeded: tuple[Heeded, ...]
     outputs: tuple[Output, ...]
@@ -88,7 +88,7 @@ class Judge:
             moment,
             judged.scored,
             judged.decision,
-            None if judged.shadow is None else judged.shadow.record,
+            judged.shadow,
             alerts,
             judged.heeded,
             tuple(outputs),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from worker.core.ports import StateLog, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.errors import StateError
-from worker.runtime.recovery import GIVE_UP, Recovered, RecoveryRules, recover
+from worker.runtime.adapting import GIVE_UP
+from worker.runtime.recovery import Recovered, RecoveryRules, recover
 
 RETRY_INTERVAL = seconds(0.1)
 UNBLOCK_AFTER = seconds(2)  # commits of live members take a tenth of that

@@ -14,10 +14,15 @@ from worker.core.ports import Committed, StateLog, TopicPartition
 from worker.core.references import Remembered
 from worker.core.source_state import LearnedFrom, SourceState
 from worker.errors import StateError
+from worker.runtime.adapting import GIVE_UP, adapted
 from worker.runtime.reference_records import read_references
-from worker.runtime.relearning import Relearning, in_shadow, relearn
+from worker.runtime.relearning import Origin, Relearning, relearn
 from worker.runtime.state_records import (
+    REFERENCE,
+    SCORER,
+    SHADOW,
     IndexState,
+    Kind,
     ShadowState,
     StateRecordError,
     Stored,
@@ -26,8 +31,6 @@ from worker.runtime.state_records import (
 from worker.scoring.scored import ScorerState, ScoringRules
 from worker.scoring.scorer import Scorer
 
-GIVE_UP = "give the state up with `mmworker topics offsets --to committed`"
-
 
 @dataclass(frozen=True, slots=True)
 class ShadowRules:
@@ -35,6 +38,7 @@ class ShadowRules:
 
     scoring: ScoringRules
     model: str
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class RecoveryRules:
     snapshots: str
     observations: str
     scoring: ScoringRules
+    origin: Origin
     meaning: Meaning
     topic_ids: Mapping[str, str]
     feedback: str | None = None  # the topic, which may be new, or be missed for a while
@@ -65,8 +70,8 @@ class Recovered:
     """The state of a partition index as of its last commit, or of none where it `is_cold`.
 
     `shadow` is the scorer of a bundle in shadow. `outdated` names sources whose records do not say
-    any more what is known of them, `superfluous` those with stored numbers of another shadow.
-    `references` are what stands for the frames of sources.
+    any more what is known of them, `superfluous` kinds of records of sources that mean nothing any
+    more. `references` are what stands for the frames of sources.
     """
 
     index: IndexState
@@ -76,7 +81,7 @@ class Recovered:
     positions: Mapping[TopicPartition, Position]
     is_cold: bool
     outdated: frozenset[str] = frozenset()
-    superfluous: frozenset[str] = frozenset()
+    superfluous: tuple[tuple[Kind, str], ...] = ()
     references: Mapping[str, Remembered] = field(default_factory=dict)
 
     @property
@@ -124,6 +129,7 @@ def cold_state(
         before.closed,
         scorer=nothing,
         shadow=ShadowState(_shadow_model(rules), nothing),
+        is_swapped=before.is_swapped,
     )
     positions = {each: Position(offset, offset, 0) for each, offset in offsets.items()}
     return Recovered(index, (), scorer, shadow, positions, is_cold=True)
@@ -183,7 +189,9 @@ def _cold(
         )
     starts = {each: _start_of(each, committed, log) for each in partitions}
     cold = cold_state(starts, rules, before or IndexState(rules.group))
-    return replace(cold, superfluous=frozenset(stored.shadow_numbers))
+    return replace(
+        cold, superfluous=_named(stored.numbers, stored.shadow_numbers, stored.references)
+    )
 
 
 def _start_of(
@@ -219,21 +227,15 @@ def _warm(
     log: StateLog,
     rules: RecoveryRules,
 ) -> Recovered | None:
-    kept = [each.state for each in stored.sources if each.number > index.since]
-    states, other = _adapted(kept, was, rules.meaning), index.shadow.model != _shadow_model(rules)
-    if other:
-        moments = index.scorer.moments
-        index = replace(
-            index, shadow=ShadowState(_shadow_model(rules), ScorerState(moments, moments))
-        )
-        states = tuple(replace(state, shadow_learned=None) for state in states)
+    found = adapted(index, stored, was, rules.meaning, _shadow_model(rules))
+    index, states = found.index, found.states
     live, shadow = _scorers(index, states, rules)
     partition = TopicPartition(rules.observations, next(iter(positions)).partition)
     try:
         references = read_references(stored.references, index.since, rules.meaning.model)
-        live.restore(stored.numbers)
+        live.restore(found.numbers)
         if shadow is not None:
-            shadow.restore(stored.shadow_numbers)
+            shadow.restore(found.shadow_numbers)
         both = [live] if shadow is None else [live, shadow]
         is_whole = relearn(both, log, partition, index.scorer.moments)
     except (StateRecordError, ValueError, KeyError) as error:
@@ -252,10 +254,19 @@ def _warm(
         shadow=None if shadow is None else shadow.scorer,
         positions=positions,
         is_cold=False,
-        outdated=frozenset(each.source for each in kept if other or was != rules.meaning),
-        superfluous=frozenset(stored.shadow_numbers),
+        outdated=found.outdated,
+        superfluous=_named(
+            found.numbers, found.shadow_numbers, stored.references.keys() - references.keys()
+        ),
         references=references,
     )
+
+
+def _named(
+    numbers: Iterable[str], shadow_numbers: Iterable[str], references: Iterable[str]
+) -> tuple[tuple[Kind, str], ...]:
+    kinds = {SCORER: numbers, SHADOW: shadow_numbers, REFERENCE: references}
+    return tuple((kind, name) for kind, names in kinds.items() for name in sorted(names))
 
 
 def _shadow_model(rules: RecoveryRules) -> str:
@@ -272,24 +283,9 @@ def _scorers(
             learned[each.source] = each.learned
         if each.shadow_learned is not None:
             in_shade[each.source] = each.shadow_learned
-    live = Relearning(rules.scoring, index.scorer, learned)
-    if rules.shadow is None:
+    live = Relearning(rules.scoring, index.scorer, learned, rules.origin.live)
+    tried = rules.shadow
+    if tried is None:
         return live, None
-    return live, Relearning(rules.shadow.scoring, index.shadow.scorer, in_shade, in_shadow)
-
-
-def _adapted(states: Iterable[SourceState], was: Meaning, now: Meaning) -> tuple[SourceState, ...]:
-    """Return the states as they are, or what is left of them under settings that mean otherwise."""
-    differences, kept = now.differences(was), tuple(states)
-    if not differences:
-        return kept
-    if any(state.held for state in kept):
-        raise StateError(
-            f"events wait that were read under other settings ({'; '.join(differences)}): set them"
-            f" back and run `mmworker run --drain` first, or {GIVE_UP}"
-        )
-    if now.partitions != was.partitions:
-        return ()  # the sources have moved
-    if now.model != was.model:
-        return tuple(replace(state, learned=None) for state in kept)
-    return kept
+    view = tried.origin.in_shadow
+    return live, Relearning(tried.scoring, index.shadow.scorer, in_shade, view)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from worker.core.messages import Lesson, read_lesson, read_number
@@ -17,6 +17,38 @@ from worker.scoring.scorer import Scorer
 from worker.scoring.sources import MissingMomentsError
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How Observations name what a fusion made: as the live `model`, or as a `bundle` in shadow.
+
+    A scorer learns from what its own fusion made, which may have been in shadow before it was the
+    live one, or the other way round.
+    """
+
+    model: str
+    bundle: str
+
+    def live(self, lesson: Lesson) -> Lesson:
+        """Return what the live scorer learns. Raises ValueError where it was not there."""
+        return lesson if lesson.model == self.model else self._of_shadow(lesson)
+
+    def in_shadow(self, lesson: Lesson) -> Lesson:
+        """Return what the scorer of a bundle in shadow learns. Raises ValueError as `live`."""
+        is_own = lesson.shadow is not None and lesson.shadow.digest == self.bundle
+        return self.live(lesson) if not is_own else self._of_shadow(lesson)
+
+    def _of_shadow(self, lesson: Lesson) -> Lesson:
+        own = lesson.shadow
+        if own is None or own.digest != self.bundle:
+            raise ValueError("an Observation lacks what a bundle made of it")
+        return replace(
+            lesson,
+            features=with_joint(lesson.features, own.features),
+            assessment=own.assessment,
+            raw_scores=own.raw_scores,
+        )
+
+
 class Relearning:
     """A scorer on its way to where it was; `learned` is what that was, by source."""
 
@@ -25,7 +57,7 @@ class Relearning:
         rules: ScoringRules,
         state: ScorerState,
         learned: Mapping[str, LearnedFrom],
-        view: Callable[[Lesson], Lesson] = lambda lesson: lesson,
+        view: Callable[[Lesson], Lesson],
     ) -> None:
         """Begin with the `state` of all sources; a `view` says what it looks at in a Lesson."""
         self.learned = learned
@@ -71,19 +103,6 @@ class Relearning:
         except MissingMomentsError:
             return False  # it stands behind the open transaction of somebody who is gone
         return True
-
-
-def in_shadow(lesson: Lesson) -> Lesson:
-    """Return what the scorer of a bundle in shadow learns. Raises ValueError without it."""
-    own = lesson.shadow
-    if own is None:
-        raise ValueError("an Observation lacks what a bundle in shadow made of it")
-    return replace(
-        lesson,
-        features=with_joint(lesson.features, own.features),
-        assessment=own.assessment,
-        raw_scores=own.raw_scores,
-    )
 
 
 def relearn(

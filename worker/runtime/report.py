@@ -20,6 +20,7 @@ from worker.core.rfc3339 import MICROSECONDS
 from worker.core.tracing import Traced
 from worker.runtime.judge import Settled
 from worker.runtime.logs import source_hash
+from worker.runtime.shadow import Shadowed
 from worker.runtime.shard import INDEX_BUFFERS, Shard
 
 log = structlog.get_logger(__name__)
@@ -75,9 +76,8 @@ class Reporter:
         for alert in settled.alerts:
             self._telemetry.alert(alert.severity, alert.type)
             _log_alert(alert)
-        if settled.shadow is not None and settled.shadow.severity is not None:
-            for kind in settled.shadow.messages:
-                self._telemetry.shadowed(settled.shadow.severity, kind)
+        if settled.shadow is not None:
+            self._shadowed(settled.shadow)
         for each in settled.heeded:
             self._telemetry.heeded(each.feedback.label, each.effect)
             _log_heeded(each)
@@ -141,6 +141,14 @@ class Reporter:
         oldest = min((mark for mark in marks if mark is not None), default=None)
         if oldest is not None:
             self._telemetry.watermark_delay((now - oldest) / MICROSECONDS)
+
+    def _shadowed(self, shadow: Shadowed) -> None:
+        p_value = None if shadow.scored is None else shadow.scored.assessment.p_value
+        if p_value is not None:
+            self._telemetry.shadow_p_value(p_value)
+        if shadow.record.severity is not None:
+            for kind in shadow.record.messages:
+                self._telemetry.shadowed(shadow.record.severity, kind)
 
     def _delayed(self, stage: str, since: Traced, now: int) -> None:
         self._telemetry.delay(stage, (now - since.time) / MICROSECONDS, since.trace_id)

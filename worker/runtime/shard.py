@@ -80,8 +80,10 @@ class Shard:
             recovered.shadow,
             recovered.states,
         )
-        self._writer = StateWriter(rules.topics.snapshots, self.index)
-        self.outputs.add(*(self._writer.no_numbers(n, SHADOW) for n in recovered.superfluous))
+        self._writer = StateWriter(
+            rules.topics.snapshots, self.index, is_swapped=recovered.index.is_swapped
+        )
+        self.outputs.add(*(self._writer.nothing(*each) for each in recovered.superfluous))
         self._number = recovered.index.number
         self._committed: Mapping[TopicPartition, int] = {}
         self._saying = recovered.index.attempts  # in the last commit that was taken

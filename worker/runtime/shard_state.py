@@ -15,7 +15,7 @@ from worker.core.source_state import Kept, SourceState, UnsettledMoment, place_o
 from worker.runtime.gate import Numbered
 from worker.runtime.judge import Judge
 from worker.runtime.reference_records import StoredReference, write_reference
-from worker.runtime.state_records import SHADOW, IndexState, Numbers, StateWriter
+from worker.runtime.state_records import REFERENCE, SHADOW, IndexState, Numbers, StateWriter
 
 Keep = Callable[[Event], Kept]
 Sizes = Mapping[str, tuple[int, int]]  # by kind a number of records, and their bytes
@@ -56,7 +56,7 @@ def state_records(
 ) -> Iterator[Output]:
     """Yield the records of a commit: the sources that changed, and what all of them share."""
     for kind, source in forgotten:
-        yield writer.no_numbers(source, kind)
+        yield writer.nothing(kind, source)
     for state in states:
         yield writer.source(index.number, state)
     yield writer.index(index)
@@ -67,8 +67,11 @@ def reference_records(
 ) -> Iterator[Output]:
     """Yield the records of what stands for the frames of the sources where that changed."""
     for source, each in sorted(remembered.items()):
-        stored = None if each is None else StoredReference(number, model, each)
-        yield writer.reference(source, None if stored is None else write_reference(stored))
+        if each is None:
+            yield writer.nothing(REFERENCE, source)
+        else:
+            value = write_reference(StoredReference(number, model, each))
+            yield writer.reference(source, value)
 
 
 def all_buffered(

@@ -4,14 +4,15 @@ Keys: `index` for what its sources share, `source:NAME` for what is small and wr
 commit that changed it, `scorer:NAME` for the learned numbers, written now and then, `shadow:NAME`
 for those that a bundle in shadow has learned by, and `reference:NAME` for what stands for its
 frames, written when it changed. States and references say the number of their commit: those of
-before a cold start do not count.
+before a cold start do not count. Where a bundle in shadow became the live one its numbers stay
+where they are, and `index` says that both kinds have changed places.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -27,10 +28,12 @@ from worker.scoring.state import State, integers
 
 VERSION = 1
 INDEX_KEY = b"index"
-SOURCE, REFERENCE = "source:", "reference:"
+SOURCE = "source:"
 Numbers = Literal["scorer:", "shadow:"]  # whose learned numbers
 SCORER: Numbers = "scorer:"
 SHADOW: Numbers = "shadow:"
+Kind = Literal["scorer:", "shadow:", "reference:"]  # of records that may be there for a source
+REFERENCE: Kind = "reference:"
 
 T = TypeVar("T")
 
@@ -55,7 +58,8 @@ class IndexState:
     """What the sources of a partition index share. `number` counts its commits.
 
     State records with a number up to `since` are of before its last cold start. `closed` counts
-    Moments; `clock` is the append time reached, in microseconds.
+    Moments; `clock` is the append time reached, in microseconds. `is_swapped`: the live scorer's
+    numbers are where otherwise those of a bundle in shadow are.
     """
 
     group: str
@@ -66,6 +70,18 @@ class IndexState:
     scorer: ScorerState = field(default_factory=ScorerState)
     attempts: Attempts = field(default_factory=Attempts)
     shadow: ShadowState = field(default_factory=ShadowState)
+    is_swapped: bool = False
+
+    def swapped(self, model: str) -> IndexState:
+        """Return it with the live scorer, which has learned by `model`, and the other swapped."""
+        moments, other = self.scorer.moments, self.shadow
+        scorer = other.scorer if other.model else ScorerState(moments, moments)
+        return replace(
+            self,
+            scorer=scorer,
+            shadow=ShadowState(model, self.scorer),
+            is_swapped=not self.is_swapped,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +102,10 @@ class StoredNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """All that the topic's partition holds; numbers and references are as they were written."""
+    """All that the topic's partition holds; numbers and references are as they were written.
+
+    `numbers` are those of the live scorer, wherever they are.
+    """
 
     index: IndexState | None
     sources: tuple[StoredSource, ...]
@@ -107,13 +126,19 @@ def read_stored(records: Iterable[tuple[bytes, bytes | None]]) -> Stored:
         if value is not None:
             last[key] = value
     index = None if (found := last.get(INDEX_KEY)) is None else _read(_INDEX, found)
+    live, other = _places(index is not None and index.is_swapped)
     return Stored(
         index=index,
         sources=tuple(_read(_SOURCE, value)[0] for _, value in _of_kind(SOURCE, last)),
-        numbers=dict(_of_kind(SCORER, last)),
-        shadow_numbers=dict(_of_kind(SHADOW, last)),
+        numbers=dict(_of_kind(live, last)),
+        shadow_numbers=dict(_of_kind(other, last)),
         references=dict(_of_kind(REFERENCE, last)),
     )
+
+
+def _places(is_swapped: bool) -> tuple[Numbers, Numbers]:
+    """Return what the keys of the live scorer's numbers begin with, and of the other's."""
+    return (SHADOW, SCORER) if is_swapped else (SCORER, SHADOW)
 
 
 def _of_kind(prefix: str, last: Mapping[bytes, bytes]) -> Iterator[tuple[str, bytes]]:
@@ -141,11 +166,13 @@ _SOURCE = TypeAdapter(tuple[StoredSource], config=_BYTES)  # a tuple passes the 
 
 
 class StateWriter:
-    """Makes the records of one partition index."""
+    """Makes the records of one partition index; `is_swapped` as in its IndexState."""
 
-    def __init__(self, topic: str, partition: int) -> None:
+    def __init__(self, topic: str, partition: int, *, is_swapped: bool = False) -> None:
         self._topic = topic
         self._partition = partition
+        live, other = _places(is_swapped)
+        self._places: dict[Kind, Kind] = {SCORER: live, SHADOW: other, REFERENCE: REFERENCE}
 
     def index(self, state: IndexState) -> Output:
         """Return the record of what the sources share."""
@@ -162,15 +189,18 @@ class StateWriter:
         """Return the record of a source's learned numbers, as they are after `moments`."""
         arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
         value = safetensors.numpy.save({"record": integers(VERSION, moments), **arrays})
-        return self._output(f"{kind}{source}".encode(), value)
+        return self._of(kind, source, value)
 
-    def no_numbers(self, source: str, kind: Numbers = SCORER) -> Output:
-        """Return the tombstone of a source's learned numbers."""
-        return self._output(f"{kind}{source}".encode(), None)
+    def reference(self, source: str, value: bytes) -> Output:
+        """Return the record of what stands for a source's frames."""
+        return self._of(REFERENCE, source, value)
 
-    def reference(self, source: str, value: bytes | None) -> Output:
-        """Return the record of what stands for a source's frames; None: its tombstone."""
-        return self._output(f"{REFERENCE}{source}".encode(), value)
+    def nothing(self, kind: Kind, source: str) -> Output:
+        """Return the tombstone of a record."""
+        return self._of(kind, source, None)
+
+    def _of(self, kind: Kind, source: str, value: bytes | None) -> Output:
+        return self._output(f"{self._places[kind]}{source}".encode(), value)
 
     def _output(self, key: bytes, value: bytes | None) -> Output:
         return Output(self._topic, key, value, partition=self._partition)

@@ -78,14 +78,17 @@ def assessed(
     *,
     drifting: bool,
 ) -> Assessment:
-    """Return what the p-values of experts and votes come to; nothing yet where there are none."""
+    """Return what the p-values of experts and votes come to; nothing where there are none.
+
+    Without a `warmup` that is since nothing was looked at, with one the source is not known yet.
+    """
     p = combine.combined(votes) if votes else None
     told = {name: ExpertScore(score_of(q), q) for name, q in p_values.items()}
     consistency = {name: told.pop(name) for name in PAIRS if name in told}
     return Assessment(
         p_value=p,
         score=None if p is None else score_of(p),
-        warming_up=p is None,
+        warming_up=warmup is not None,
         experts=told,
         consistency=consistency,
         contributions=combine.contributions(votes),

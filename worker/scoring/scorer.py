@@ -74,7 +74,8 @@ class Scorer:
             if p is not None:
                 p_values[name] = p
         votes = combine.votes(p_values)
-        warmup = None if votes else self._warmup(memory)
+        is_blind = not raw and self._is_known(memory)
+        warmup = None if votes or is_blind else self._warmup(memory)
         judged = assessed(p_values, votes, warmup, drifting=memory.drift.is_raised)
         return Scored(judged, raw, votes, skipped, looked_at)
 
@@ -229,7 +230,7 @@ class Scorer:
             memory.learn(known, carried=carried)
         if mark is None:
             return
-        if p is None or p >= LEARN_ABOVE:
+        if known and (p is None or p >= LEARN_ABOVE):
             memory.examples.learn(mark.observation, known)
         if mark.alert is not None:
             memory.alerted.add(
@@ -259,6 +260,15 @@ class Scorer:
     def _is_ungated(self, source: str, time: int) -> bool:
         (draw,) = drawn(1, self._rules.seed, source, time, "ungated")
         return draw <= UNGATED
+
+    def _is_known(self, memory: SourceMemory) -> bool:
+        """Tell whether anything that the source may show would have a p-value."""
+        needed = self._rules.needed
+        return any(
+            len(ring) >= self._own_ring
+            or (ring.standard() is not None and self._pool.calibration(name, needed) is not None)
+            for name, ring in memory.rings.items()
+        )
 
     def _warmup(self, memory: SourceMemory) -> Warmup:
         need = self._rules.needed

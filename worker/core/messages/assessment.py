@@ -42,7 +42,9 @@ class Warmup:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The scores of one Moment. `p_value` and `score` are None where nothing can be said yet.
+    """The scores of one Moment. `p_value` and `score` are None where nothing can be said.
+
+    That is while `warming_up`, and where nothing of the Moment was looked at.
 
     `experts` by expert name, `consistency` by pair such as `frame-caption`, `contributions` by
     modality (higher: it speaks more for an anomaly). `warmup` is None once the source is warm.

@@ -125,7 +125,7 @@ class Lesson:
     """What a scorer learns from an Observation, with the same meaning as there.
 
     `alert_id` names the alert that it opened or updated; `shadow` is what that of a bundle in
-    shadow learns.
+    shadow learns. `model` is the digest of what made the rest.
     """
 
     number: int
@@ -138,6 +138,7 @@ class Lesson:
     carried: bool
     alert_id: str | None
     heeded: tuple[Heeded, ...]
+    model: str
     shadow: BundleRecord | None = None
 
 
@@ -167,6 +168,7 @@ def read_lesson(value: bytes, is_wanted: Callable[[str, int], bool]) -> Lesson |
         carried=bool(read_modalities(fields).carried),
         alert_id=read_decision(fields.nested("decision")).said_about,
         heeded=_read_heeded(fields, source),
+        model=fields.text("model"),
         shadow=read_bundle_of_shadow(fields),
     )
 

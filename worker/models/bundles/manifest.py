@@ -64,7 +64,8 @@ def read_files(place: Path) -> Files:
     """Read and check a bundle. Raises OperatorError, one sentence, for one that is not whole."""
     if not place.is_dir():
         raise OperatorError(
-            f"{place} is no directory: give that of a bundle (models.bundle, --bundle)."
+            f"{place} is no directory: give that of a bundle (models.bundle,"
+            " scoring.shadow.bundle, --bundle)."
         )
     hashes = _hashes(place)
     contents = {name: _read(place, name) for name in hashes}
