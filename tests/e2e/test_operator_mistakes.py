@@ -83,6 +83,7 @@ def test_it_ends_with_2_and_one_line_that_says_what_to_do(
 ) -> None:
     done = attempts[mistake]
     assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("mmworker: ")
     for words in ADVICE[mistake]:

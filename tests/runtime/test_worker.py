@@ -585,7 +585,7 @@ def test_inference_threads_end_with_the_member(world: MakeWorld) -> None:
     member = here.join()
     member.run()
     started = set(threading.enumerate()) - before
-    kinds = {thread.name.partition("_")[0] for thread in started}
+    kinds = {thread.name.partition("-")[0] for thread in started}
     assert kinds == {"decode", "encode", "encoder"}
     member.crash()
     for thread in started:
