@@ -63,10 +63,14 @@ def compare(live: Story, reference: Story) -> tuple[Finding, ...]:
             [*reference.late, *reference.dead],
             [
                 *_unequal("late event", set(live.late), set(reference.late)),
-                *_unequal("dead letter", set(live.dead), set(reference.dead)),
+                *_unequal("dead letter", _with_reasons(live), _with_reasons(reference)),
             ],
         ),
     )
+
+
+def _with_reasons(story: Story) -> set[tuple[Place, str | None]]:
+    return {(place, story.reasons.get(place)) for place in story.dead}
 
 
 def audit_offsets(offsets: Offsets) -> tuple[Finding, ...]:

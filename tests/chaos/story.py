@@ -16,13 +16,17 @@ Identity = tuple[bytes, bytes, bytes]  # source, type, id
 
 @dataclass(frozen=True)
 class Story:
-    """Inputs and outputs, each in the order of its partition. `inputs`: identity by place."""
+    """Inputs and outputs, each in the order of its partition. `inputs`: identity by place.
+
+    `reasons` are those of the dead letters.
+    """
 
     inputs: Mapping[Place, Identity | None]
     observations: Sequence[Observation]
     alerts: Sequence[Alert]
     late: Sequence[Place]
     dead: Sequence[Place]
+    reasons: Mapping[Place, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Offsets:
 def story_of(records: Mapping[str, Sequence[Record]], topics: TopicSettings) -> Story:
     """Return the story in the records of each topic."""
     inputs = (topics.frames, topics.captions, topics.audio)
+    dead = _places(records[topics.dead_letters], "error")
     return Story(
         inputs={
             (topic, record.partition, record.offset): _identity(record)
@@ -52,7 +57,8 @@ def story_of(records: Mapping[str, Sequence[Record]], topics: TopicSettings) -> 
         observations=[read_observation(r.value or b"") for r in records[topics.observations]],
         alerts=[read_alert(r.value or b"") for r in records[topics.alerts]],
         late=_places(records[topics.late_events], "late"),
-        dead=_places(records[topics.dead_letters], "error"),
+        dead=dead,
+        reasons=dict(zip(dead, map(_reason, records[topics.dead_letters]), strict=True)),
     )
 
 
@@ -61,6 +67,10 @@ def own_inputs(observation: Observation) -> frozenset[Place]:
     return frozenset(
         (each.topic, each.partition, each.offset) for each in observation.inputs if not each.carried
     )
+
+
+def _reason(record: Record) -> str:
+    return (dict(record.headers)["mmworker.error.reason"] or b"").decode()
 
 
 def _places(records: Iterable[Record], prefix: str) -> list[Place]:

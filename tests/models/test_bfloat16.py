@@ -15,6 +15,7 @@ from worker.models.bfloat16 import keeping_sums, nearest, ready_for_bfloat16
 from worker.models.openvino_runtime import convert, start_openvino
 from worker.models.plan import Dtype, Plan
 from worker.models.processor import this_processor
+from worker.models.quiet_openvino import openvino
 
 FINITE = st.floats(-(2.0**60), 2.0**60, width=32, allow_subnormal=False)
 RESOLUTION = 2.0**-8  # of numbers from 1 to 2
@@ -97,6 +98,40 @@ def test_layers_are_rounded_after_the_first_two_and_no_bias_is(module: nn.Module
     for each in layers:
         (reader,) = each.output(0).get_target_inputs()
         assert reader.get_node().get_type_name() == "Clamp"
+
+
+@pytest.mark.skipif(not this_processor().bfloat16, reason="the processor has no bfloat16")
+def test_openvino_runs_the_first_two_layers_in_float32_and_the_others_not(
+    module: nn.Module,
+) -> None:
+    ready = ready_for_bfloat16(convert(module, (PICTURES,)))
+    compiled = openvino.Core().compile_model(ready, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+    told = [node.get_rt_info() for node in compiled.get_runtime_model().get_ordered_ops()]
+    run = [each["runtimePrecision"] for each in told if each["layerType"] == "Convolution"]
+    assert run == ["f32", "f32", "bf16"]
+
+
+class Branches(nn.Module):
+    """Convolutions without a bias, of which several others read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(nn.Conv2d(3, 4, 1, bias=False) for _ in range(3))
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Return (B, 12)."""
+        found = [torch.relu(part(pictures)) + part(pictures) for part in self.parts]
+        return torch.cat([*found], 1).mean((2, 3))
+
+
+def test_a_convolution_needs_no_bias() -> None:
+    torch.manual_seed(0)
+    model = convert(Branches().eval(), (PICTURES,))
+    exact, rounded = (
+        start_openvino(each, Plan("openvino", "float32", 4, 1))(PICTURES)
+        for each in (model, ready_for_bfloat16(model))
+    )
+    assert 0 < np.abs(rounded - exact).max() < RESOLUTION
 
 
 def test_in_float32_nothing_else_has_changed(module: nn.Module) -> None:

@@ -27,7 +27,8 @@ from worker.models.quiet_openvino import openvino
 
 _KERNEL_AXIS = {"Convolution": 2, "GroupConvolution": 3}  # where the taps begin in the weights
 _NO_LIMIT = 1e30  # of activations: to clamp them there changes nothing
-_PRECISE = {"name": "precise", "version": "0", "value": "dynamic:f16"}  # nor bfloat16
+# In a description: not to be converted to float16, nor then, on a CPU, to bfloat16.
+_PRECISE = {"name": "precise", "version": "0", "value": "dynamic:f16"}
 _FIRST = 2  # convolutions that stay in float32
 
 Weights = NDArray[np.float32]
@@ -81,17 +82,20 @@ def _keep_sums(convolution: Node) -> None:
 def _keep_bias(convolution: Node) -> None:
     result = convolution.output(0)
     for reader in result.get_target_inputs():
-        adding = reader.get_node()
-        other = adding.input_value(1 - reader.get_index()).get_node()
-        if adding.get_type_name() == "Add" and other.get_type_name() == "Constant":
+        if _adds_a_constant(reader.get_node()):
             apart = openvino.opset13.clamp(result, -_NO_LIMIT, _NO_LIMIT)
             reader.replace_source_output(apart.output(0))
+
+
+def _adds_a_constant(node: Node) -> bool:
+    terms = node.input_values() if node.get_type_name() == "Add" else ()
+    return any(term.get_node().get_type_name() == "Constant" for term in terms)
 
 
 def _exact_in(model: Model, layers: set[str]) -> Model:
     """Return the model with layers that keep their precision whatever that of the others is.
 
-    The attribute that says so can be set in the description of a network only.
+    OpenVINO has no call for that: the attribute is set in the network's description.
     """
     with tempfile.TemporaryDirectory() as aside:
         description, weights = write_model(model, Path(aside))
