@@ -22,7 +22,7 @@ def test_a_plan_is_printed_for_people() -> None:
 
 def test_json_tells_the_plan_and_what_it_was_made_from() -> None:
     told = json.loads(planned("--cameras", 1000, "--fps", 10, "--json").stdout)
-    assert told["plan"]["workers"] == 48
+    assert told["plan"]["workers"] == 49
     assert told["workload"]["cameras"] == 1000
     assert told["figures"]["frame_bytes"] == MEASURED.frame_bytes
 
