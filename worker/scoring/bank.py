@@ -111,7 +111,7 @@ class VectorBank:
 
     def _keep(self, columns: Codes, scales: Scales) -> None:
         self._columns, self._scales = columns, scales
-        self._squares = _squares(columns.T.astype(np.float32), scales)
+        self._squares = _squares(np.ascontiguousarray(columns.T, np.float32), scales)
 
 
 def quantised(vectors: NDArray[Any]) -> tuple[Codes, Scales]:

@@ -108,8 +108,8 @@ class CalibrationRing:
 
     def restore(self, state: State) -> None:
         """Take up the scores of another one of the same capacity."""
-        self._scores, self._oldest = array("f", state["scores"].tolist()), 0
-        self.ordered = array("f", np.sort(state["scores"]).tolist())
+        self._scores, self._oldest = _compact(state["scores"]), 0
+        self.ordered = _compact(np.sort(state["scores"]))
         self._standard = None
 
     def _exchange(self, old: float, new: float) -> None:
@@ -159,6 +159,11 @@ class CalibrationRing:
         scores -= median
         scores /= spread
         return scores
+
+
+def _compact(scores: NDArray[np.float32]) -> array[float]:
+    """Return them without room to grow: a copy has none."""
+    return array("f", scores.tobytes())[:]
 
 
 def median_deviation(ordered: Sequence[float], median: float) -> float:

@@ -24,8 +24,9 @@ def nested(parts: Mapping[str, State]) -> dict[str, NDArray[Any]]:
 
 def part(state: State, name: str) -> dict[str, NDArray[Any]]:
     """Return the state of one part, as it was given to `nested`."""
-    start = len(name) + 1
-    return {key[start:]: array for key, array in state.items() if key.startswith(f"{name}.")}
+    prefix = f"{name}."
+    own = ((key, array) for key, array in state.items() if key.startswith(prefix))
+    return {key.removeprefix(prefix): array for key, array in own}
 
 
 def integers(*values: int) -> NDArray[np.int64]:
