@@ -63,7 +63,7 @@ def test_the_schema_describes_a_line(tmp_path: Path) -> None:
     ("text", "suffix", "told"),
     [
         ("", ".txt", "must end with .csv or .jsonl"),
-        ("a,b\n", ".csv", "lacks column end: its first line must be source, start, end, kind"),
+        ("a,b\n", ".csv", "lacks the column end: its first line must be source,start,end,kind"),
         ("", ".jsonl", "holds no label"),
         ("source,start,end,kind\n", ".csv", "holds no label"),
         ("3\n", ".jsonl", "line 1 must be a JSON object"),
@@ -79,6 +79,7 @@ def test_the_schema_describes_a_line(tmp_path: Path) -> None:
             "modality must be frame, caption, audio or left out",
         ),
         (b"\xff\xfe", ".csv", "must be UTF-8"),
+        ("source,start,end,kind\n/a,1,2," + "x" * 200_000, ".csv", "is no CSV file"),
     ],
 )
 def test_a_mistake_is_one_sentence(

@@ -82,5 +82,5 @@ def test_a_manifest_without_a_column_or_a_row_is_refused(media: Path) -> None:
         read_manifest(manifest(media))
     with pytest.raises(OperatorError, match="line 1 must be a JSON object"):
         read_manifest(manifest(media, "[1]", head="", name="m.jsonl"))
-    with pytest.raises(OperatorError, match="Cannot read"):
+    with pytest.raises(OperatorError, match="cannot be read"):
         read_manifest(media / "none.csv")

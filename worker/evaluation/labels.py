@@ -7,9 +7,7 @@ are RFC 3339, or seconds after the beginning of the source's first Observation.
 from __future__ import annotations
 
 import csv
-import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -17,6 +15,7 @@ from typing import TextIO
 from worker.core import rfc3339
 from worker.core.events import MODALITIES, Modality
 from worker.errors import OperatorError
+from worker.feed.rows import Row, read_rows
 
 FIELDS = ("source", "start", "end", "kind", "modality")
 _MAX_SECONDS = 10 * 365 * 86_400
@@ -49,14 +48,7 @@ def read_labels(path: Path) -> list[EventLabel]:
     """Return the labels of a `.csv` or `.jsonl` file. Raises OperatorError, one sentence."""
     if path.suffix not in {".csv", ".jsonl"}:
         raise OperatorError(f"labels {path} must end with .csv or .jsonl.")
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            found = [_label(row, f"{path} line {number}") for number, row in _rows(file, path)]
-    except UnicodeDecodeError:
-        raise OperatorError(f"labels {path} must be UTF-8.") from None
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise OperatorError(f"labels {path} cannot be read ({reason}).") from None
+    found = [_label(row, place) for place, row in read_rows(path, FIELDS, required=4)]
     if not found:
         raise OperatorError(f"{path} holds no label.")
     return found
@@ -71,31 +63,7 @@ def write_csv(labels: Iterable[EventLabel], file: TextIO) -> None:
         writer.writerow((each.source, *times, each.kind, each.modality or ""))
 
 
-def _rows(file: TextIO, path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
-    if path.suffix == ".jsonl":
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield number, _object(line, f"{path} line {number}")
-        return
-    reader = csv.DictReader(file)
-    missing = set(FIELDS[:4]) - set(reader.fieldnames or ())
-    if missing:
-        wanted = ", ".join(FIELDS)
-        raise OperatorError(f"{path} lacks column {min(missing)}: its first line must be {wanted}.")
-    yield from ((reader.line_num, row) for row in reader)
-
-
-def _object(line: str, place: str) -> Mapping[str, object]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise OperatorError(f"{place} must be a JSON object.")
-    return found
-
-
-def _label(row: Mapping[str, object], place: str) -> EventLabel:
+def _label(row: Row, place: str) -> EventLabel:
     source, kind, modality = (row.get(name) for name in ("source", "kind", "modality"))
     if not isinstance(source, str) or not source:
         raise OperatorError(f"{place}: source must be a text.")

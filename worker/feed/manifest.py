@@ -10,19 +10,17 @@ its words in `text`.
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from worker.core import rfc3339
 from worker.core.events import MODALITIES, Modality
 from worker.errors import OperatorError
 from worker.feed.events import FLAC, PLAIN_TEXT, FeedEvent, Piece, to_event
 from worker.feed.images import CONTENT_TYPES as IMAGES
+from worker.feed.rows import Row, read_rows
 
 COLUMNS = ("source", "time", "modality", "path", "text")
 SOUNDS = {".wav": "audio/wav", ".flac": FLAC, ".ogg": "audio/ogg"}
@@ -44,16 +42,8 @@ class Listed:
 
 def read_manifest(path: Path) -> list[Listed]:
     """Return the rows. Raises OperatorError, with the line, for one that cannot be used."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [
-                _listed(row, path.parent, f"{path} line {number}")
-                for number, row in _rows(file, path)
-            ]
-    except UnicodeDecodeError:
-        raise OperatorError(f"{path} must be UTF-8.") from None
-    except OSError as error:
-        raise OperatorError(f"Cannot read {path}: {error.strerror}.") from None
+    listed = read_rows(path, COLUMNS, required=3)
+    rows = [_listed(row, path.parent, place) for place, row in listed]
     if not rows:
         raise OperatorError(f"{path} lists no event.")
     return rows
@@ -67,32 +57,7 @@ def events(rows: list[Listed], start: int) -> Iterator[FeedEvent]:
         yield to_event(piece, source=row.source, modality=row.modality, start=start, number=number)
 
 
-def _rows(file: TextIO, path: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
-    if path.suffix.lower() == ".csv":
-        reader = csv.DictReader(file)
-        missing = sorted(set(COLUMNS[:3]) - set(reader.fieldnames or ()))
-        if missing:
-            raise OperatorError(
-                f"{path} lacks the column {missing[0]}: its first line must be {','.join(COLUMNS)}."
-            )
-        yield from ((reader.line_num, row) for row in reader)
-        return
-    for number, line in enumerate(file, 1):
-        if line.strip():
-            yield number, _object(line, f"{path} line {number}")
-
-
-def _object(line: str, place: str) -> Mapping[str, object]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise OperatorError(f"{place} must be a JSON object.")
-    return found
-
-
-def _listed(row: Mapping[str, object], directory: Path, place: str) -> Listed:
+def _listed(row: Row, directory: Path, place: str) -> Listed:
     source, kind = row.get("source"), row.get("modality")
     if not isinstance(source, str) or not source:
         raise OperatorError(f"{place}: source must be a text.")
