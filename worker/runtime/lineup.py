@@ -14,7 +14,7 @@ from worker.core.rfc3339 import seconds
 from worker.runtime.inference import Batch, Inference
 from worker.runtime.shard import Shard
 
-MERGE_WAIT = seconds(0.3)  # for fetches that are under way; longer than the client waits in a fetch
+MERGE_WAIT = seconds(0.15)  # for what was appended and could not be read when the ends were asked
 BATCH_MOMENTS = 16
 STRAINED_BATCH_MOMENTS = 4  # what is on its way keeps the effort that it was given
 READY_MOMENTS = 2 * BATCH_MOMENTS  # closed Moments that may wait for a place in the inference

@@ -30,7 +30,7 @@ from worker.core.ports import LogError, Polled, TopicPartition
 from worker.errors import OperatorError
 
 _MIB = 1024 * 1024
-_FETCH_WAIT_MS = 200  # shorter than the merge waits for fetches under way
+_FETCH_WAIT_MS = 200  # for which a partition that is read on may wait for a fetch without it
 _MAX_POLL_RECORDS = 500
 _CALL_MS = 10_000
 _CLOSE_MS = 5_000
