@@ -42,9 +42,16 @@ def world(kafka_server: LocalKafka) -> Iterator[KafkaWorld]:
 
 @pytest.fixture(scope="module")
 def guarded(kafka_server: LocalKafka) -> Iterator[LocalKafka]:
-    """A second broker, which wants a password; it may be stopped and continued."""
+    """A second broker, which wants a password; it may be stopped and continued.
+
+    It soon forgets producers that are idle.
+    """
     listener = Listener("SASL_PLAINTEXT", "SCRAM-SHA-256", {"admin": "a", "worker": "right one"})
-    with local_kafka(listener) as server:
+    properties = {
+        "transactional.id.expiration.ms": "3000",
+        "transaction.remove.expired.transaction.cleanup.interval.ms": "200",
+    }
+    with local_kafka(listener, properties=properties) as server:
         yield server
 
 
@@ -384,6 +391,28 @@ def test_a_commit_that_the_broker_does_not_answer_is_given_up(
         os.kill(guarded.pid, signal.SIGCONT)
     assert told.value.retriable
     outbox.close(5)
+    log.close()
+
+
+def test_a_new_outbox_gets_on_where_brokers_have_forgotten_an_idle_one(
+    guarded: LocalKafka, tmp_path: Path
+) -> None:
+    settings = login(guarded, tmp_path, "right one").model_copy(update={"group_id": "idle"})
+    with KafkaAdmin(settings) as admin:
+        admin.create([TopicSpec("idle", 1)])
+    log = KafkaInputLog(settings, ["idle"])
+    (reader,) = joined(log)
+    unit = CommitUnit((Output("idle", b"k", b"v"),), {TopicPartition("idle", 0): Committed(0)})
+    first = KafkaOutbox(settings, "idle")
+    first.submit(unit, reader.ownership).result(20)
+    time.sleep(5)
+    with pytest.raises(LogError) as told:
+        first.submit(unit, reader.ownership).result(20)
+    assert (told.value.reason, told.value.retriable) == ("invalid_producer_id_mapping", True)
+    first.close(2)
+    second = KafkaOutbox(settings, "idle")
+    second.submit(unit, reader.ownership).result(20)
+    second.close(2)
     log.close()
 
 

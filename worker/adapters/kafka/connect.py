@@ -8,19 +8,26 @@ from typing import Any, TypeVar
 
 from kafka.errors import (
     CommitFailedError,
+    CorruptRecordError,
     FencedInstanceIdError,
     IllegalGenerationError,
     IllegalSaslStateError,
     InvalidProducerEpochError,
+    InvalidProducerIdMappingError,
+    InvalidTxnStateError,
     KafkaError,
     OutOfOrderSequenceNumberError,
     ProducerFencedError,
     RebalanceInProgressError,
     SaslAuthenticationFailedError,
+    TransactionAbortableError,
     TransactionAbortedError,
+    TransactionCoordinatorFencedError,
+    UnknownError,
     UnknownMemberIdError,
     UnknownProducerIdError,
     UnsupportedSaslMechanismError,
+    for_code,
 )
 from kafka.net.compat import KafkaNetClient
 
@@ -32,17 +39,24 @@ from worker.errors import OperatorError
 
 CONNECT_SECONDS = 8.0
 RETRY_BACKOFF_MS = 5  # the default of 100 makes every transaction wait that long
+_CODE = re.compile(r"\[Error (\d+)\]")
 _DISCONNECTED = "socket disconnected"
 _MECHANISM_ERRORS = (UnsupportedSaslMechanismError, IllegalSaslStateError)
 # Not worth another attempt by the same client, but a new member with a new producer gets on.
 _OUTDATED = (
     CommitFailedError,
+    CorruptRecordError,
     IllegalGenerationError,
     InvalidProducerEpochError,
+    InvalidProducerIdMappingError,  # also after a week without a commit: brokers then forget the id
+    InvalidTxnStateError,
     OutOfOrderSequenceNumberError,
     ProducerFencedError,
     RebalanceInProgressError,
+    TransactionAbortableError,
     TransactionAbortedError,
+    TransactionCoordinatorFencedError,
+    UnknownError,
     UnknownMemberIdError,
     UnknownProducerIdError,
 )
@@ -164,7 +178,15 @@ def log_error(error: BaseException, what: str) -> LogError:
     """
     if isinstance(error, FencedInstanceIdError):
         return LogError("fenced_instance_id", _FENCED, retriable=False)
-    name = type(error).__name__.removesuffix("Error")
+    said = _said(error)
+    name = type(said).__name__.removesuffix("Error")
     reason = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    retriable = isinstance(error, _OUTDATED) or bool(getattr(error, "retriable", False))
-    return LogError(reason, f"{what}: {error}", retriable=retriable)
+    retriable = isinstance(said, _OUTDATED) or bool(getattr(said, "retriable", False))
+    is_odd = type(said) is KafkaError  # a client in a state that it did not expect
+    return LogError(reason, f"{what}: {error}", retriable=retriable or is_odd)
+
+
+def _said(error: BaseException) -> BaseException:
+    """Return the broker's error that the client has only put into the words of another one."""
+    code = _CODE.search(str(error)) if type(error) is KafkaError else None
+    return error if code is None else for_code(int(code[1]))(str(error))
