@@ -65,8 +65,8 @@ def windows(mels: Mels) -> NDArray[np.float16]:
     starts = list(range(0, last + 1, _FRAMES_PER_STEP))
     if starts[-1] < last:
         starts.append(last)
-    rows = [_statistics(mels[start : start + _FRAMES_PER_WINDOW]) for start in starts]
-    return np.stack(rows).astype(np.float16)
+    parts = np.stack([mels[start : start + _FRAMES_PER_WINDOW] for start in starts])
+    return _statistics(parts).astype(np.float16)
 
 
 def log_mels(waveform: Waveform) -> Mels:
@@ -103,8 +103,9 @@ def _filters() -> NDArray[np.float32]:
     return np.maximum(0, np.minimum(above, below)).astype(np.float32)
 
 
-def _statistics(mels: Mels) -> NDArray[np.float32]:
-    return np.concatenate([mels.mean(axis=0), mels.std(axis=0)])
+def _statistics(mels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (..., 128) of (..., frames, 64)."""
+    return np.concatenate([mels.mean(axis=-2), mels.std(axis=-2)], axis=-1)
 
 
 def _clip_vector(mels: Mels) -> NDArray[np.float32]:
