@@ -134,17 +134,18 @@ def test_the_same_bytes_are_decoded_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
-    ("effort", "decoded", "encoded"),
+    ("effort", "decoded", "encoded", "heard"),
     [
-        ("full", 5, 5),
-        ("fewer_frames", 3, 3),
-        ("one_frame", 1, 1),
-        ("no_frame_encoder", 1, 0),
-        ("no_picture", 0, 0),
+        ("full", 5, 5, True),
+        ("fewer_frames", 3, 3, True),
+        ("one_frame", 1, 1, True),
+        ("no_frame_encoder", 1, 0, True),
+        ("no_picture", 0, 0, True),
+        ("caption_alone", 0, 0, False),
     ],
 )
-def test_less_effort_leaves_pictures_out_and_keeps_sound_and_caption(
-    effort: str, decoded: int, encoded: int
+def test_less_effort_leaves_pictures_out_then_sound_and_keeps_the_caption(
+    effort: str, decoded: int, encoded: int, heard: bool
 ) -> None:
     events = [*frames(8), event("audio", 0), event("caption", 0)]
     one = pipeline(models__frames_per_moment=5)
@@ -152,7 +153,8 @@ def test_less_effort_leaves_pictures_out_and_keeps_sound_and_caption(
     assert len(prepared.items.get(Modality.FRAME, ())) == encoded
     assert ("luminance" in prepared.features) is (decoded > 0)
     assert ("motion" in prepared.features) is (decoded > 1)
-    assert {Modality.AUDIO, Modality.CAPTION} <= prepared.items.keys()
+    assert (Modality.AUDIO in prepared.items) is ("audio_windows" in prepared.features) is heard
+    assert Modality.CAPTION in prepared.items
     assert len(prepared.moment.events) == 10
     vectors = {
         key: vector

@@ -31,7 +31,7 @@ def moment(window: int, source: str = "/cameras/a") -> Moment:
 
 
 def test_growing_waits_climb_a_step_with_each_look_up_to_the_last_one() -> None:
-    assert steps([2.6, 2.8, 3.0, 3.2, 3.4, 3.6, 3.8, 4.0, 4.2]) == [
+    assert steps([2.6, 2.8, 3.0, 3.2, 3.4, 3.6, 3.8, 4.0, 4.2, 4.4]) == [
         *[Step.FULL] * 3,
         *LADDER[1:],
         *LADDER[-1:],
@@ -39,7 +39,7 @@ def test_growing_waits_climb_a_step_with_each_look_up_to_the_last_one() -> None:
 
 
 def test_waits_that_grow_by_half_of_the_time_climb_two_steps_at_once() -> None:
-    assert steps([2, 2.5, 3, 3.5, 4, 4.5, 5]) == [*[Step.FULL] * 3, *LADDER[2::2], *LADDER[-1:] * 2]
+    assert steps([2, 2.5, 3, 3.5, 4, 4.5, 5]) == [*[Step.FULL] * 3, *LADDER[2::2], Step.SOUND_BY_TURNS]
 
 
 def test_who_catches_up_gives_up_nothing_however_far_behind() -> None:
@@ -121,8 +121,18 @@ def test_by_turns_not_all_sources_have_their_turn_at_once() -> None:
     assert 30 < efforts.count(Effort.ONE_FRAME) < 70
 
 
-def test_on_the_last_step_pictures_are_for_sources_with_an_alert_alone() -> None:
+def test_on_the_last_steps_pictures_are_for_sources_with_an_alert_alone() -> None:
     ladder = Ladder(USUAL)
-    steps([4] * 10, ladder)
+    steps([4] * 6, ladder)
+    assert ladder.step is Step.NO_PICTURE
     efforts = [ladder.effort(moment(0), has_alert=has_alert) for has_alert in (False, True)]
     assert efforts == [Effort.NO_PICTURE, Effort.NO_FRAME_ENCODER]
+
+
+def test_on_the_very_last_step_every_second_moment_without_an_alert_has_no_sound() -> None:
+    ladder = Ladder(USUAL)
+    steps([4] * 10, ladder)
+    efforts = [ladder.effort(moment(window), has_alert=False) for window in range(6)]
+    assert {efforts[0], efforts[1]} == {Effort.NO_PICTURE, Effort.CAPTION_ALONE}
+    assert efforts == efforts[:2] * 3
+    assert ladder.effort(moment(0), has_alert=True) is Effort.NO_FRAME_ENCODER

@@ -171,8 +171,9 @@ class ModelSettings(Section):
     )
     overload: Literal["auto", "off"] = Field(
         default="auto",
-        description="what to do where records come faster than they can be judged: `auto` (fewer"
-        " frames of each Moment, step by step, flagged) or `off` (the delay grows)",
+        description="what to do where records come faster than they can be judged: `auto` (step by"
+        " step fewer frames of each Moment, at last half of the sound; flagged) or `off` (the delay"
+        " grows)",
     )
 
 

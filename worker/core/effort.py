@@ -1,6 +1,7 @@
 """How much of each Moment is worked on: less, step by step, while records wait for ever longer.
 
-Pictures are given up first, since their encoder costs most; sound and captions are kept whole.
+Pictures are given up first, since their encoder costs most, then every second Moment's sound;
+captions are kept whole.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ CALM = seconds(15)  # of short waits, after which the step before is tried again
 class Step(StrEnum):
     """The steps of the ladder, from the bottom.
 
-    Sources with an alert are spared by `FRAMES_BY_TURNS` and `NO_PICTURE`: they do what the step
-    before does.
+    Sources with an alert are spared by the steps by turns, and keep their picture on the last two.
     """
 
     FULL = "full"
@@ -28,6 +28,7 @@ class Step(StrEnum):
     FRAMES_BY_TURNS = "frames_by_turns"
     NO_FRAME_ENCODER = "no_frame_encoder"
     NO_PICTURE = "no_picture"
+    SOUND_BY_TURNS = "sound_by_turns"
 
 
 LADDER = tuple(Step)
@@ -69,13 +70,16 @@ class Ladder:
 
     def effort(self, moment: Moment, *, has_alert: bool) -> Effort:
         """Return what is done of a Moment; `has_alert` says that its source has an open alert."""
-        if self.step is Step.NO_PICTURE and has_alert:
-            return Effort.NO_FRAME_ENCODER
-        if self.step is not Step.FRAMES_BY_TURNS:
-            return _OF_STEP[self.step]
-        window = moment.start // max(1, moment.end - moment.start)
-        is_turn = (window + zlib.crc32(moment.source.encode())) % 2 == 0
-        return Effort.ONE_FRAME if has_alert or is_turn else Effort.NO_FRAME_ENCODER
+        match self.step:
+            case Step.FRAMES_BY_TURNS:
+                is_spared = has_alert or _has_turn(moment)
+                return Effort.ONE_FRAME if is_spared else Effort.NO_FRAME_ENCODER
+            case Step.NO_PICTURE | Step.SOUND_BY_TURNS if has_alert:
+                return Effort.NO_FRAME_ENCODER
+            case Step.SOUND_BY_TURNS:
+                return Effort.NO_PICTURE if _has_turn(moment) else Effort.CAPTION_ALONE
+            case step:
+                return _OF_STEP[step]
 
     def _move(self, wait: int, now: int, looked: tuple[int, int], usual: int) -> None:
         then, before = looked
@@ -92,3 +96,9 @@ class Ladder:
             self.step = LADDER[max(place - 1, 0)]
             self._calm_since = now
         self.is_strained = self.step is not Step.FULL or (wait >= usual // 2 and grows)
+
+
+def _has_turn(moment: Moment) -> bool:
+    """Tell whether it is one of every second Moment of its source; not all sources' at once."""
+    window = moment.start // max(1, moment.end - moment.start)
+    return (window + zlib.crc32(moment.source.encode())) % 2 == 0

@@ -28,6 +28,7 @@ class Effort(StrEnum):
     ONE_FRAME = "one_frame"
     NO_FRAME_ENCODER = "no_frame_encoder"  # one frame, for the experts that need no network
     NO_PICTURE = "no_picture"  # frames are checked only
+    CAPTION_ALONE = "caption_alone"  # and sound
 
 
 @dataclass(frozen=True, slots=True)

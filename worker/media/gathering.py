@@ -111,7 +111,7 @@ class Gatherer:
                 return self._frames
             case Effort.FEWER_FRAMES:
                 return (self._frames + 1) // 2
-            case Effort.NO_PICTURE:
+            case Effort.NO_PICTURE | Effort.CAPTION_ALONE:
                 return 0
             case _:
                 return 1
@@ -121,7 +121,7 @@ class Gatherer:
     ) -> tuple[list[Event], Samples] | None:
         """Decode clips until the longest one allowed, or the window, is filled; check the rest."""
         longest = max(self._limits.max_audio_seconds, (moment.end - moment.start) / MICROSECONDS)
-        left = int(longest * SAMPLE_RATE)
+        left = 0 if moment.effort is Effort.CAPTION_ALONE else int(longest * SAMPLE_RATE)
         clips: list[tuple[Event, Samples]] = []
         for event in moment.of(Modality.AUDIO):
             if left <= 0:
