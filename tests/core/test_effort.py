@@ -39,7 +39,7 @@ def test_growing_waits_climb_a_step_with_each_look_up_to_the_last_one() -> None:
 
 
 def test_waits_that_grow_by_half_of_the_time_climb_two_steps_at_once() -> None:
-    assert steps([2, 2.5, 3, 3.5, 4, 4.5, 5]) == [*[Step.FULL] * 3, *LADDER[2::2], Step.SOUND_BY_TURNS]
+    assert steps([2, 2.5, 3, 3.5, 4, 4.5, 5]) == [*[Step.FULL] * 3, *LADDER[2::2], LADDER[-1]]
 
 
 def test_who_catches_up_gives_up_nothing_however_far_behind() -> None:
