@@ -314,12 +314,13 @@ class World:
         outbox: Callable[[World], Outbox] = CheckedOutbox,
         now: Callable[[], int] | None = None,
         memory: ProcessMemory | None = None,
+        process: str = "",
     ) -> Ports:
         inputs = tuple(self.inputs.values())
         if self.hears:
             inputs += (self.settings.topics.feedback,)
         return Ports(
-            log=MemoryInputLog(self.log, GROUP, inputs),
+            log=MemoryInputLog(self.log, GROUP, inputs, process=process),
             state=MemoryStateLog(self.log, GROUP),
             outbox=outbox(self),
             telemetry=Metrics(inputs),
@@ -336,9 +337,10 @@ class World:
         now: Callable[[], int] | None = None,
         drains: bool = False,
         memory: ProcessMemory | None = None,
+        process: str = "",
         running: Callable[[Pipeline, EmbeddingCache | None, Telemetry], Inference] = _in_threads,
     ) -> Member:
-        ports = self.ports(now=now, memory=memory)
+        ports = self.ports(now=now, memory=memory, process=process)
         pipeline = build_pipeline(self.settings, using or encoders(), speech=self.speech)
         inference = running(pipeline, cache, ports.telemetry)
         rules = worker_rules(self.settings, pipeline, self.partitions, {}, hears=self.hears)

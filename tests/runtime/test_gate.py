@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ class Index:
     judged: list[Moment] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
     ends: Counter[tuple[str, ...]] = field(default_factory=Counter)  # by what was worked on
+    leaves: Mapping[int, int] = field(default_factory=dict)  # process: commits before it is told to
     processes: int = 0
 
     def run(self, limit: int = 100) -> None:
@@ -45,18 +47,25 @@ class Index:
         gate = Gate(f"process {self.processes}", Care(), 0, self.attempts)
         gate.restore(Numbered(*each) for each in enumerate(self.moments))
         judged: list[Moment] = []
+        commits = 0
         while gate.unsettled:
             expelled, _ = gate.expel()
             for piece in [*gate.due()]:
                 self._work_on(piece)
                 if (returned := gate.came_back()) is not None:
                     judged.append(returned.moment)
+            is_last = commits == self.leaves.get(self.processes)
+            if is_last:
+                gate.caution.withdraw()
             self.given_up += (event.id for event in expelled)
             self.judged += judged
             judged.clear()
             self.moments = [moment for _, moment in gate.unsettled]
             self.attempts = gate.caution.attempts
             gate.caution.said(self.attempts)
+            commits += 1
+            if is_last:
+                return
 
     def _work_on(self, piece: Moment) -> None:
         names = {event.id for event in piece.events}
@@ -127,6 +136,51 @@ def test_all_that_end_the_process_are_given_up_and_nothing_else(data: st.DataObj
     index.run()
     assert sorted(index.given_up) == sorted(index.fatal)
     assert names(index) == [each for each in every if each not in index.fatal]
+
+
+@given(st.data())
+def test_who_leaves_cleanly_in_between_changes_nothing_of_that(data: st.DataObject) -> None:
+    sizes = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=6))
+    every = [event.id for moment in moments(*sizes) for event in moment.events]
+    last = f"{len(sizes) - 1}-0"
+    fatal = data.draw(st.frozensets(st.sampled_from(every), max_size=MAX_IN_A_ROW)) - {last}
+    leaves = data.draw(st.dictionaries(st.integers(1, 30), st.integers(0, 4)))
+    index = Index(moments(*sizes), fatal, leaves=leaves)
+    index.run()
+    assert sorted(index.given_up) == sorted(fatal)
+    assert names(index) == [each for each in every if each not in fatal]
+    assert all(index.ends[name,] >= TRIES - 1 for name in fatal), "once it may have been together"
+
+
+def test_what_is_out_is_not_taken_back() -> None:
+    gate = Gate("b", Care(), 0, Attempts(begun=True))
+    gate.restore([(1, moments(1)[0])])
+    assert not [*gate.due()]
+    announced = gate.caution.attempts
+    gate.caution.said(announced)
+    assert len([*gate.due()]) == 1
+    gate.caution.withdraw()
+    assert gate.caution.attempts == announced
+    gate.came_back()
+    gate.caution.withdraw()
+    assert gate.caution.attempts == Attempts(begun=True), "others of it are still to be careful"
+
+
+@pytest.mark.parametrize("passed", [0, 1, 2])
+def test_what_is_taken_back_leaves_what_was_known_before(passed: int) -> None:
+    (moment,) = moments(2)
+    before = Attempts(True, tuple(map(place_of, moment.events)), by=("a",), quarantined=1)
+    gate = Gate("b", Care(), 0, before)
+    gate.restore([(1, moment)])
+    for _ in range(passed):
+        assert not [*gate.due()]
+        gate.caution.said(gate.caution.attempts)
+        assert len([*gate.due()]) == 1
+        gate.came_back()
+    assert not [*gate.due()]
+    assert "b" in gate.caution.attempts.by
+    gate.caution.withdraw()
+    assert gate.caution.attempts == before
 
 
 @pytest.mark.parametrize("tries", [1, TRIES - 1])

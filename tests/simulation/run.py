@@ -38,7 +38,7 @@ class Run:
     longest_queue: int = 0  # in records of one partition that wait to be merged
     rested: bool = True
     crashes: int = 0
-    gone: dict[str, int] = field(default_factory=dict)  # processes that ended, and when
+    gone: dict[str, int] = field(default_factory=dict)  # when a process ended uncleanly
     faults: Counter[str] = field(default_factory=Counter)
     drained: Mapping[TopicPartition, int] = field(default_factory=dict)  # where they stood then
     held: list[str] = field(default_factory=list)  # by states, at that time
@@ -275,12 +275,12 @@ class Simulation:
             member.worker.finish(60)
         except LogError:
             self._note(f"{member.name} could not finish")
+            self.result.gone[member.process] = self._clock.now
             is_over = False
         except Crash:
             self._crash(member)
             return
         member.leave()
-        self.result.gone[member.process] = self._clock.now
         if is_over:
             self._members.remove(member)
         else:

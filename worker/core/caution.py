@@ -4,6 +4,18 @@ Whoever takes a partition index over first commits that it has begun, so a start
 is known to the next one. That process lets a single Moment out at a time, of all its indices, and
 commits which one before; a Moment that ended the process is tried event by event. An event that
 three processes in a row had announced and that all of them ended over is given up.
+
+    begun      --a Moment is judged-->  nothing to say
+    begun      --the process ends---->  successors announce each Moment, or event of a suspect one
+    announced  --said, let out------->  out
+    announced  --a clean stop-------->  as though the process had never been
+    out        --it comes through---->  judged: others are no suspects any more
+    either     --the process ends---->  one more in `by`; one that is halted or fenced counts too,
+                                        until it is seen among the members
+    three in `by`, none a member----->  guilty: a dead letter
+
+How a process ended nobody can tell. A kill from outside counts if it falls between the commit that
+announces an event and the one that judges it; three of them have to, with no Moment between.
 """
 
 from __future__ import annotations
@@ -57,9 +69,9 @@ class Attempts:
     """What a process says before it works on something, for those that come after it.
 
     `begun`: no Moment was judged since it, or one before it, began. `events` are worked on
-    together by the last one of the processes `by`, and were by the others, which left the group;
-    `apart`: each of the events came through alone. `quarantined` counts those given up since the
-    last Moment was judged.
+    together by the last one of the processes `by`, and were by the others, none of which stopped
+    cleanly; `apart`: each of the events came through alone. `quarantined` counts those given up
+    since the last Moment was judged.
     """
 
     begun: bool = False
@@ -90,7 +102,7 @@ class Caution:
         self.wants_commit = False
         self._process = process
         self._care = care
-        self._before = before
+        self._before = before  # what there is to say without an announcement of its own
         self._said = before
         self._passed = 0  # pieces of the present Moment that came through
         self._is_out = False
@@ -123,10 +135,15 @@ class Caution:
 
     def judged(self) -> None:
         """Note that a Moment came through and will be in the next commit."""
-        self._passed, self._before, self._has_judged = 0, Attempts(), True
+        self._passed, self._has_judged = 0, True
         self._care.judged()
-        self.attempts = Attempts(begun=self._care.is_needed)
+        self.attempts = self._before = Attempts(begun=self._care.is_needed)
         self._end_turn()
+
+    def withdraw(self) -> None:
+        """Take back what is announced and not let out: the process ends, and not by that."""
+        if not self._is_out:
+            self.attempts = self._before
 
     def leave(self) -> None:
         """Let go of the turn: the partition index is somebody else's now."""
@@ -134,8 +151,9 @@ class Caution:
 
     def gave_up(self) -> None:
         """Note that the guilty events are dead letters, which will be in the next commit."""
-        self.guilty, self._before = frozenset(), Attempts()
+        self.guilty = frozenset()
         self.attempts = Attempts(begun=True, quarantined=self.attempts.quarantined + 1)
+        self._before = self.attempts
 
     def _piece(self, moment: Moment) -> Moment | None:
         if self._is_out or not self._care.take_turn(self):

@@ -14,6 +14,7 @@ from worker.runtime.recovery import Recovered, RecoveryRules, recover
 
 RETRY_INTERVAL = seconds(0.1)
 UNBLOCK_AFTER = seconds(2)  # commits of live members take a tenth of that
+VERDICT_AFTER = seconds(10)  # by when a process that was halted or fenced is a member again
 GIVE_UP_AFTER = seconds(90)  # longer than brokers let a transaction stay open
 
 
@@ -73,6 +74,9 @@ class Recoveries:
         recovered, attempt.future = future.result(), None
         if recovered is None:
             self._put_off(index, attempt, now)
+        elif recovered.index.attempts.guilty and (due := attempt.began + VERDICT_AFTER) > now:
+            attempt.next = due
+            return None
         return recovered
 
     def _put_off(self, index: int, attempt: _Attempt, now: int) -> None:

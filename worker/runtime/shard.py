@@ -170,6 +170,10 @@ class Shard:
         """Note that what `take` returned last is visible."""
         self._gate.caution.said(self._saying)
 
+    def withdraw(self) -> None:
+        """Let the next commit be the last one: nothing more is worked on here."""
+        self._gate.caution.withdraw()
+
     def leave(self) -> None:
         """Give the index up to its next owner."""
         self._gate.caution.leave()

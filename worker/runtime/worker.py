@@ -141,6 +141,8 @@ class Worker:
                 raise FailedRunError(
                     "the work in flight was not finished in time; it is read again"
                 )
+        for shard in self._shards.values():
+            shard.withdraw()
         now = self._ports.now()
         self._commits.finish(self._shards.values(), self._ownership, now, deadline)
         self._report(now)
