@@ -19,7 +19,7 @@ demo: $(READY) ## Real footage in, alerts out; results in out/demo
 	$(BIN)/mmworker demo --output out/demo $(ARGS)
 
 test: check ## All that CI proves
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## Style, types and import layers
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -354,7 +354,7 @@ class World:
 
     def observations(self) -> list[Observation]:
         records = self.log.read_all(self.settings.topics.observations)
-        return [read_observation(record.value or b"") for record in records]
+        return [_observation(record.value or b"") for record in records]
 
     def values(self, topic: str) -> list[bytes]:
         return [record.value or b"" for record in self.log.read_all(topic)]
@@ -406,6 +406,11 @@ class World:
     def close(self) -> None:
         for member in self.members:
             member.inference.close()
+
+
+@lru_cache(8192)  # the log is looked at after each commit
+def _observation(value: bytes) -> Observation:
+    return read_observation(value)
 
 
 def _identity(key: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> bytes:

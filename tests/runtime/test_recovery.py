@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import example, given, settings
@@ -54,6 +56,7 @@ def world() -> Iterator[MakeWorld]:
         each.close()
 
 
+@cache
 def stream() -> list[FeedEvent]:
     """Two sources with captions, one that pauses, one with a correlated event, odd pictures."""
     odd = [
@@ -88,6 +91,18 @@ def uninterrupted(here: World, events: list[FeedEvent]) -> dict[str, list[bytes]
     return results(here)
 
 
+@cache
+def without_crashes(replay: int) -> tuple[dict[str, list[bytes]], Counter[str]]:
+    """Return what an uninterrupted worker writes of the stream, and where its events end."""
+    plain = World(config(**QUICK))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources_module, "REPLAY_MOMENTS", replay)
+        try:
+            return uninterrupted(plain, stream()), endings_of(plain)
+        finally:
+            plain.close()
+
+
 def rest(here: World) -> None:
     member = here.members[-1]
     member.run()
@@ -118,15 +133,13 @@ def interrupted(here: World, events: list[FeedEvent], crashes: set[int]) -> dict
 @example(set(range(30, 500, 23)), 1)
 @given(st.sets(st.integers(0, 500), max_size=8), st.sampled_from([1, 20, 4000]))
 def test_a_crash_changes_nothing_that_is_written(crashes: set[int], replay: int) -> None:
-    events = stream()
-    plain, faulty = World(config(**QUICK)), World(config(**QUICK))
+    expected, endings = without_crashes(replay)
+    faulty = World(config(**QUICK))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources_module, "REPLAY_MOMENTS", replay)
         try:
-            expected = uninterrupted(plain, events)
-            found = interrupted(faulty, events, crashes)
+            found = interrupted(faulty, stream(), crashes)
         finally:
-            plain.close()
             faulty.close()
     assert expected["alerts"]
     assert expected["late-events"]
@@ -134,7 +147,7 @@ def test_a_crash_changes_nothing_that_is_written(crashes: set[int], replay: int)
     last = {each.alert_id: each for each in map(read_alert, expected["alerts"])}
     assert {each.type for each in last.values()} == {"close"}  # all sources are silent by now
     assert "silence" in {each.closed_for for each in last.values()}
-    assert endings_of(faulty) == endings_of(plain)
+    assert endings_of(faulty) == endings
 
 
 def later(events: list[FeedEvent], by: float) -> list[FeedEvent]:

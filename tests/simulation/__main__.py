@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from tests.simulation.check import check
-from tests.simulation.many import run_many
+from tests.simulation.many import processes, run_many
 from tests.simulation.plan import Fault
 from worker.runtime import logs
 
@@ -22,7 +22,8 @@ def main() -> int:
         checked = check(options.seed, () if options.calm else tuple(Fault))
         sys.stdout.write(checked.story + "\n")
         return 1 if checked.findings else 0
-    total = run_many(range(options.seeds), progress=_show)
+    with processes() as pool:
+        total = run_many(range(options.seeds), pool, progress=_show)
     sys.stdout.write("\n" + total.summary() + "\n")
     return 1 if total.failed else 0
 

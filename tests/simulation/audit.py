@@ -27,9 +27,9 @@ class Finding(NamedTuple):
     text: str
 
 
-def audit(plan: Plan, run: Run, reference: Run) -> list[Finding]:
-    """Return what is wrong with a run; nothing where all is well."""
-    found, expected = read(run.log), read(reference.log)
+def audit(plan: Plan, run: Run, found: Reading, reference: Run) -> list[Finding]:
+    """Return what is wrong with a run, of whose log `found` is known; nothing where all is well."""
+    expected = read(reference.log)
     duplicates: int | None = None  # counts are gone with a process that ended
     if not reference.crashes:
         ends = sum((counts.counted for counts in reference.counts), Counter())

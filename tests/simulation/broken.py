@@ -270,31 +270,31 @@ def what_is_read_again_is_not_counted() -> Broken:
     return patch.object(Restoring, "settled", ())
 
 
-# What the audit says of each: the rule that a finding of some seed has to name.
-_ALL: dict[Callable[[], Broken], str] = {
-    commits_what_is_still_needed: "lost",
-    moments_under_way_hold_nothing: "lost",
-    zombies_may_commit: "twice",
-    outputs_stand_outside_of_the_transaction: "StateError",
-    a_failed_future_is_ignored: "lost",
-    memory_is_kept_after_an_abort: "lost",
-    a_unit_of_unknown_outcome_is_repeated: "twice",
-    the_state_is_not_recovered: "twice",
-    what_was_taken_in_is_taken_in_again: "twice",
-    carried_captions_are_forgotten: "rest",
-    alerts_are_forgotten: "decisions",
-    the_shadow_is_forgotten: "shadow",
-    all_topics_share_a_front: "oracle",
-    all_sources_share_a_front: "oracle",
-    unread_partitions_are_taken_as_read: "oracle",
-    a_drain_leaves_windows_open: "StateError",
-    announcements_are_forgotten: "rest",
-    references_are_forgotten: "features",
-    each_index_is_careful_by_itself: "contents",
-    silence_is_not_told: "silence",
-    what_waits_to_be_heeded_is_forgotten: "feedback",
-    the_wall_clock_is_taken: "contents",
-    full_queues_are_not_paused: "bounds",
-    what_is_read_again_is_not_counted: "counts",
+# What the audit says of each: the rule that a finding of some seed has to name, and one that did.
+_ALL: dict[Callable[[], Broken], tuple[str, int]] = {
+    commits_what_is_still_needed: ("lost", 1),
+    moments_under_way_hold_nothing: ("lost", 1),
+    zombies_may_commit: ("twice", 33),
+    outputs_stand_outside_of_the_transaction: ("StateError", 3),
+    a_failed_future_is_ignored: ("lost", 6),
+    memory_is_kept_after_an_abort: ("lost", 32),
+    a_unit_of_unknown_outcome_is_repeated: ("twice", 16),
+    the_state_is_not_recovered: ("twice", 1),
+    what_was_taken_in_is_taken_in_again: ("twice", 1),
+    carried_captions_are_forgotten: ("rest", 5),
+    alerts_are_forgotten: ("decisions", 156),
+    the_shadow_is_forgotten: ("shadow", 4),
+    all_topics_share_a_front: ("oracle", 0),
+    all_sources_share_a_front: ("oracle", 0),
+    unread_partitions_are_taken_as_read: ("oracle", 0),
+    a_drain_leaves_windows_open: ("StateError", 3),
+    announcements_are_forgotten: ("rest", 2),
+    references_are_forgotten: ("features", 5),
+    each_index_is_careful_by_itself: ("contents", 32),
+    silence_is_not_told: ("silence", 4),
+    what_waits_to_be_heeded_is_forgotten: ("feedback", 1),
+    the_wall_clock_is_taken: ("contents", 68),
+    full_queues_are_not_paused: ("bounds", 7),
+    what_is_read_again_is_not_counted: ("counts", 2),
 }
-VARIANTS = {each.__name__: (each, rule) for each, rule in _ALL.items()}
+VARIANTS = {each.__name__: (each, *found) for each, found in _ALL.items()}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tests.simulation.audit import Finding, audit
 from tests.simulation.plan import Fault, Plan, plan
 from tests.simulation.play import play
+from tests.simulation.reading import read
 from tests.simulation.reference import replay
 from tests.simulation.run import OUTPUTS, Run
 
@@ -40,8 +41,9 @@ def check(seed: int, kinds: tuple[Fault, ...] = tuple(Fault)) -> Checked:
         story = f"seed {seed}: {planned}\n{traceback.format_exc()}"
         finding = Finding(type(error).__name__, f"a worker ended: {error}")
         return Checked(seed, (finding,), Counter(), "", story)
-    reference = replay(planned, run)
-    findings = tuple(audit(planned, run, reference))
+    found = read(run.log)
+    reference = replay(planned, run, found)
+    findings = tuple(audit(planned, run, found, reference))
     lines = [
         f"seed {seed}: {planned}",
         *(f"  {step}" for step in run.steps),

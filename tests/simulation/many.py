@@ -6,7 +6,7 @@ import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from tests.simulation.check import Checked, check
@@ -45,11 +45,12 @@ def processes() -> ProcessPoolExecutor:
     )
 
 
-def run_many(seeds: Iterable[int], progress: Callable[[str], None] = lambda _: None) -> Total:
-    """Check all seeds, in as many processes as there are cores."""
+def run_many(
+    seeds: Iterable[int], pool: Executor, progress: Callable[[str], None] = lambda _: None
+) -> Total:
+    """Check all seeds in the processes of a pool."""
     total = Total()
-    with processes() as pool:
-        for checked in pool.map(check, seeds, chunksize=20):
-            total.add(checked)
-            progress(f"{total.seeds} seeds, {len(total.failed)} failed")
+    for checked in pool.map(check, seeds, chunksize=20):
+        total.add(checked)
+        progress(f"{total.seeds} seeds, {len(total.failed)} failed")
     return total

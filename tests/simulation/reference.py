@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tests.simulation.log import SimLog
 from tests.simulation.plan import Plan
-from tests.simulation.reading import read
+from tests.simulation.reading import Reading
 from tests.simulation.run import Run, Simulation, new_log
 from tests.simulation.stream import START, fatal_contents
 from worker.core.events import Record
@@ -15,7 +15,7 @@ from worker.core.ports import Output, TopicPartition
 from worker.demo.embedded import VirtualClock
 
 
-def replay(plan: Plan, run: Run) -> Run:
+def replay(plan: Plan, run: Run, found: Reading) -> Run:
     """Run one member that nothing disturbs over the same inputs, with their append times.
 
     Where events were given up that other faults than their own ended processes over, those are
@@ -23,7 +23,7 @@ def replay(plan: Plan, run: Run) -> Run:
     """
     clock = VirtualClock(START)
     copy = new_log(plan, clock)
-    records = _as_treated(run.log)
+    records = _as_treated(found)
     before = Run(copy)
     if plan.drained is not None:
         _append([one for one in records if _is_before(run, one)], copy, clock)
@@ -38,9 +38,8 @@ def replay(plan: Plan, run: Run) -> Run:
     return result
 
 
-def _as_treated(log: SimLog) -> list[Record]:
+def _as_treated(found: Reading) -> list[Record]:
     """Return the inputs in the order of their append times; what was quarantined is fatal."""
-    found = read(log)
     records = [
         replace(record, value=fatal_contents()[record.topic]) if place in found.given_up else record
         for place, record in found.inputs.items()

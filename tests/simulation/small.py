@@ -88,6 +88,7 @@ def _array_key(content: Array, *rest: object) -> Hashable:
 
 REMEMBERED: tuple[tuple[ModuleType, str, Callable[..., Hashable]], ...] = (
     (gathering, "decode", _event_key),
+    (pipeline, "log_mels", _array_key),
     (pipeline, "windows", _array_key),
     (frames, "resize_square", _array_key),
     (frames, "thumbnail", _array_key),
