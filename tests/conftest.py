@@ -27,7 +27,7 @@ settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
 
 
-# The simulation has processes of its own: they work while the tests that come next wait for services.
+# The simulation has processes of its own: they work while what comes next waits for services.
 _FIRST = ("simulation", "chaos", "e2e", "security", "contracts", "cli")
 _TESTS = Path(__file__).parent
 
