@@ -1,4 +1,8 @@
-"""Recovers partition indices away from the poll loop, each until its last commit can be seen."""
+"""Recovers partition indices away from the poll loop, each until its last commit can be seen.
+
+Where that says that events are to be given up, it is looked at once more, after some seconds: who
+is a member again by then was not ended by them.
+"""
 
 from __future__ import annotations
 
