@@ -78,6 +78,13 @@ def test_the_schema_describes_a_line(tmp_path: Path) -> None:
             ".csv",
             "modality must be frame, caption, audio or left out",
         ),
+        (
+            '{"source": "/a", "start": 1, "end": 2, "kind": "fire", "modality": ["frame"]}',
+            ".jsonl",
+            "modality must be frame, caption, audio or left out",
+        ),
+        ("[" * 100_000, ".jsonl", "line 1 must be a JSON object"),
+        (r'{"source": "\ud800"}', ".jsonl", "line 1 holds half a surrogate pair"),
         (b"\xff\xfe", ".csv", "must be UTF-8"),
         ("source,start,end,kind\n/a,1,2," + "x" * 200_000, ".csv", "is no CSV file"),
     ],

@@ -64,6 +64,7 @@ def test_json_lines_say_the_same_as_csv(media: Path) -> None:
         ("/a,soon,frame,a.jpg,", "time must be RFC 3339"),
         ("/a,-1,frame,a.jpg,", "time must be RFC 3339"),
         ("/a,0,frame,none.jpg,", "path must be a file"),
+        (f"/a,0,frame,{'a' * 300}.jpg,", "path must be a file"),
         ("/a,0,frame,a.wav,", "ends with .jpg"),
         ("/a,0,caption,, ", "a caption must have a text"),
     ],
@@ -82,5 +83,9 @@ def test_a_manifest_without_a_column_or_a_row_is_refused(media: Path) -> None:
         read_manifest(manifest(media))
     with pytest.raises(OperatorError, match="line 1 must be a JSON object"):
         read_manifest(manifest(media, "[1]", head="", name="m.jsonl"))
+    with pytest.raises(OperatorError, match="modality must be one of"):
+        read_manifest(
+            manifest(media, '{"source": "/a", "modality": ["frame"]}', head="", name="m.jsonl")
+        )
     with pytest.raises(OperatorError, match="cannot be read"):
         read_manifest(media / "none.csv")

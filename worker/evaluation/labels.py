@@ -69,7 +69,7 @@ def _label(row: Row, place: str) -> EventLabel:
         raise OperatorError(f"{place}: source must be a text.")
     if not isinstance(kind, str) or not kind:
         raise OperatorError(f"{place}: kind must be a text.")
-    if modality not in {None, "", *MODALITIES}:
+    if modality not in (None, "", *MODALITIES):
         raise OperatorError(f"{place}: modality must be {', '.join(MODALITIES)} or left out.")
     start, end = (_time(row.get(name), f"{place}: {name}") for name in ("start", "end"))
     if start.is_relative == end.is_relative and end.micros <= start.micros:

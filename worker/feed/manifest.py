@@ -61,7 +61,7 @@ def _listed(row: Row, directory: Path, place: str) -> Listed:
     source, kind = row.get("source"), row.get("modality")
     if not isinstance(source, str) or not source:
         raise OperatorError(f"{place}: source must be a text.")
-    if kind not in set(MODALITIES):
+    if kind not in MODALITIES:
         raise OperatorError(f"{place}: modality must be one of {', '.join(MODALITIES)}.")
     modality = Modality(str(kind))
     time, is_relative = _time(row.get("time"), place)
@@ -72,10 +72,17 @@ def _listed(row: Row, directory: Path, place: str) -> Listed:
         return Listed(source, modality, time, is_relative, PLAIN_TEXT, None, text)
     path = directory / str(row.get("path") or "")
     known = IMAGES if modality is Modality.FRAME else SOUNDS
-    if path.suffix.lower() not in known or not path.is_file():
+    if path.suffix.lower() not in known or not _is_file(path):
         raise OperatorError(f"{place}: path must be a file that ends with {', '.join(known)}.")
     content_type = known[path.suffix.lower()]
     return Listed(source, modality, time, is_relative, content_type, path, "")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the name is too long, or what it lies in is closed to us
+        return False
 
 
 def _time(value: object, place: str) -> tuple[int, bool]:

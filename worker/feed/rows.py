@@ -55,7 +55,12 @@ def _of_json_lines(file: TextIO, path: Path) -> Iterator[tuple[str, Row]]:
         place = f"{path} line {number}"
         try:
             row = json.loads(line)
-        except ValueError:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise OperatorError(
+                f"{place} holds half a surrogate pair, which is no character."
+            ) from None
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise OperatorError(f"{place} must be a JSON object.")
