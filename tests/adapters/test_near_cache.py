@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping, Sequence
 
 from hypothesis import given
@@ -61,6 +62,17 @@ def test_the_longest_unused_gives_way() -> None:
     assert cache.get_many([b"a", b"b", b"c", b"d"]) == [b"1", None, b"3", b"4"]
     cache.put_many({b"long": bytes(1000)})
     assert cache.get_many([b"a", b"b", b"c", b"d", b"long"]) == [None] * 5
+
+
+def test_it_takes_no_more_memory_than_it_says() -> None:
+    bound, last = 1 << 20, 8_000
+    cache = NearCache(bound, Metrics(()))
+    tracemalloc.start()
+    for number in range(last):
+        cache.put_many({number.to_bytes(20, "big"): bytes(256)})
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.8 * bound < taken < 1.05 * bound
 
 
 @given(

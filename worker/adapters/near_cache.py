@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from worker.core.ports import EmbeddingCache, Telemetry
 
-ENTRY_BYTES = 150  # of an entry beside the bytes of key and value
+ENTRY_BYTES = 200  # of an entry beside the bytes of key and value
 
 
 class NearCache:
