@@ -26,19 +26,20 @@ class Pace:
 
     def __init__(self, now: float) -> None:
         self._heard = now
-        self._asked: float | None = None
+        self._known: float | None = None  # of when the answer is
+        self._asked: float | None = None  # when it came
 
     def hear(self, now: float) -> None:
         """Note that a record came."""
         self._heard = now
 
-    def ask(self, now: float) -> None:
-        """Note that the answer is of now."""
-        self._asked = now
+    def ask(self, began: float, ended: float) -> None:
+        """Note that an answer came at `ended`, which may be as old as `began`."""
+        self._known, self._asked = began, ended
 
     def expire(self) -> None:
         """Let it be due, whatever is known."""
-        self._asked = None
+        self._known = self._asked = None
 
     def is_due(self, now: float) -> bool:
         """Tell whether it is time to ask."""
@@ -49,7 +50,7 @@ class Pace:
 
     def is_fresh(self, now: float) -> bool:
         """Tell whether the last answer still says what is fully read."""
-        return self._asked is not None and now - self._asked < _INTERVAL
+        return self._known is not None and now - self._known < _INTERVAL
 
 
 class EndOffsets:
@@ -77,14 +78,15 @@ class EndOffsets:
 
         Empty where the brokers do not answer.
         """
-        if not self._pace.is_due(time.monotonic()):
+        began = time.monotonic()
+        if not self._pace.is_due(began):
             return None
         wanted = [ClientPartition(*each) for each in partitions]
         try:
             ends = self._client.end_offsets(wanted, timeout_ms=_TIMEOUT_MS) if wanted else {}
         except (KafkaError, KeyError):  # the latter for partitions that its metadata lacks
             ends = {}
-        self._pace.ask(time.monotonic())
+        self._pace.ask(began, time.monotonic())
         return {TopicPartition(*each): end for each, end in ends.items()}
 
     @property
