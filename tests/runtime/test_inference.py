@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +18,9 @@ from worker.adapters.prometheus import Metrics
 from worker.core.events import Modality
 from worker.core.moment import Moment
 from worker.core.ports import EmbeddingCache
+from worker.errors import FailedRunError
 from worker.models.base import Encoder, EncoderError
+from worker.runtime import inference as inference_module
 from worker.runtime.assemble import build_pipeline
 from worker.runtime.inference import QUEUE_BATCHES, Batch, Inference, Result
 
@@ -216,6 +219,19 @@ def test_closing_does_not_wait_for_batches_that_nobody_needs_any_more() -> None:
         while not inference.has_room:
             time.sleep(0.001)
         inference.submit(Batch(None, (moment,)))
-    slow.gate.set()
-    inference.close()
-    assert slow.encoded < 6
+    opening = threading.Timer(0.2, slow.gate.set)
+    opening.start()
+    assert inference.close()
+    assert slow.encoded == 1  # that it was at
+
+
+def test_a_stage_that_hangs_is_told_and_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference_module, "STUCK_SECONDS", 0.2)
+    monkeypatch.setattr(inference_module, "CLOSE_SECONDS", 0.1)
+    hanging = GatedEncoder(Modality.FRAME)
+    inference = started([], encoders(frame=hanging))
+    inference.submit(Batch(None, tuple(moments(1))))
+    with pytest.raises(FailedRunError, match="hangs"):
+        collected(inference)
+    assert not inference.close()
+    hanging.gate.set()

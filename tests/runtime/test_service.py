@@ -162,6 +162,27 @@ def test_after_a_failed_commit_a_new_session_begins_at_the_committed_offsets(wor
     assert value("mmworker_commit_failures_total", {"reason": "commit_failed"}) == 1
 
 
+def test_no_new_session_shares_encoders_with_a_stage_that_is_left_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(world)
+
+    def condition() -> bool:
+        site.outboxes[0].fail_next = True
+        return len(site.outboxes) > 1
+
+    def unfinished(inference: Inference) -> bool:
+        close(inference)
+        return False
+
+    close = Inference.close
+    monkeypatch.setattr(Inference, "close", unfinished)
+    with pytest.raises(FailedRunError):
+        site.until(condition)
+    assert len(site.inferences) == 1
+    assert all_closed(site)
+
+
 def test_a_failure_that_a_retry_cannot_help_ends_the_run(world: World) -> None:
     site = Site(world)
     site.refuse = [LogError("offset_out_of_range", "records are gone", retriable=False)]

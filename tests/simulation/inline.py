@@ -61,8 +61,9 @@ class InlineInference(Inference):
         self._left -= 1
         return results
 
-    def close(self) -> None:
+    def close(self) -> bool:
         self._batches.clear()
+        return True
 
     def _worked_on(self, batch: Batch) -> Result:
         events = [event for moment in batch.moments for event in held_by(moment)]

@@ -21,6 +21,7 @@ from worker.core.moment import Moment
 from worker.core.ports import EmbeddingCache, Telemetry
 from worker.core.references import References
 from worker.core.tracing import BatchSpan, Tracer, Untraced
+from worker.errors import FailedRunError
 from worker.pipeline import Pipeline, Vectors
 from worker.runtime.daemon_pool import DaemonPool
 from worker.runtime.encoding import Encoding
@@ -30,6 +31,7 @@ from worker.stages import Embedded, Prepared
 QUEUE_BATCHES = 2  # batches that wait in front of a stage
 VECTOR_BYTES = 2  # float16
 CLOSE_SECONDS = 5.0  # for each stage; the threads are daemons
+STUCK_SECONDS = 300.0  # in which no batch comes out of the stages, although there are some in them
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,8 @@ class Inference:
         self._to_encode: queue.Queue[_Queued | None] = queue.Queue(QUEUE_BATCHES)
         self._done: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
         self._in_flight = 0
+        self._progress = 0.0  # when a batch came out last, or into empty stages
+        self._is_closed = False
         self._threads = [
             threading.Thread(target=self._run, args=args, name=args[0], daemon=True)
             for args in (
@@ -104,6 +108,8 @@ class Inference:
         references = _references(batch)
         queued = _Queued(batch.label, batch.moments, references, time.monotonic(), span)
         self._to_decode.put_nowait(queued)
+        if not self._in_flight:
+            self._progress = time.monotonic()
         self._in_flight += 1
 
     @property
@@ -124,7 +130,8 @@ class Inference:
     def completed(self, timeout: float = 0) -> list[Result]:
         """Return the finished batches; wait up to `timeout` seconds for the first one.
 
-        Raises what a stage raised: nothing after it can be right.
+        Raises what a stage raised: nothing after it can be right. Raises FailedRunError where a
+        stage hangs.
         """
         results: list[Result] = []
         while True:
@@ -132,14 +139,20 @@ class Inference:
                 wait = timeout > 0 and not results
                 result = self._done.get(block=wait, timeout=timeout if wait else None)
             except queue.Empty:
+                self._check_progress()
                 return results
             if isinstance(result, BaseException):
                 raise result
+            self._progress = time.monotonic()
             self._in_flight -= 1
             results.append(result)
 
-    def close(self) -> None:
-        """Drop what waits and end the threads; one that hangs in a library is left behind."""
+    def close(self) -> bool:
+        """Drop what waits and end the threads; return whether they have ended.
+
+        One that hangs in a library is left behind.
+        """
+        self._is_closed = True
         while True:
             try:
                 self._to_decode.get_nowait()
@@ -150,11 +163,20 @@ class Inference:
             thread.join(CLOSE_SECONDS)
         for pool in (self._pool, self._encoders):
             pool.close()
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _check_progress(self) -> None:
+        if self._in_flight and time.monotonic() - self._progress > STUCK_SECONDS:
+            raise FailedRunError(
+                f"decoding or encoding hangs: nothing has come of it for {STUCK_SECONDS:.0f} s"
+            )
 
     def _run(
         self, stage: str, inbox: queue.Queue[_Queued | None], work: Callable[[_Queued], None]
     ) -> None:
         while (queued := inbox.get()) is not None:
+            if self._is_closed:
+                continue
             self._telemetry.queue(stage, inbox.qsize(), time.monotonic() - queued.since)
             try:
                 work(queued)

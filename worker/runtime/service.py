@@ -49,6 +49,7 @@ class Service:
         self._health = health
         self._drains = drains
         self._was_member = False
+        self._is_left_behind = False
 
     def run(self, stop: threading.Event) -> Drained | None:
         """Return once `stop` is set, or all is drained, and what was in flight is committed.
@@ -74,7 +75,7 @@ class Service:
         """Open everything, work, and close everything, whatever fails."""
         with ExitStack() as closing:
             inference = self._open_inference()
-            closing.callback(inference.close)
+            closing.callback(self._close, inference)
             ports = self._open_ports()
             closing.callback(ports.log.close)
             closing.callback(ports.outbox.close, timeout=CLOSE_SECONDS)
@@ -105,13 +106,23 @@ class Service:
             raise FailedRunError(worker.exceeded)
         return drained
 
+    def _close(self, inference: Inference) -> None:
+        if not inference.close():
+            self._is_left_behind = True
+            log.warning("a stage is left at work")
+
     def _note(self, error: LogError | OperatorError) -> None:
         reason = error.reason if isinstance(error, LogError) else "unreachable"
         self._health.ready(False, reason)
         log.warning("session failed", reason=reason, error=str(error))
 
     def _may_help(self, error: LogError | OperatorError) -> bool:
-        """Tell whether a new session may go better: brokers come back, settings stay wrong."""
+        """Tell whether a new session may go better: brokers come back, settings stay wrong.
+
+        A stage that is left behind would use the encoders beside those of a new session.
+        """
+        if self._is_left_behind:
+            return False
         if isinstance(error, LogError):
             return error.retriable
         return self._was_member and not isinstance(error, StateError)
