@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,11 +14,15 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from torch import nn
 
+from worker.errors import OperatorError
 from worker.models.bfloat16 import keeping_sums, nearest, ready_for_bfloat16
+from worker.models.converted import ConvertedFile
 from worker.models.openvino_runtime import convert, start_openvino
 from worker.models.plan import Dtype, Plan
 from worker.models.processor import this_processor
 from worker.models.quiet_openvino import openvino
+from worker.models.runtimes import Network
+from worker.models.settings import ModelSettings
 
 FINITE = st.floats(-(2.0**60), 2.0**60, width=32, allow_subnormal=False)
 RESOLUTION = 2.0**-8  # of numbers from 1 to 2
@@ -132,6 +139,23 @@ def test_a_convolution_needs_no_bias() -> None:
         for each in (model, ready_for_bfloat16(model))
     )
     assert 0 < np.abs(rounded - exact).max() < RESOLUTION
+
+
+def test_a_network_without_convolutions_is_taken_as_it_is() -> None:
+    model = convert(nn.Linear(3, 2).eval(), (np.ones((2, 3), np.float32),))
+    assert ready_for_bfloat16(model) is model
+
+
+def test_files_are_written_where_networks_are_kept(
+    module: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    settings = ModelSettings(cache_directory=tmp_path)
+    network = Network(lambda: module, lambda: (PICTURES,), ConvertedFile.of(settings, "digest"))
+    assert network.start(Plan("openvino", "bfloat16", 4, 1))(PICTURES).shape == (4, 16)
+    assert [each.suffix for each in tmp_path.iterdir()] == [".bin"]
+    with pytest.raises(OperatorError, match="set TMPDIR"):
+        ready_for_bfloat16(network.openvino)
 
 
 def test_in_float32_nothing_else_has_changed(module: nn.Module) -> None:

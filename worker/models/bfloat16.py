@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.errors import OperatorError
 from worker.models.openvino_runtime import write_model
 from worker.models.quiet_openvino import openvino
 
@@ -36,19 +37,26 @@ Model: TypeAlias = openvino.Model
 Node: TypeAlias = openvino.Node
 
 
-def ready_for_bfloat16(model: Model) -> Model:
-    """Return a copy whose convolutions lose little where it is run in bfloat16."""
+def ready_for_bfloat16(model: Model, directory: Path | None = None) -> Model:
+    """Return the model, or a copy whose convolutions lose little where it is run in bfloat16.
+
+    A copy comes by way of files in `directory`, or else where the system has its temporary ones.
+    Raises OperatorError where they cannot be written.
+    """
     copy = model.clone()
     folding = openvino.passes.Manager()
     folding.register_pass(openvino.passes.ConstantFolding())
     folding.run_passes(copy)
     convolutions = [n for n in copy.get_ordered_ops() if n.get_type_name() in _KERNEL_AXIS]
+    if not convolutions:
+        return model
     for node in convolutions:
         _keep_bias(node)
     for node in convolutions[_FIRST:]:
         _keep_sums(node)
     copy.validate_nodes_and_infer_types()
-    return _exact_in(copy, {node.get_friendly_name() for node in convolutions[:_FIRST]})
+    exact = {node.get_friendly_name() for node in convolutions[:_FIRST]}
+    return _exact_in(copy, exact, directory)
 
 
 def keeping_sums(kernels: Weights) -> Weights:
@@ -92,13 +100,19 @@ def _adds_a_constant(node: Node) -> bool:
     return any(term.get_node().get_type_name() == "Constant" for term in terms)
 
 
-def _exact_in(model: Model, layers: set[str]) -> Model:
+def _exact_in(model: Model, layers: set[str], directory: Path | None) -> Model:
     """Return the model with layers that keep their precision whatever that of the others is.
 
     OpenVINO has no call for that: the attribute is set in the network's description.
     """
-    with tempfile.TemporaryDirectory() as aside:
-        description, weights = write_model(model, Path(aside))
+    try:
+        with tempfile.TemporaryDirectory(dir=directory) as aside:
+            description, weights = write_model(model, Path(aside))
+    except (OSError, RuntimeError) as error:
+        raise OperatorError(
+            f"a network cannot be made ready for bfloat16 by way of files ({error}): set TMPDIR to"
+            " a directory with room for its weights, or models.dtype to float32"
+        ) from None
     root = ElementTree.fromstring(description)  # noqa: S314 - written just now
     for layer in root.iter("layer"):
         if layer.get("name") in layers:

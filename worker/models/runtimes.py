@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from worker.models.bfloat16 import ready_for_bfloat16
 from worker.models.converted import ConvertedFile
+from worker.models.kept_files import can_keep
 from worker.models.openvino_runtime import Model, convert, start_openvino
 from worker.models.plan import Array, Plan, Run
 
@@ -75,4 +76,6 @@ class Network:
 
     @cached_property
     def _bfloat16(self) -> Model:
-        return ready_for_bfloat16(self.openvino)
+        kept = None if self._converted is None else self._converted.directory
+        usable = kept is not None and can_keep(kept)
+        return ready_for_bfloat16(self.openvino, kept if usable else None)
