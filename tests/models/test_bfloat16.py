@@ -158,5 +158,14 @@ def test_files_are_written_where_networks_are_kept(
         ready_for_bfloat16(network.openvino)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_networks_are_made_ready_for_both_halves(module: nn.Module, dtype: Dtype) -> None:
+    network = Network(lambda: module, lambda: (PICTURES,))
+    with torch.no_grad():
+        exact = module(torch.from_numpy(PICTURES)).numpy()
+    found = network.start(Plan("openvino", dtype, 4, 1))(PICTURES)
+    assert np.abs(found / exact - 1).max() < 0.3e-3
+
+
 def test_in_float32_nothing_else_has_changed(module: nn.Module) -> None:
     assert largest_error(module, ready=True, dtype="float32") < 0.3e-3

@@ -87,6 +87,17 @@ def test_a_dtype_that_was_asked_for_is_used_whatever_its_cosine() -> None:
     assert chosen(lambda _: 1.0, lambda _: 0.9, settings, PLAIN).dtype == "bfloat16"
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_a_float_that_was_asked_for_is_run_by_one_runtime_everywhere(
+    dtype: Literal["bfloat16", "float16"],
+) -> None:
+    table = Table(lambda plan: 0.1 if plan.runtime == "torch" else 1.0, exact)
+    choose(replace(AUTO, dtype=dtype), MODERN, table, ticking())
+    assert {plan.runtime for plan in table.asked} == {"openvino"}
+    settings = replace(AUTO, dtype=dtype, runtime="torch")
+    assert chosen(lambda _: 1.0, settings=settings).runtime == "torch"
+
+
 def test_bfloat16_is_not_tried_where_the_processor_lacks_it() -> None:
     table = Table(lambda _: 1.0, exact)
     choose(AUTO, PLAIN, table, ticking())

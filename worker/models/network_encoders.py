@@ -14,7 +14,7 @@ from worker.core.events import Modality
 from worker.models.base import Embeddings, unit_rows
 from worker.models.converted import ConvertedFile
 from worker.models.int8 import read_int8
-from worker.models.plan import Array, Plan, Run
+from worker.models.plan import HALVES, Array, Plan, Run
 from worker.models.runtimes import Network
 from worker.models.samples import typical_clips, typical_frames, typical_texts
 from worker.models.settings import ModelSettings
@@ -43,7 +43,7 @@ class Identity:
 
         Such a choice is taken whatever its cosine, so its vectors do not mix with others.
         """
-        lossy = settings.dtype in {"bfloat16", "float16"} or settings.runtime == "int8"
+        lossy = settings.dtype in HALVES or settings.runtime == "int8"
         if not lossy:
             return self.digest
         return joint_digest(self.digest, f"{settings.runtime} {settings.dtype}")

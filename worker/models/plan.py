@@ -14,6 +14,7 @@ Call = Callable[..., NDArray[np.float32]]  # arrays with a common leading axis -
 
 Runtime = Literal["torch", "compiled", "graphs", "openvino", "int8"]
 Dtype = Literal["float32", "bfloat16", "float16", "int8"]
+HALVES = frozenset({"bfloat16", "float16"})  # of a float's bits
 
 
 @dataclass(frozen=True, slots=True)

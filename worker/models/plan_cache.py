@@ -22,7 +22,7 @@ from worker.models.plan import Plan
 from worker.models.processor import Processor
 from worker.models.settings import ModelSettings
 
-_FORM = 4  # of the file and of the way plans are measured
+_FORM = 5  # of the file and of the way plans are measured
 _MAX_BATCH_SIZE = 4_096
 _MAX_THREADS = 4_096
 

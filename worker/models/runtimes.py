@@ -14,7 +14,7 @@ from worker.models.bfloat16 import ready_for_bfloat16
 from worker.models.converted import ConvertedFile
 from worker.models.kept_files import can_keep
 from worker.models.openvino_runtime import Model, convert, start_openvino
-from worker.models.plan import Array, Plan, Run
+from worker.models.plan import HALVES, Array, Plan, Run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,7 +61,7 @@ class Network:
     def _model(self, plan: Plan) -> Model:
         if plan.dtype == "int8" and self._int8:
             return self._int8
-        return self._bfloat16 if plan.dtype == "bfloat16" else self.openvino
+        return self._half if plan.dtype in HALVES else self.openvino
 
     @cached_property
     def openvino(self) -> Model:
@@ -75,7 +75,8 @@ class Network:
         return model
 
     @cached_property
-    def _bfloat16(self) -> Model:
+    def _half(self) -> Model:
+        """Also for float16, which OpenVINO runs in bfloat16 where a CPU has no other."""
         kept = None if self._converted is None else self._converted.directory
         usable = kept is not None and can_keep(kept)
         return ready_for_bfloat16(self.openvino, kept if usable else None)

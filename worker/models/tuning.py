@@ -14,8 +14,10 @@ spin while they wait is charged for it; one whose threads sleep is flattered, by
 serial share, which is small at the batch sizes in question. Of a few repeats the least counts.
 
 A plan must also return what float32 torch returns: the smallest cosine over the sample has to be
-at least 0.999. First the runtimes and dtypes compete, then the batch sizes and threads of the
-best, until `budget` seconds of CPU time are used up.
+at least 0.999. A dtype that was asked for is used whatever its cosine, and half a float then by
+OpenVINO alone: which runtime is the faster one must not decide what the vectors are. First the
+runtimes and dtypes compete, then the batch sizes and threads of the best, until `budget` seconds of
+CPU time are used up.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from numpy.typing import NDArray
 
 from worker.errors import OperatorError
 from worker.models.device import resolve_device
-from worker.models.plan import Array, Dtype, Plan, Run, Runtime
+from worker.models.plan import HALVES, Array, Dtype, Plan, Run, Runtime
 from worker.models.plan_cache import PlanCache
 from worker.models.processor import Processor, this_processor
 from worker.models.runtimes import Network
@@ -141,7 +143,9 @@ def _runtimes(settings: ModelSettings) -> tuple[Runtime, ...]:
         if settings.runtime not in {"auto", "openvino"}:
             raise OperatorError("models.dtype int8 needs OpenVINO: set models.runtime to auto.")
         return ("openvino",)
-    return ("torch", "openvino") if settings.runtime == "auto" else (settings.runtime,)
+    if settings.runtime != "auto":
+        return (settings.runtime,)
+    return ("openvino",) if settings.dtype in HALVES else ("torch", "openvino")
 
 
 def _dtypes(settings: ModelSettings, processor: Processor) -> tuple[Dtype, ...]:
