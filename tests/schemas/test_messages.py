@@ -135,8 +135,11 @@ def test_vectors_are_little_endian_float16_in_base64() -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_numbers_that_are_not_finite_are_refused(number: float) -> None:
-    with pytest.raises(ValueError, match=r"score must be in 0\.\.1"):
-        ExpertScore(number, None)
+    experts = {"text": ExpertScore(number, None)}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json(
+            replace(observation(), assessment=replace(observation().assessment, experts=experts))
+        )
     with pytest.raises(ValueError, match=r"p_value must be in 0\.\.1"):
         replace(observation().assessment, p_value=number)
     with pytest.raises(ValueError, match=r"threshold must be in 0\.\.1"):

@@ -35,7 +35,7 @@ def score_of(p_value: float) -> float:
     """
     if p_value <= LEAST_SCORED:
         return 1.0
-    return max(0.0, -math.log10(p_value) / SCORE_DECADES)
+    return 0.0 - math.log10(p_value) / SCORE_DECADES  # 0.0, not -0.0, for 1
 
 
 @dataclass(frozen=True, slots=True)

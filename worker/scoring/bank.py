@@ -42,16 +42,19 @@ class VectorBank:
     def __len__(self) -> int:
         return len(self._scales)
 
-    def distances(self, queries: NDArray[Any]) -> NDArray[np.float32]:
-        """Return for each of `queries` (n, D) the Euclidean distance to its nearest row, >= 0."""
+    def squares(self, queries: NDArray[Any]) -> NDArray[np.float32]:
+        """Return for each of `queries` (n, D) the squared distance to its nearest row.
+
+        Euclidean; it may be below 0 by what rounding takes.
+        """
         whole, scales = _quantised(queries)
         squares = whole.dot(self._columns.astype(np.float32))  # (n, rows), exact up to D = 1040
         squares *= self._scales
-        squares *= -2 * scales[:, None]
+        squares *= (-2 * scales)[:, None]
         squares += self._squares
-        least = np.minimum.reduce(squares, axis=1) + _squares(whole, scales)
-        nearest: NDArray[np.float32] = np.sqrt(np.maximum(least, 0))
-        return nearest
+        least: NDArray[np.float32] = np.minimum.reduce(squares, axis=1)
+        least += _squares(whole, scales)
+        return least
 
     def forget(self, rows: NDArray[Any]) -> None:
         """Take one row out for each of `rows` (n, D) that it has."""
@@ -127,9 +130,11 @@ def quantised(vectors: NDArray[Any]) -> tuple[Codes, Scales]:
 def _quantised(vectors: NDArray[Any]) -> tuple[NDArray[np.float32], Scales]:
     """Return the codes in single precision, and the scales."""
     points = vectors.astype(np.float32, copy=False)
-    scales: Scales = np.maximum.reduce(np.abs(points), axis=1) / np.float32(LARGEST)
+    scales: Scales = np.maximum.reduce(np.abs(points), axis=1)
+    scales /= LARGEST
     np.maximum(scales, FAINTEST, out=scales)
-    return np.rint(points / scales[:, None]), scales
+    whole = points / scales[:, None]
+    return np.rint(whole, whole), scales
 
 
 def _squares(whole: NDArray[np.float32], scales: Scales) -> NDArray[np.float32]:

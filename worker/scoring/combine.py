@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import exp, log
+from typing import NamedTuple
 
 from worker.core.triggers import reason_of
 from worker.scoring.conformal import SMALLEST
@@ -19,8 +20,8 @@ from worker.scoring.experts import (
 )
 
 PIVOT = 0.02  # the p-value at which steepness makes no difference
-LOG_PIVOT = math.log(PIVOT)
-LARGEST = 1 - 1e-12  # p-value: the logarithm of what is left of 1 stays finite
+LOG_PIVOT = log(PIVOT)
+_VOTE_OF = {modality.value: vote for modality, vote in VOTE_OF_MODALITY.items()}
 REASON_SHARE = 0.5  # a vote is a reason where its -log p reaches this share of the strongest one's
 
 
@@ -34,26 +35,43 @@ def merged(p_values: Mapping[str, float], voices: Mapping[str, Voice]) -> float:
     each other, it is at most a with a probability of no more than -ln(1 - a) (Bonferroni). One
     alone stays what it is.
     """
-    if len(p_values) == 1:
-        return next(iter(p_values.values()))
-    said = [(voices[name], p) for name, p in p_values.items()]
-    strongest = max([_evidence(p, voice) for voice, p in said])
-    return -math.expm1(sum([math.log1p(-_reaching(strongest, *each)) for each in said]))
+    return _merged(p_values, [_said(name, voices[name]) for name in p_values])
+
+
+class _Said(NamedTuple):
+    """A voice, so that the log of what its p-value p counts is `offset` - `steepness` ln p."""
+
+    name: str
+    offset: float
+    steepness: float
+
+
+@lru_cache(maxsize=256)
+def _said(name: str, voice: Voice) -> _Said:
+    return _Said(name, log(voice.weight) + voice.steepness * LOG_PIVOT, voice.steepness)
+
+
+def _merged(p_values: Mapping[str, float], said: Sequence[_Said]) -> float:
+    if len(said) == 1:
+        return p_values[said[0].name]
+    strongest = max([offset - k * log(p_values[name] or SMALLEST) for name, offset, k in said])
+    union = 0.0  # the probability of one or more of events r_i, precise also where it is tiny
+    for _, offset, k in said:
+        union += (1 - union) * exp((offset - strongest) / k)
+    return min(union, 1.0)
 
 
 def votes(expert_p_values: Mapping[str, float]) -> dict[str, float]:
     """Return the p-value of each vote that has an expert which is not cold."""
-    return {
-        vote: merged({name: expert_p_values[name] for name in voices}, voices)
-        for vote, voices in _choir(tuple(expert_p_values))
-    }
+    choir = _choir(tuple(expert_p_values))
+    return {vote: _merged(expert_p_values, said) for vote, said in choir}
 
 
 @lru_cache(maxsize=256)  # there are as many as sets of experts that speak together
-def _choir(experts: tuple[str, ...]) -> tuple[tuple[str, Mapping[str, Voice]], ...]:
+def _choir(experts: tuple[str, ...]) -> tuple[tuple[str, Sequence[_Said]], ...]:
     """Return the votes that some of the experts have, with their voices in each."""
     heard = {vote: [each for each in voters(vote, experts) if each in experts] for vote in VOTES}
-    return tuple((vote, {n: voice_of(n) for n in names}) for vote, names in heard.items() if names)
+    return tuple((v, [_said(n, voice_of(n)) for n in names]) for v, names in heard.items() if names)
 
 
 def combined(vote_p_values: Mapping[str, float]) -> float:
@@ -67,8 +85,8 @@ def contributions(vote_p_values: Mapping[str, float]) -> dict[str, float]:
     One nat is what a normal vote says on average.
     """
     surprise = {
-        modality.value: max(0.0, _nats(vote_p_values[name]) - 1)
-        for modality, name in VOTE_OF_MODALITY.items()
+        modality: max(0.0, _nats(vote_p_values[name]) - 1)
+        for modality, name in _VOTE_OF.items()
         if name in vote_p_values
     }
     total = sum(surprise.values())
@@ -90,7 +108,7 @@ def expert_shares(
             continue
         counts = {name: _evidence(expert_p_values[name], voice_of(name)) for name in heard}
         strongest = max(counts.values())
-        parts = {name: math.exp(each - strongest) for name, each in counts.items()}
+        parts = {name: exp(each - strongest) for name, each in counts.items()}
         shares |= {name: whole * part / sum(parts.values()) for name, part in parts.items()}
     return shares
 
@@ -122,16 +140,8 @@ def _detailed(vote: str, expert_p_values: Mapping[str, float]) -> str:
 
 def _evidence(p_value: float, voice: Voice) -> float:
     """Return the log of what a p-value counts: ln w + k ln (PIVOT / p)."""
-    weight, steepness = voice
-    return math.log(weight) + steepness * (LOG_PIVOT - math.log(max(p_value, SMALLEST)))
-
-
-def _reaching(evidence: float, voice: Voice, p_value: float) -> float:
-    """Return the p-value that counts so much: no larger than `p_value`, which counts no more."""
-    weight, steepness = voice
-    steps = (math.log(weight) - evidence) / steepness
-    return min(PIVOT * math.exp(steps), max(p_value, SMALLEST), LARGEST)
+    return log(voice.weight) + voice.steepness * (LOG_PIVOT - log(max(p_value, SMALLEST)))
 
 
 def _nats(p_value: float) -> float:
-    return -math.log(max(p_value, SMALLEST))
+    return -log(max(p_value, SMALLEST))

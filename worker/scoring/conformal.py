@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from array import array
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +14,19 @@ from numpy.typing import NDArray
 from worker.scoring.state import State
 
 CAPACITY = 2000
+GENERATIONS = 16  # that the scores of a full ring are of
 TAIL = 0.1  # the share of the calibration scores that shapes the tail
 SMALLEST = 1e-300  # stands for any smaller p-value
 MIN_STANDARD = 8  # scores before a source knows its own median and spread
-WIDTH = 4  # bytes of a drawn number
+DRAWN_AT_ONCE = 16  # numbers of 32 bits from one hash
+LARGEST = 1 << 32
 
 
 class Calibration:
     """Normal scores (n,), n >= 10, in ascending order."""
 
     def __init__(self, scores: NDArray[np.float64]) -> None:
-        self._ordered = np.sort(scores)
-
-    def __len__(self) -> int:
-        return len(self._ordered)
+        self._ordered = array("d", np.sort(scores).tobytes())
 
     def p_value(self, score: float, tie: float, least_excess: float = 0.0) -> float:
         """Return what `p_value_among` says of it."""
@@ -35,12 +34,9 @@ class Calibration:
 
 
 def p_value_among(
-    ordered: Sequence[float] | NDArray[np.float64],
-    score: float,
-    tie: float,
-    least_excess: float = 0.0,
+    ordered: array[float], score: float, tie: float, least_excess: float = 0.0
 ) -> float:
-    """Return P(a normal score >= `score`), in (0, 1], tie in (0, 1], by n scores in order of size.
+    """Return P(a normal score >= `score`), in (0, 1], tie in (0, 1], by n >= 10 in order of size.
 
     Up to the 90th percentile u: (#{s_i > s} + tie (1 + #{s_i = s})) / (n + 1).
     Above: with k excesses over u of sum S, TAIL (S / (S + s - u))^k, the predictive distribution of
@@ -49,121 +45,105 @@ def p_value_among(
     at least k `least_excess`: how far harmless changes of a kind that the calibration has not seen
     yet go on average, in units of the score.
     """
-    n, k = len(ordered), len(ordered) // 10
-    begin = float(ordered[n - k - 1])
-    if score > begin:
-        excesses = np.array(ordered[n - k :], dtype=np.float64) - begin
-        total = max(float(excesses.sum()), k * least_excess)
-        if total > 0:
-            return max(SMALLEST, TAIL * float((total / (total + score - begin)) ** k))
+    n = len(ordered)
+    k = n // 10
     end = bisect_right(ordered, score)
+    if end >= n - k and score > (begin := ordered[n - k - 1]):
+        excesses = np.frombuffer(ordered, ordered.typecode)[n - k :] - begin
+        total = max(float(np.add.reduce(excesses)), k * least_excess)
+        if total > 0:
+            return max(SMALLEST, TAIL * (total / (total + score - begin)) ** k)
     if end and ordered[end - 1] == score:
         tie *= 1 + end - bisect_left(ordered, score)
     return (n - end + tie) / (n + 1)
 
 
 class CalibrationRing:
-    """The last normal scores of one expert of one source.
+    """The last normal scores of one expert of one source: `capacity`, and up to a generation more.
 
-    They are finite, of single precision, and also kept in order of size: ranks and medians are then
-    there to be read.
+    They are finite and of single precision, and kept in order of size: ranks and medians are there
+    to be read. A generation is a GENERATIONS-th of `capacity`. Of each score it is known which one
+    it came with, and when one begins the oldest goes as a whole.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._capacity = capacity
-        self._scores = array("f")  # oldest first, from `_oldest` on, and again from the beginning
-        self._oldest = 0
+        self._generation = -(-capacity // GENERATIONS)  # scores of one
         self.ordered = array("f")  # smallest first
+        self._born = bytearray()  # of each its generation; they count down, and around
+        self._now = 0  # the generation that comes in
+        self._count = 0  # its scores so far
         self._standard: tuple[float, float] | None = None  # found when it is looked at
 
     def __len__(self) -> int:
         return len(self.ordered)
 
-    def add(self, score: float) -> None:
-        """Take in a score, for the oldest one where the ring is full."""
+    def extend(self, scores: Sequence[float]) -> None:
+        """Take in some more."""
         self._standard = None
-        if len(self._scores) < self._capacity:
-            self._scores.append(score)
-            insort(self.ordered, score)
-            if len(self._scores) == self._capacity:  # they grow no more: no room to grow is kept
-                self._scores, self.ordered = self._scores[:], self.ordered[:]
-            return
-        place = self._oldest
-        self._exchange(self._scores[place], score)
-        self._scores[place] = score
-        self._oldest = (place + 1) % self._capacity
+        while scores:
+            room = self._generation - self._count
+            self._take_in(scores[:room])
+            scores = scores[room:]
+            if self._count == self._generation:
+                self._begin()
 
     def withdraw(self, score: float) -> None:
         """Take one such score out again, if there still is one."""
-        if score in self._scores:
-            self._scores = array("f", self._by_age())
-            self._oldest = 0
-            self._scores.remove(score)
-            del self.ordered[bisect_left(self.ordered, score)]
+        place = bisect_left(self.ordered, score)
+        if place < len(self) and self.ordered[place] == score:
+            del self.ordered[place]
+            self._count -= self._born.pop(place) == self._now
             self._standard = None
 
     def state(self) -> State:
-        """Return its scores, oldest first."""
-        return {"scores": self._by_age()}
+        """Return its scores, smallest first, and how many generations began since each came."""
+        ages = np.frombuffer(self._born, np.uint8) + np.uint8(_CODES - self._now)
+        return {"scores": np.array(self.ordered, np.float32), "ages": ages % _CODES}
 
     def restore(self, state: State) -> None:
         """Take up the scores of another one of the same capacity."""
-        self._scores, self._oldest = _compact(state["scores"]), 0
-        self.ordered = _compact(np.sort(state["scores"]))
+        self.ordered = array("f", state["scores"].tobytes())
+        self._born, self._now = bytearray(state["ages"].tobytes()), 0
+        self._count = self._born.count(self._now)
         self._standard = None
 
-    def _exchange(self, old: float, new: float) -> None:
-        """Put a score in the place of another one: only those between them move."""
-        ordered = self.ordered
-        before, after = bisect_left(ordered, old), bisect_right(ordered, new)
-        if before < after:
-            ordered[before : after - 1] = ordered[before + 1 : after]
-            ordered[after - 1] = new
-        else:
-            ordered[after + 1 : before + 1] = ordered[after:before]
-            ordered[after] = new
-
-    def _by_age(self) -> NDArray[np.float32]:
-        return self._newest(self._capacity).copy()
-
-    def _newest(self, count: int) -> NDArray[np.float32]:
-        """Return the last `count` scores, oldest first, or all of them; not to be kept."""
-        scores, end = np.frombuffer(self._scores, np.float32), self._oldest
-        if count <= end:
-            return scores[end - count : end]
-        return np.concatenate([scores[end:], scores[:end]])[-count:]
-
-    @property
-    def scores(self) -> NDArray[np.float64]:
-        """A copy of the scores, oldest first."""
-        return self._by_age().astype(np.float64)
-
-    def p_value(self, score: float, tie: float, least_excess: float = 0.0) -> float:
-        """Return what `p_value_among` says of it."""
-        return p_value_among(self.ordered, score, tie, least_excess)
-
     def standard(self) -> tuple[float, float] | None:
-        """Return the median and the spread (1.4826 MAD) of the scores; None under MIN_STANDARD."""
+        """Return what `standard_of` says of the scores; None under MIN_STANDARD."""
         if self._standard is None and len(self.ordered) >= MIN_STANDARD:
-            median = (self.ordered[(len(self) - 1) // 2] + self.ordered[len(self) // 2]) / 2
-            spread = 1.4826 * median_deviation(self.ordered, median)
-            self._standard = median, max(spread, 1e-6)
+            self._standard = standard_of(self.ordered)
         return self._standard
 
-    def standardised(self, newest: int) -> NDArray[np.float64] | None:
-        """Return so many scores less the median, in units of the spread; None as `standard`."""
-        if (standard := self.standard()) is None:
-            return None
-        median, spread = standard
-        scores = self._newest(newest).astype(np.float64)
-        scores -= median
-        scores /= spread
-        return scores
+    def spread(self, most: int) -> array[float]:
+        """Return each k-th of the scores in order of size, so that they are no more than `most`."""
+        step = -(-len(self) // most)
+        return self.ordered[step // 2 :: step]
+
+    def _take_in(self, scores: Sequence[float]) -> None:
+        """Take in scores of the generation that comes in."""
+        ordered, born, now = self.ordered, self._born, self._now
+        for score in scores:
+            place = bisect_right(ordered, score)
+            ordered.insert(place, score)
+            born.insert(place, now)
+        self._count += len(scores)
+
+    def _begin(self) -> None:
+        """Begin a generation, in the place of the one that is GENERATIONS older."""
+        self._now, self._count = (self._now - 1) % _CODES, 0
+        is_kept = np.frombuffer(self._born, np.uint8) != self._now
+        scores = np.frombuffer(self.ordered, np.float32)
+        self.ordered = array("f", scores[is_kept].tobytes())
+        self._born = bytearray(self._born.translate(None, bytes([self._now])))
 
 
-def _compact(scores: NDArray[np.float32]) -> array[float]:
-    """Return them without room to grow: a copy has none."""
-    return array("f", scores.tobytes())[:]
+_CODES = GENERATIONS + 1  # by which generations are told apart
+
+
+def standard_of(ordered: Sequence[float]) -> tuple[float, float]:
+    """Return the median and the spread (1.4826 MAD) of n >= 2 scores in ascending order."""
+    n = len(ordered)
+    median = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+    return median, max(1.4826 * median_deviation(ordered, median), 1e-6)
 
 
 def median_deviation(ordered: Sequence[float], median: float) -> float:
@@ -185,7 +165,9 @@ def median_deviation(ordered: Sequence[float], median: float) -> float:
 
 
 def drawn(count: int, *parts: str | int) -> list[float]:
-    """Return so many numbers in (0, 1] that depend on `parts` only: the output of one hash."""
-    text = "".join([f"{part}\x00" for part in parts])
-    digest = hashlib.shake_128(text.encode()).digest(WIDTH * count)
-    return [(number + 1) / (1 << 8 * WIDTH) for number in struct.unpack(f"<{count}I", digest)]
+    """Return so many numbers in (0, 1] that depend on `parts` only: what they hash to."""
+    text = "\x00".join(map(str, parts)).encode()
+    blocks = range(-(-count // DRAWN_AT_ONCE))
+    digest = b"".join([blake2b(text, salt=b"%d" % block).digest() for block in blocks])
+    numbers = struct.unpack_from(f"<{count}I", digest)
+    return [(number + 1) / LARGEST for number in numbers]

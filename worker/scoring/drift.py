@@ -43,10 +43,11 @@ class DriftMartingale:
             ((1 - JUMP) * part + spread) * (1 + bet * (p_value - 0.5))
             for part, bet in zip(self._parts, BETS, strict=True)
         ]
-        if self.capital >= ALARM:
+        capital = self.capital
+        if capital >= ALARM:
             self.is_raised = True
             self._scale_to(ALARM)
-        elif self.capital <= RESTART:
+        elif capital <= RESTART:
             self.is_raised = False
             self._scale_to(RESTART)
 

@@ -17,7 +17,8 @@ MEMORY = 20_000  # updates after which the oldest ones fade
 REFRESH_LIMIT = 256  # the factor is renewed after at most so many updates
 REFRESH_SHARE = 8  # while young, after an eighth of the updates so far
 WIDENING = 0.3  # of the second moment of harmless changes
-RIDGE = 1e-3  # of their mean variance, in all directions
+RIDGE = 1e-3  # of their mean variance, in all directions,
+FAINTEST = 1e-6  # or so much variance where they change nothing
 LOW_RANK = 2  # while so many times as many vectors as were learned are no more than dimensions
 BLOCK = 16  # vectors that are taken in together, once they are a small part of what was learned:
 BLOCK_SHARE = 128  # no more than one in so many
@@ -52,8 +53,8 @@ class OnlineGaussian:
 
     def score(self, x: Vector) -> float:
         """Return the log of the mean squared whitened deviation of `x` (D,). Needs two updates."""
-        distance = self._inverse().distance(x - self._mean)
-        return math.log(distance / len(self._mean) + 1e-12)
+        inverse = self._whitening or self._inverse()
+        return math.log(inverse.distance(x - self._mean) / len(self._mean) + 1e-12)
 
     def parts(self, x: Vector) -> Vector:
         """Return the part of each element of `x` (D,) in its distance: d * (C^-1 d).
@@ -79,6 +80,11 @@ class OnlineGaussian:
         """Learn that a harmless change moved a vector by `e` (D,); it counts from the next look."""
         self.widened += 1
         self._nuisance.add(e[None] / math.sqrt(self.widened), 1 - 1 / self.widened)
+
+    def end_widening(self) -> None:
+        """Take less memory for what `widen` was told: nothing follows."""
+        nuisance = self._nuisance.matrix()
+        self._nuisance.settle(max(RIDGE * float(np.trace(nuisance)) / len(nuisance), FAINTEST))
 
     def state(self) -> State:
         """Return its numbers."""
@@ -140,7 +146,8 @@ class OnlineGaussian:
         if self.widened:
             nuisance = self._nuisance.matrix()
             covariance += WIDENING * nuisance
-            _add_to_diagonal(covariance, _ridge(float(np.trace(nuisance)), len(nuisance)))
+            if not self._nuisance.is_settled:
+                _add_to_diagonal(covariance, _ridge(float(np.trace(nuisance)), len(nuisance)))
         return Dense.of_covariance(covariance)
 
     def _low_rank(self) -> LowRank:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import repeat
+from math import isfinite
 
 import numpy as np
 
@@ -31,23 +33,23 @@ class LaggedScores:
     def add(self, time: int, scores: Mapping[str, float]) -> None:
         """Let the scores of the Moment at event time `time` wait; of too many the oldest go."""
         self._times.append(time)
-        self._scores.extend([scores.get(name, _SAID_NOTHING) for name in self._names])
+        self._scores.extend(map(scores.get, self._names, repeat(_SAID_NOTHING)))
         if len(self._times) > self._capacity:
             self._taken_out(1)
 
-    def settled(self, until: int) -> list[array[float]]:
-        """Take out the scores of before `until`: those of each name, NaN among them.
+    def settled(self, until: int) -> Sequence[Sequence[float]]:
+        """Take out the scores of before `until`: those of each name, as far as there are any.
 
         None before they are a part of BATCH_SHARE of all that wait: so much longer is the lag.
         """
         count, times = len(self._times), self._times
         place = max(1, count // BATCH_SHARE) - 1
         if place >= count or times[place] >= until:
-            return []
+            return ()
         while place < count and times[place] < until:
             place += 1
         names, rows = len(self._names), self._taken_out(place)
-        return [rows[name::names] for name in range(names)]
+        return [_said(rows[name::names]) for name in range(names)]
 
     def withhold(self, begin: int, end: int) -> None:
         """Let none of the scores calibrate that are of event times from `begin` to `end`."""
@@ -71,3 +73,10 @@ class LaggedScores:
         scores = self._scores[:end]
         del self._times[:rows], self._scores[:end]
         return scores
+
+
+def _said(scores: array[float]) -> Sequence[float]:
+    """Return those that are not NaN: mostly all of them, or none."""
+    if isfinite(sum(scores)):
+        return scores
+    return [score for score in scores if isfinite(score)]

@@ -22,7 +22,7 @@ from worker.scoring.state import State, integers, nested, part
 MAX_LAG = seconds(60)
 LAG_SHARE = 8  # while a source is young, an eighth of its age
 
-VERSION = 7  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
+VERSION = 8  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
 
 CARRIED: Final = ("text", "described")  # experts whose judgement is carried with a caption
 DERIVED: Final = "text_derived"  # the share of a Moment's text that was derived, in (0, 1], if any
@@ -64,6 +64,7 @@ class SourceMemory:
     def __init__(self, text_dim: int, learned: LearnedFrom, added: Sequence[str] = ()) -> None:
         self.learned = learned
         self.experts = build_experts(text_dim, added)
+        self._of_others = [e for name, e in self.experts.items() if name not in CARRIED]
         self.rings = {name: CalibrationRing() for name in self.experts}
         self.lagged = LaggedScores(tuple(self.experts))
         self.caption: Judgements = {}  # of the last one
@@ -78,6 +79,10 @@ class SourceMemory:
         """The scores of the source's own that calibrate the expert with most of them."""
         return max(map(len, self.rings.values()))
 
+    def has_own(self, scores: int) -> bool:
+        """Tell whether `own` are so many: it is asked for each Moment."""
+        return any(len(ring.ordered) >= scores for ring in self.rings.values())
+
     def knows(self, features: Features) -> bool:
         """Tell whether pictures as masked as this one were learned, or none is looked at."""
         return mask_of(features) in (None, self.mask) or self.mask is None
@@ -88,9 +93,7 @@ class SourceMemory:
             self._first_time = time
         until = time - min(MAX_LAG, (time - self._first_time) // LAG_SHARE)
         for ring, scores in zip(self.rings.values(), self.lagged.settled(until), strict=False):
-            for score in scores:
-                if not isnan(score):
-                    ring.add(score)
+            ring.extend(scores)
 
     def calibrate(self, time: int, raw: Mapping[str, float], *, carried: bool) -> None:
         """Let the scores of a Moment wait for their turn."""
@@ -100,9 +103,8 @@ class SourceMemory:
         """Take the features in as normal; a carried caption was learned when it was present."""
         if (mask := mask_of(features)) is not None:
             self.mask = mask
-        for name, expert in self.experts.items():
-            if not (carried and name in CARRIED):
-                expert.learn(features)
+        for expert in self._of_others if carried else self.experts.values():
+            expert.learn(features)
 
     def accept(self, moments: Sequence[Alerted]) -> None:
         """Take Moments in as normal that were alerted and that a person calls normal.
@@ -115,7 +117,7 @@ class SourceMemory:
             each.is_accepted = True
             if not each.calibrates:
                 for name, score in _own(each.raw, carried=each.carried).items():
-                    self.rings[name].add(score)
+                    self.rings[name].extend([score])
             if not each.is_learned:
                 self.learn(each.features, carried=each.carried)
 
@@ -138,9 +140,8 @@ class SourceMemory:
                 for name, score in _own(each.raw, carried=each.carried).items():
                     self.rings[name].withdraw(score)
             if not each.is_learned:
-                for name, expert in self.experts.items():
-                    if not (each.carried and name in CARRIED):
-                        expert.unlearn(each.features)
+                for expert in self._of_others if each.carried else self.experts.values():
+                    expert.unlearn(each.features)
 
     def state(self) -> State:
         """Return all of it but for what it was learned from."""
@@ -180,4 +181,9 @@ class SourceMemory:
 
 def _own(raw: Mapping[str, float], *, carried: bool) -> Mapping[str, float]:
     """Return the scores less those of a caption which was judged earlier."""
-    return {n: v for n, v in raw.items() if n not in CARRIED} if carried else raw
+    if not carried:
+        return raw
+    own = dict(raw)
+    for name in CARRIED:
+        own.pop(name, None)
+    return own

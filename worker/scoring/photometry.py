@@ -27,8 +27,8 @@ def gains(picture: NDArray[np.float32], references: NDArray[np.float32]) -> NDAr
     ratios = picture / references
     half = ratios.shape[1] // 2
     ratios.partition(half, axis=1)  # at one place numpy does it by vectors; np.median asks for two
-    found: NDArray[np.float32] = np.maximum(ratios[:, half], np.float32(1 / MAX_GAIN))
-    return np.minimum(found, np.float32(MAX_GAIN), out=found)
+    medians = ratios[:, half].tolist()
+    return np.array([min(max(each, 1 / MAX_GAIN), MAX_GAIN) for each in medians], np.float32)
 
 
 def lit(references: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -37,5 +37,4 @@ def lit(references: NDArray[np.float32], factors: NDArray[np.float32]) -> NDArra
     What would be brighter than white is white.
     """
     brighter: NDArray[np.float32] = factors[:, None, None] * references
-    np.minimum(brighter, np.float32(WHITE), out=brighter)
-    return brighter
+    return np.minimum(brighter, np.float32(WHITE), out=brighter)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.scoring.conformal import Calibration, CalibrationRing
+from worker.scoring.conformal import MIN_STANDARD, Calibration, CalibrationRing, standard_of
 
 MAX_SOURCES = 32  # the first ones of a partition index; more would add little
-MAX_EACH = 200  # scores of each source, its newest
+MAX_EACH = 200  # scores of each source, spread over the sizes of all that it has
 MAX_STALE = 128  # Moments between two looks at the rings,
 STALE_SHARE = 8  # or an eighth as many as scores are known, but one of each source at least
-
-_NONE: NDArray[np.float64] = np.zeros(0)
 
 
 class Pool:
@@ -26,7 +25,7 @@ class Pool:
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._members: dict[str, Mapping[str, CalibrationRing] | None] = dict.fromkeys(names)
-        self._scores: dict[str, NDArray[np.float64]] = {}
+        self._scores: dict[str, list[array[float]]] = {}  # of each source in order of size
         self._calibrations: dict[str, Calibration] = {}  # made when they are asked for
         self._outdated = False
         self.size = 0  # the scores of the expert that has most
@@ -65,19 +64,28 @@ class Pool:
         self._scores = {name: _gathered(name, rings) for name in names}
         self._calibrations = {}
         self._outdated = False
-        self.size = max(map(len, self._scores.values()), default=0)
+        self.size = max(map(_size, self._scores.values()), default=0)
 
     def calibration(self, expert: str, least: int) -> Calibration | None:
         """Return the standardised scores of an expert; None where there are fewer than `least`."""
         if expert not in self._calibrations:
-            scores = self._scores.get(expert, _NONE)
-            if len(scores) < least:
+            scores = self._scores.get(expert, [])
+            if _size(scores) < least:
                 return None
-            self._calibrations[expert] = Calibration(scores)
+            self._calibrations[expert] = Calibration(np.concatenate(list(map(_standard, scores))))
         return self._calibrations[expert]
 
 
-def _gathered(name: str, members: Iterable[Mapping[str, CalibrationRing]]) -> NDArray[np.float64]:
-    newest = (rings[name].standardised(MAX_EACH) for rings in members)
-    parts = [part for part in newest if part is not None]
-    return np.concatenate(parts) if parts else _NONE
+def _gathered(name: str, members: Iterable[Mapping[str, CalibrationRing]]) -> list[array[float]]:
+    rings = (each[name] for each in members)
+    return [ring.spread(MAX_EACH) for ring in rings if len(ring.ordered) >= MIN_STANDARD]
+
+
+def _size(scores: Iterable[array[float]]) -> int:
+    return sum(map(len, scores))
+
+
+def _standard(scores: array[float]) -> NDArray[np.float64]:
+    """Return them less their median, in units of their spread."""
+    median, spread = standard_of(scores)
+    return (np.array(scores, np.float64) - median) / spread

@@ -83,7 +83,8 @@ def assessed(
     Without a `warmup` that is since nothing was looked at, with one the source is not known yet.
     """
     p = combine.combined(votes) if votes else None
-    told = {name: ExpertScore(score_of(q), q) for name, q in p_values.items()}
+    heard = p_values.values()
+    told = dict(zip(p_values, map(ExpertScore, map(score_of, heard), heard), strict=True))
     consistency = {name: told.pop(name) for name in PAIRS if name in told}
     return Assessment(
         p_value=p,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from struct import Struct
-
-import numpy as np
+from array import array
+from collections.abc import Container, Iterable, Iterator
+from math import isfinite
 
 from worker.core.messages import Label, Warmup
 from worker.core.source_state import LearnedFrom
 from worker.scoring import combine
-from worker.scoring.conformal import CalibrationRing, drawn
+from worker.scoring.conformal import CalibrationRing, drawn, p_value_among
 from worker.scoring.experts import Features, finite, least_excess
 from worker.scoring.explaining import Explained, explained
 from worker.scoring.memory import SourceMemory, keeps_caption
@@ -23,16 +22,6 @@ from worker.scoring.state import State
 OWN_RING = 200  # scores from which a source needs no neighbours to judge itself
 LEARN_ABOVE = 0.01  # less likely Moments are not taken in as normal,
 UNGATED = 0.01  # but for this share of them, so that a new normality is learned in the end
-LARGEST = float(np.finfo(np.float32).max)  # score that is finite in single precision
-SINGLE = Struct("f")
-
-
-def _single(score: float | None) -> float | None:
-    """Return the score in single precision, as rings keep it; None where it is not finite."""
-    if score is None or not abs(score) < LARGEST:
-        return None
-    single: float = SINGLE.unpack(SINGLE.pack(score))[0]
-    return single
 
 
 class Scorer:
@@ -59,25 +48,26 @@ class Scorer:
         known = self._sources.get(source)
         looked_at, skipped = finite(features)
         memory = known if known is not None and known.knows(looked_at) else self._sources.blank()
-        ties = drawn(len(memory.experts), self._rules.seed, source, time)
-        raw: dict[str, float] = {}
+        judged = memory.caption if carried else {}
+        scores = _raw(memory, looked_at, judged)
+        ties = drawn(len(scores), self._rules.seed, source, time)
+        rings, own_ring = memory.rings, self._own_ring
         p_values: dict[str, float] = {}
-        experts = zip(memory.experts.items(), memory.rings.values(), ties, strict=True)
-        for (name, expert), ring, tie in experts:
-            if carried and name in memory.caption:
-                value, p = memory.caption[name]
-            elif (single := _single(expert.score(looked_at))) is not None:
-                value, p = single, self._p_value(name, ring, single, tie)
-            else:
-                continue
-            raw[name] = value
-            if p is not None:
+        for (name, score), tie in zip(scores.items(), ties, strict=True):
+            ring = rings[name]
+            if len(ring.ordered) >= own_ring:
+                p_values[name] = p_value_among(ring.ordered, score, tie, least_excess(name))
+            elif (p := self._pooled(name, ring, score, tie)) is not None:
                 p_values[name] = p
+        for name, (score, earlier) in judged.items():
+            scores[name] = score
+            if earlier is not None:
+                p_values[name] = earlier
         votes = combine.votes(p_values)
-        is_blind = not raw and self._is_known(memory)
+        is_blind = not scores and self._is_known(memory)
         warmup = None if votes or is_blind else self._warmup(memory)
-        judged = assessed(p_values, votes, warmup, drifting=memory.drift.is_raised)
-        return Scored(judged, raw, votes, skipped, looked_at)
+        assessment = assessed(p_values, votes, warmup, drifting=memory.drift.is_raised)
+        return Scored(assessment, scores, votes, skipped, looked_at)
 
     def explain(self, source: str, features: Features, scored: Scored) -> Explained:
         """Say what made a Moment unusual, before it is learned; nothing changes."""
@@ -219,7 +209,7 @@ class Scorer:
         p = scored.assessment.p_value
         if p is not None:
             memory.drift.learn(p)
-        is_young = memory.own < self._rules.needed
+        is_young = not memory.has_own(self._rules.needed)
         calibrates = is_young or p is None or p > self._rules.alpha
         is_learned = calibrates and (
             is_young or p is None or p >= LEARN_ABOVE or self._is_ungated(source, time)
@@ -246,16 +236,14 @@ class Scorer:
                 )
             )
 
-    def _p_value(self, name: str, ring: CalibrationRing, value: float, tie: float) -> float | None:
-        least = least_excess(name)
-        if len(ring) >= self._own_ring:
-            return ring.p_value(value, tie, least)
+    def _pooled(self, name: str, ring: CalibrationRing, score: float, tie: float) -> float | None:
+        """Return the p-value among the neighbours' scores."""
         standard = ring.standard()
         pooled = self._pool.calibration(name, self._rules.needed)
         if standard is None or pooled is None:
             return None
         median, spread = standard
-        return pooled.p_value((value - median) / spread, tie, least / spread)
+        return pooled.p_value((score - median) / spread, tie, least_excess(name) / spread)
 
     def _is_ungated(self, source: str, time: int) -> bool:
         (draw,) = drawn(1, self._rules.seed, source, time, "ungated")
@@ -273,6 +261,22 @@ class Scorer:
     def _warmup(self, memory: SourceMemory) -> Warmup:
         need = self._rules.needed
         return Warmup(have=min(need, max(self._pool.size, memory.own)), need=need)
+
+
+def _raw(memory: SourceMemory, features: Features, judged: Container[str]) -> dict[str, float]:
+    """Return the scores of experts, less those that were judged earlier and those not finite.
+
+    In single precision, as rings keep them.
+    """
+    said: dict[str, float] = {}
+    for name, expert in memory.experts.items():
+        if name not in judged and (score := expert.score(features)) is not None:
+            said[name] = score
+    singles = array("f", said.values())
+    heard = zip(said, singles, strict=True)
+    if isfinite(sum(singles)):
+        return dict(heard)
+    return {name: score for name, score in heard if isfinite(score)}
 
 
 def _known(features: Features, scored: Scored) -> Features:

@@ -26,7 +26,7 @@ class SecondMoment:
     """
 
     def __init__(self) -> None:
-        self._triangle = np.zeros(0, dtype=np.float32)
+        self._triangle: NDArray[Any] = np.zeros(0, dtype=np.float32)
         self._rows: list[NDArray[np.float32]] = []  # of one or more steps each
         self._keeps: list[float] = []
 
@@ -47,8 +47,25 @@ class SecondMoment:
         waiting = np.concatenate(self._rows, dtype=np.float64)[:rows]
         return _faded(waiting, self._keeps[:rows])
 
+    def settle(self, ridge: float) -> None:
+        """Take no more steps, and keep S + `ridge` I, in half of the memory.
+
+        As its Cholesky factor in half precision: its square has no direction without variance.
+        """
+        matrix = self.matrix()
+        matrix.flat[:: len(matrix) + 1] += ridge
+        self._triangle = packed(np.linalg.cholesky(matrix)).astype(np.float16)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it takes no more steps."""
+        return self._triangle.dtype == np.float16
+
     def matrix(self) -> NDArray[np.float64]:
         """Return S, symmetric to the last bit, after at least one step."""
+        if self.is_settled:
+            factor = unpacked(self._triangle.astype(np.float32))
+            return (factor @ factor.T).astype(np.float64)
         self._absorb()
         lower = unpacked(self._triangle.astype(np.float64))
         whole: NDArray[np.float64] = lower + lower.T
@@ -56,7 +73,7 @@ class SecondMoment:
         return whole
 
     def state(self) -> State:
-        """Return the triangle and the rows that wait."""
+        """Return the triangle, of S or of its factor, and the rows that wait."""
         return {
             "triangle": self._triangle,
             "rows": np.concatenate(self._rows) if self._rows else _NONE,

@@ -50,8 +50,11 @@ class Strips:
 
     def square(self, x: NDArray[np.float32]) -> float:
         """Return the squared length of the product with a vector (n,)."""
-        parts = [strip.dot(x[: strip.shape[1]]) for strip in self._strips]
-        return sum([float(part.dot(part)) for part in parts])
+        square = 0.0
+        for strip in self._strips:
+            part = strip.dot(x[: strip.shape[1]])
+            square += float(part.dot(part))
+        return square
 
     def matrix(self) -> NDArray[np.float32]:
         """Return it with its zeros."""

@@ -37,7 +37,7 @@ class Dense:
 
     def distance(self, x: Array) -> float:
         """Return the squared length of W x."""
-        return self.whitener.square(x.astype(np.float32, copy=False))
+        return self.whitener.square(x)
 
     def solve(self, x: Array) -> Array:
         """Return W^T (W x)."""

@@ -61,11 +61,9 @@ class FisherBaseline:
                 raw[name] = score
         settled = self._lagged.settled(time - LAG)
         for ring, scores in zip(self._rings.values(), settled, strict=False):
-            for score in scores:
-                if not math.isnan(score):
-                    ring.add(score)
+            ring.extend(scores)
         p_values = {
-            name: _tail_p(score, self._rings[name].scores)
+            name: _tail_p(score, np.array(self._rings[name].ordered, np.float64))
             for name, score in raw.items()
             if len(self._rings[name]) >= (MIN_RING if name != "text" else 10)
         }

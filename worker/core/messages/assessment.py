@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from worker.core.messages.reading import Fields
 from worker.core.messages.writing import Document, in_order
 
 
-@dataclass(frozen=True, slots=True)
-class ExpertScore:
+class ExpertScore(NamedTuple):
     """What one expert says: `score` and `p_value` in [0, 1]; a higher score is more abnormal.
 
     `p_value` is None while the expert has too few normal Moments to compare with.
@@ -18,10 +18,6 @@ class ExpertScore:
 
     score: float
     p_value: float | None
-
-    def __post_init__(self) -> None:
-        check_unit("score", self.score)
-        check_unit("p_value", self.p_value)
 
     def document(self) -> Document:
         """Return the JSON object."""
@@ -118,8 +114,10 @@ def check_unit(name: str, value: float | None) -> None:
 
 
 def _score(fields: Fields) -> ExpertScore:
-    p_value = fields.nullable("p_value", fields.number)
-    return ExpertScore(score=fields.number("score"), p_value=p_value)
+    score, p_value = fields.number("score"), fields.nullable("p_value", fields.number)
+    check_unit("score", score)
+    check_unit("p_value", p_value)
+    return ExpertScore(score, p_value)
 
 
 def _warmup(fields: Fields) -> Warmup | None:

@@ -13,7 +13,7 @@ from worker.scoring.experts.base import MIN_LEARNED, Features
 from worker.scoring.spread import SpreadSample
 from worker.scoring.state import State, integers
 
-KEPT = 128  # pairs of a caption and its picture
+KEPT = 96  # pairs of a caption and its picture
 MAX_STRIDE = 16  # captions between two kept pairs once the source is old
 RIDGE = 4.0  # of the captions' mean variance, in all directions
 

@@ -91,19 +91,22 @@ class GridExpert:
             if (number := self._gaussian.widened) < WIDENED:
                 altered = deviation(changed(thumbnail, number), self._references())
                 self._gaussian.widen(altered - seen)
+                if number + 1 == WIDENED:
+                    self._gaussian.end_widening()
             self._gaussian.learn(seen)
         self._seen = None
-        learned = enumerate(each.learn(thumbnail) for each in self._backgrounds)
-        self._moved.update(place for place, is_moved in learned if is_moved)
+        for place, each in enumerate(self._backgrounds):
+            if each.learn(thumbnail):
+                self._moved.add(place)
 
     def _references(self) -> References:
         """Return the medians of the backgrounds, which are known."""
         if self._medians is None:
             self._medians = References.of([each.median() for each in self._backgrounds])
-        else:
-            for place in self._moved:
-                self._medians.change(place, self._backgrounds[place].median())
-        self._moved.clear()
+            self._moved.clear()
+        while self._moved:
+            place = self._moved.pop()
+            self._medians.change(place, self._backgrounds[place].median())
         return self._medians
 
     def _deviation(self, features: Features) -> NDArray[np.float32] | None:
@@ -140,23 +143,25 @@ def deviation(thumbnail: NDArray[Any], references: References) -> NDArray[np.flo
     """
     factors = gains(sampled(thumbnail), references.samples)
     distances = lit(references.pictures, factors)
-    np.subtract(distances, thumbnail, out=distances)
-    np.abs(distances, out=distances)
-    means = cell_means(distances) / factors[:, None]  # in the light of the references
-    cells: NDArray[np.float32] = np.log1p(np.minimum.reduce(means, axis=0))
-    return cells
+    distances -= thumbnail
+    means = cell_means(np.abs(distances, distances))
+    means /= factors[:, None]  # in the light of the references
+    nearest: NDArray[np.float32] = np.minimum.reduce(means, axis=0)
+    nearest += 1
+    return np.log(nearest, nearest)
 
 
 def cell_means(pictures: NDArray[Any]) -> NDArray[np.float32]:
     """Return the mean of each cell of pictures (..., H, W), row by row: (..., ROWS * COLUMNS)."""
     *others, height, width = pictures.shape
-    levels = pictures.astype(np.float32, copy=False)
-    means: NDArray[np.float32] = _means(ROWS, height) @ (levels @ _means(COLUMNS, width).T)
+    rows = pictures.reshape(-1, height // ROWS, width)  # of cells
+    sums: NDArray[np.float32] = np.add.reduce(rows, axis=1, dtype=np.float32)
+    means: NDArray[np.float32] = sums.dot(_means(height // ROWS, width))
     return means.reshape(*others, ROWS * COLUMNS)
 
 
 @cache
-def _means(cells: int, pixels: int) -> NDArray[Any]:
-    """Return the matrix (cells, pixels) that takes means of pixels // cells neighbours each."""
-    size = pixels // cells
-    return np.kron(np.eye(cells), np.full(size, 1 / size)).astype(np.float32)
+def _means(rows: int, pixels: int) -> NDArray[np.float32]:
+    """Return the matrix (pixels, COLUMNS) by which sums of so many rows come to means of cells."""
+    size = pixels // COLUMNS
+    return np.kron(np.eye(COLUMNS), np.full((size, 1), 1 / (rows * size))).astype(np.float32)

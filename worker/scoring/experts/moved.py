@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,42 +18,32 @@ FAINT = 1e-6  # the strength of edges below which there are none
 Picture = NDArray[np.float32]
 
 
-class _Usual(NamedTuple):
-    """What the edges of the mean picture are compared by: the product with those of another one.
-
-    With differences D u of neighbours that is <D x, D u> = <x, curvature>, and strength = |D u|.
-    """
-
-    curvature: Picture  # D^T D u, flat
-    strength: float
-
-
 class MovedExpert:
     """How far the picture's edges are from being those of the mean picture so far.
 
     1 - cosine, in [0, 2], times the share of the usual strength that is left, at most 1: edges that
     are gone, as when the lens is covered, are not elsewhere.
+    With the differences D x of neighbours in a picture x, and the mean picture u, it is found by
+    <D x, D u> = <x, D^T D u> and |D u|. The mean itself is not needed: with u + w (x - u) the first
+    goes on as u does, and the square of the second by the products that it is compared by.
     """
 
     def __init__(self) -> None:
         self._count = 0
         self._last = 0  # the count at the last Moment that was learned
-        self._mean = np.zeros((0, 0), dtype=np.float32)
-        self._usual: _Usual | None = None  # found when it is looked at
+        self._curvature: Picture = np.zeros(0, np.float32)  # D^T D u, flat
+        self._square = 0.0  # |D u|^2
 
     def score(self, features: Features) -> float | None:
         """Return how far it is."""
         thumbnail = features.get("luminance")
         if thumbnail is None or self._count < MIN_LEARNED:
             return None
-        if self._usual is None:
-            self._usual = _usual_of(self._mean)
         levels = thumbnail.astype(np.float32, copy=False)
-        strength, usual = edge_strength(levels), self._usual.strength
+        strength, usual = math.sqrt(edge_square(levels)), math.sqrt(self._square)
         if strength < FAINT or usual < FAINT:
             return 0.0
-        product = float(levels.ravel().dot(self._usual.curvature))
-        cosine = product / (strength * usual)
+        cosine = self._product(levels) / (strength * usual)
         return (1 - cosine) * min(1.0, strength / usual)
 
     def learn(self, features: Features) -> None:
@@ -69,36 +58,50 @@ class MovedExpert:
         self._last = self._count
         levels = thumbnail.astype(np.float32, copy=False)
         if self._count == 1:
-            self._mean = levels.copy()
-        self._mean += np.float32(since / min(self._count, MEMORY)) * (levels - self._mean)
-        self._usual = None
+            self._curvature, self._square = _curvature(levels), edge_square(levels)
+            return
+        new = since / min(self._count, MEMORY)
+        old = 1 - new
+        self._square *= old * old
+        self._square += 2 * new * old * self._product(levels) + new * new * edge_square(levels)
+        self._square = max(self._square, 0.0)
+        self._curvature += np.float32(new) * (_curvature(levels) - self._curvature)
 
     def unlearn(self, features: Features) -> None:
         """A mean keeps what it was told."""
 
     def state(self) -> State:
-        """Return the mean picture, and how many were learned."""
-        return {"counts": integers(self._count, self._last), "mean": self._mean}
+        """Return what the mean picture is compared by, and how many were learned."""
+        return {
+            "counts": integers(self._count, self._last),
+            "curvature": self._curvature,
+            "square": np.array([self._square]),
+        }
 
     def restore(self, state: State) -> None:
-        """Take up both."""
+        """Take up all of it."""
         self._count, self._last = map(int, state["counts"])
-        self._mean, self._usual = state["mean"].copy(), None
+        self._curvature, self._square = state["curvature"].copy(), float(state["square"][0])
+
+    def _product(self, levels: Picture) -> float:
+        """Return <D x, D u>."""
+        return float(levels.ravel().dot(self._curvature))
 
 
-def edge_strength(picture: Picture) -> float:
-    """Return |D u|: the root of the sum of squared differences of neighbours."""
+def edge_square(picture: Picture) -> float:
+    """Return |D x|^2: the sum of squared differences of neighbours."""
     across, down = _edges(picture)
-    return math.sqrt(float(across.dot(across)) + float(down.dot(down)))
+    return float(across.dot(across)) + float(down.dot(down))
 
 
-def _usual_of(picture: Picture) -> _Usual:
+def _curvature(picture: Picture) -> Picture:
+    """Return D^T D x, flat."""
     across, down = _edges(picture)
     width, curvature = picture.shape[1], np.zeros(picture.size, np.float32)
     for edges, step in ((across, 1), (down, width)):
         curvature[step:] += edges
         curvature[:-step] -= edges
-    return _Usual(curvature, edge_strength(picture))
+    return curvature
 
 
 def _edges(picture: Picture) -> tuple[Picture, Picture]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,13 +23,13 @@ class NearestExpert:
 
     def score(self, features: Features) -> float | None:
         """Return the distance of the vector that is farthest from the bank."""
-        distances = self._distances(features)
-        return None if distances is None else float(distances.max())
+        squares = self._squares(features)
+        return None if squares is None else sqrt(max(0.0, *squares.tolist()))
 
     def farthest(self, features: Features) -> int | None:
         """Return which of the vectors is farthest from the bank, from 0; None as `score`."""
-        distances = self._distances(features)
-        return None if distances is None else int(distances.argmax())
+        squares = self._squares(features)
+        return None if squares is None else int(squares.argmax())
 
     def learn(self, features: Features) -> None:
         """Offer the vectors to the bank."""
@@ -42,11 +44,11 @@ class NearestExpert:
             self._learned -= 1
             self._bank.forget(rows.reshape(-1, rows.shape[-1]))
 
-    def _distances(self, features: Features) -> NDArray[np.float32] | None:
+    def _squares(self, features: Features) -> NDArray[np.float32] | None:
         rows = features.get(self._feature)
         if rows is None or self._learned < self._min_learned or not len(self._bank):
             return None
-        return self._bank.distances(rows.reshape(-1, rows.shape[-1]))
+        return self._bank.squares(rows.reshape(-1, rows.shape[-1]))
 
     def state(self) -> State:
         """Return the bank, and how many Moments it was offered."""
