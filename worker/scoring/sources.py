@@ -11,7 +11,7 @@ from worker.scoring.pool import MAX_STALE, Pool
 from worker.scoring.scored import ScoringRules
 from worker.scoring.state import State
 
-MAX_SOURCES = 10_000  # remembered, the last ones heard; each grows to 1.1 MB
+MAX_SOURCES = 10_000  # remembered, the last ones heard; each grows to 1 MB
 REPLAY_MOMENTS = 1000  # of all sources together, after which a source's state is to be stored anew,
 REPLAY_EACH = 4  # but no fewer than so many for each source: storing costs as much as eight
 

@@ -11,6 +11,7 @@ into a mean cannot be taken back, and fades.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 from worker.scoring.state import State
 
 MIN_LEARNED = 8
-BEYOND_HALF = 65536.0  # the least power of 2 that is no float16
 
 Features = Mapping[str, NDArray[Any]]
 T = TypeVar("T")
@@ -51,34 +51,17 @@ def seen(features: Features, name: str, see: Callable[[NDArray[Any]], T]) -> T |
 def finite(features: Features) -> tuple[Looked, tuple[str, ...]]:
     """Return the features that are numbers throughout, as float32, and the names of the others.
 
-    Numpy calculates with float16 by way of float32: that way is gone once, not in every expert.
+    Numpy calculates with float16 by way of float32: that way is gone once, not in every expert. Of
+    numbers that were float16 the sum of squares is finite where all of them are.
     """
     if not features:
         return Looked({}), ()
-    flat = np.concatenate(tuple(features.values()), axis=None)
-    halves = flat.dtype == np.float16
-    flat = widened(flat) if halves else flat.astype(np.float32, copy=False)
+    flat = np.concatenate(tuple(features.values()), axis=None, dtype=np.float32)
     single = _apart(flat, features)
-    if flat.dot(flat) < BEYOND_HALF**2:
+    if isfinite(flat.dot(flat)):
         return Looked(single), ()
-    least = BEYOND_HALF if halves else np.inf  # of what is no number
-    known = {name: value for name, value in single.items() if (np.abs(value) < least).all()}
-    return Looked(known), tuple(name for name in single if name not in known)
-
-
-def widened(halves: NDArray[np.float16]) -> NDArray[np.float32]:
-    """Return float16 numbers as float32; what is infinite or NaN has an absolute >= BEYOND_HALF.
-
-    All at once, by whole numbers; numpy goes from one to the next. Exponent and mantissa are the
-    same bits 13 places higher up, but an exponent of 0 stands for 2^-15 in one and 2^-127 in the
-    other. Below the sign are three copies of it, from the wider whole number.
-    """
-    bits = halves.view(np.int16).astype(np.int32)
-    bits <<= 13
-    bits &= ~(7 << 28)
-    numbers = bits.view(np.float32)
-    numbers *= np.float32(2.0**112)
-    return numbers
+    skipped = tuple(name for name, value in single.items() if not isfinite(np.vdot(value, value)))
+    return Looked({name: value for name, value in single.items() if name not in skipped}), skipped
 
 
 def _apart(flat: NDArray[np.float32], features: Features) -> dict[str, NDArray[np.float32]]:
