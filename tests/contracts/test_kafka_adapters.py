@@ -394,6 +394,31 @@ def test_a_commit_that_the_broker_does_not_answer_is_given_up(
     log.close()
 
 
+def test_the_first_record_of_a_topic_waits_as_long_as_others_for_a_broker_that_is_away(
+    guarded: LocalKafka, tmp_path: Path
+) -> None:
+    settings = login(guarded, tmp_path, "right one").model_copy(update={"group_id": "away"})
+    with KafkaAdmin(settings) as admin:
+        admin.create([TopicSpec("away", 1), TopicSpec("seldom", 1)])
+    log = KafkaInputLog(settings, ["away"])
+    (reader,) = joined(log)
+    outbox = KafkaOutbox(settings, "away", topics=["away", "seldom"], connect_timeout=1.0)
+    offsets = {TopicPartition("away", 0): Committed(0)}
+    usual, seldom = (
+        CommitUnit((Output(topic, b"k", b"v"),), offsets) for topic in ("away", "seldom")
+    )
+    outbox.submit(usual, reader.ownership).result(20)
+    os.kill(guarded.pid, signal.SIGSTOP)
+    try:
+        pending = outbox.submit(seldom, reader.ownership)
+        time.sleep(2)
+    finally:
+        os.kill(guarded.pid, signal.SIGCONT)
+    pending.result(20)
+    outbox.close(5)
+    log.close()
+
+
 def test_a_new_outbox_gets_on_where_brokers_have_forgotten_an_idle_one(
     guarded: LocalKafka, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ from worker.runtime.fusions import open_configured, open_shadow, shadow_fusion
 from worker.runtime.health import Health
 from worker.runtime.inference import Inference
 from worker.runtime.service import Service
+from worker.runtime.topics import output_topics
 from worker.runtime.worker import Ports
 
 log = structlog.get_logger(__name__)
@@ -117,6 +118,7 @@ def open_ports(
         outbox = KafkaOutbox(
             config.kafka,
             transactional_id,
+            topics=(*output_topics(config), config.topics.snapshots),
             max_record_bytes=largest,
             on_published=lambda taken: metrics.stage("publish", taken),
         )

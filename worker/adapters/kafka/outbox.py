@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 
@@ -29,7 +29,8 @@ class KafkaOutbox:
     `transactional_id` belongs to one live outbox: a second one with the same id fences the first.
     `commit_timeout` is in seconds, from submission to the end of the commit. The future of a unit
     that was given up may hide a commit that succeeded. `on_published` is told, in seconds, how long
-    it took until brokers had the outputs of a unit.
+    it took until brokers had the outputs of a unit. What is to be known of `topics` is asked for at
+    once, not before the first record of each, when brokers may be away.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class KafkaOutbox:
         settings: KafkaSettings,
         transactional_id: str,
         *,
+        topics: Sequence[str] = (),
         max_record_bytes: int = 8 * _MIB,
         commit_timeout: float = 30.0,
         connect_timeout: float = CONNECT_SECONDS,
@@ -45,6 +47,7 @@ class KafkaOutbox:
         self._commit_timeout = commit_timeout
         self._on_published = on_published or (lambda _: None)
         self._transactional_id = transactional_id
+        self._topics = topics
         self._producer = transactional_producer(
             settings,
             transactional_id,
@@ -102,6 +105,9 @@ class KafkaOutbox:
             ready.set_exception(error)
             return
         ready.set_result(None)
+        for topic in self._topics:
+            with suppress(KafkaError):  # a record for it will tell
+                self._producer.partitions_for(topic)
         while (job := self._jobs.get()) is not None:
             self._handle(*job)
 
