@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from worker.adapters.kafka.sink import KafkaSink
 from worker.adapters.kafka.topic_checks import check_topics, specs
 from worker.adapters.kafka.topic_watch import TopicWatch
 from worker.config import KafkaSettings, TopicSettings
-from worker.core.ports import Committed, CommitUnit, LogError, Output, TopicPartition
+from worker.core.ports import Committed, CommitUnit, LogError, Output, Ownership, TopicPartition
 from worker.demo.kafka_server import Listener
 from worker.demo.processes import free_ports
 from worker.demo.services import LocalKafka, local_kafka
@@ -368,77 +368,74 @@ def test_of_two_members_with_one_name_the_first_is_told_and_can_commit_no_more(
     first.log.close()
 
 
+@contextmanager
+def alone(
+    server: LocalKafka, directory: Path, name: str, *others: str
+) -> Iterator[tuple[KafkaSettings, Ownership]]:
+    """Join a group of one that reads a topic of its own, both of this name; make the other ones."""
+    settings = login(server, directory, "right one").model_copy(update={"group_id": name})
+    with KafkaAdmin(settings) as admin:
+        admin.create([TopicSpec(each, 1) for each in (name, *others)])
+    with closing(KafkaInputLog(settings, [name])) as log:
+        (reader,) = joined(log)
+        assert reader.ownership is not None
+        yield settings, reader.ownership
+
+
+def unit_of(group: str, topic: str) -> CommitUnit:
+    """Return one output to a topic, with the offset of the topic that the group reads."""
+    return CommitUnit((Output(topic, b"k", b"v"),), {TopicPartition(group, 0): Committed(0)})
+
+
 def test_a_commit_that_the_broker_does_not_answer_is_given_up(
     guarded: LocalKafka, tmp_path: Path
 ) -> None:
-    settings = login(guarded, tmp_path, "right one").model_copy(update={"group_id": "stopped"})
-    with KafkaAdmin(settings) as admin:
-        admin.create([TopicSpec("stopped", 1)])
-    log = KafkaInputLog(settings, ["stopped"])
-    (reader,) = joined(log)
-    outbox = KafkaOutbox(settings, "stopped", commit_timeout=1.5)
-    unit = CommitUnit(
-        (Output("stopped", b"k", b"v"),), {TopicPartition("stopped", 0): Committed(0)}
-    )
-    outbox.submit(unit, reader.ownership).result(20)
-    os.kill(guarded.pid, signal.SIGSTOP)
-    try:
-        began = time.monotonic()
-        with pytest.raises(LogError) as told:
-            outbox.submit(unit, reader.ownership).result(20)
-        assert 1 < time.monotonic() - began < 4
-    finally:
-        os.kill(guarded.pid, signal.SIGCONT)
-    assert told.value.retriable
-    outbox.close(5)
-    log.close()
+    with alone(guarded, tmp_path, "stopped") as (settings, ownership):
+        outbox = KafkaOutbox(settings, "stopped", commit_timeout=1.5)
+        unit = unit_of("stopped", "stopped")
+        outbox.submit(unit, ownership).result(20)
+        os.kill(guarded.pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            with pytest.raises(LogError) as told:
+                outbox.submit(unit, ownership).result(20)
+            assert 1 < time.monotonic() - began < 4
+        finally:
+            os.kill(guarded.pid, signal.SIGCONT)
+        assert told.value.retriable
+        outbox.close(5)
 
 
 def test_the_first_record_of_a_topic_waits_as_long_as_others_for_a_broker_that_is_away(
     guarded: LocalKafka, tmp_path: Path
 ) -> None:
-    settings = login(guarded, tmp_path, "right one").model_copy(update={"group_id": "away"})
-    with KafkaAdmin(settings) as admin:
-        admin.create([TopicSpec("away", 1), TopicSpec("seldom", 1)])
-    log = KafkaInputLog(settings, ["away"])
-    (reader,) = joined(log)
-    outbox = KafkaOutbox(settings, "away", topics=["away", "seldom"], connect_timeout=1.0)
-    offsets = {TopicPartition("away", 0): Committed(0)}
-    usual, seldom = (
-        CommitUnit((Output(topic, b"k", b"v"),), offsets) for topic in ("away", "seldom")
-    )
-    outbox.submit(usual, reader.ownership).result(20)
-    os.kill(guarded.pid, signal.SIGSTOP)
-    try:
-        pending = outbox.submit(seldom, reader.ownership)
-        time.sleep(2)
-    finally:
-        os.kill(guarded.pid, signal.SIGCONT)
-    pending.result(20)
-    outbox.close(5)
-    log.close()
+    with alone(guarded, tmp_path, "away", "seldom") as (settings, ownership):
+        outbox = KafkaOutbox(settings, "away", topics=["away", "seldom"], connect_timeout=1.0)
+        outbox.submit(unit_of("away", "away"), ownership).result(20)
+        os.kill(guarded.pid, signal.SIGSTOP)
+        try:
+            pending = outbox.submit(unit_of("away", "seldom"), ownership)
+            time.sleep(2)
+        finally:
+            os.kill(guarded.pid, signal.SIGCONT)
+        pending.result(20)
+        outbox.close(5)
 
 
 def test_a_new_outbox_gets_on_where_brokers_have_forgotten_an_idle_one(
     guarded: LocalKafka, tmp_path: Path
 ) -> None:
-    settings = login(guarded, tmp_path, "right one").model_copy(update={"group_id": "idle"})
-    with KafkaAdmin(settings) as admin:
-        admin.create([TopicSpec("idle", 1)])
-    log = KafkaInputLog(settings, ["idle"])
-    (reader,) = joined(log)
-    unit = CommitUnit((Output("idle", b"k", b"v"),), {TopicPartition("idle", 0): Committed(0)})
-    first = KafkaOutbox(settings, "idle")
-    first.submit(unit, reader.ownership).result(20)
-    time.sleep(5)
-    with pytest.raises(LogError) as told:
-        first.submit(unit, reader.ownership).result(20)
-    assert (told.value.reason, told.value.retriable) == ("invalid_producer_id_mapping", True)
-    first.close(2)
-    second = KafkaOutbox(settings, "idle")
-    second.submit(unit, reader.ownership).result(20)
-    second.close(2)
-    log.close()
+    with alone(guarded, tmp_path, "idle") as (settings, ownership):
+        first, unit = KafkaOutbox(settings, "idle"), unit_of("idle", "idle")
+        first.submit(unit, ownership).result(20)
+        time.sleep(5)
+        with pytest.raises(LogError) as told:
+            first.submit(unit, ownership).result(20)
+        assert (told.value.reason, told.value.retriable) == ("invalid_producer_id_mapping", True)
+        first.close(2)
+        second = KafkaOutbox(settings, "idle")
+        second.submit(unit, ownership).result(20)
+        second.close(2)
 
 
 def test_a_second_outbox_with_the_same_id_fences_the_first(world: KafkaWorld) -> None:
