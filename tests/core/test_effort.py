@@ -97,6 +97,18 @@ def test_who_catches_up_is_not_strained() -> None:
     assert not ladder.is_strained
 
 
+def test_under_strain_there_is_more_to_leave_out_until_no_picture_is_encoded() -> None:
+    assert not Ladder(USUAL).may_leave_out_more  # all is well
+    ladder = Ladder(USUAL)
+    steps([0, 1, 2], ladder)
+    known = {}
+    for _ in LADDER:
+        known[ladder.step] = ladder.may_leave_out_more
+        steps([4, 4], ladder)
+    without = {step for step in known if not known[step]}
+    assert without == {Step.NO_FRAME_ENCODER, Step.NO_PICTURE, Step.SOUND_BY_TURNS}
+
+
 @given(st.lists(st.floats(0, 100), max_size=80))
 def test_it_climbs_by_two_steps_at_most_and_descends_by_one(waits: list[float]) -> None:
     places = [LADDER.index(step) for step in steps(waits)]

@@ -23,12 +23,13 @@ from tests.runtime.builders import (
 from tests.simulation.inline import InlineInference
 from worker.core.events import Modality
 from worker.core.messages import read_observation
-from worker.core.moment import ClosedBy
+from worker.core.moment import ClosedBy, Effort
 from worker.core.ports import TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.demo.embedded import VirtualClock
 from worker.feed.events import FeedEvent
 from worker.runtime import lineup
+from worker.runtime.inference import Batch
 
 FRAMES = 4  # a second, of each camera
 TICK = 0.05  # seconds that pass where there is nothing to do
@@ -126,6 +127,27 @@ def test_too_much_makes_it_coarser_and_not_later_and_calm_makes_it_whole_again()
     assert len(endings) == records
     assert all(len(ends) == 1 for ends in endings.values())
     assert member.tally().reconciles
+
+
+def test_few_moments_are_on_their_way_while_their_pictures_are_many_where_they_are_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lineup, "STRAINED_BATCH_MOMENTS", 1)
+    batches: list[Batch] = []
+    submit = InlineInference.submit
+
+    def watched(inference: InlineInference, batch: Batch) -> None:
+        batches.append(batch)
+        submit(inference, batch)
+
+    monkeypatch.setattr(InlineInference, "submit", watched)
+    play([one for number in range(12) for one in camera(number, 0, 40)])
+    sizes: dict[Effort, set[int]] = {effort: set() for effort in Effort}
+    for batch in batches:
+        for moment in batch.moments:
+            sizes[moment.effort].add(len(batch.moments))
+    assert sizes[Effort.FEWER_FRAMES] | sizes[Effort.ONE_FRAME] == {1}
+    assert 2 in sizes[Effort.NO_FRAME_ENCODER]
 
 
 def test_switched_off_it_does_all_and_gets_later() -> None:

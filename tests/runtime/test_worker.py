@@ -330,6 +330,32 @@ def test_a_slow_encoder_makes_partitions_pause_while_polls_go_on_and_memory_stay
     assert endings_of(here) == Counter(observed=600)
 
 
+def test_while_moments_wait_for_the_inference_no_poll_waits_for_records(
+    world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lineup, "BATCH_MOMENTS", 2)
+    slow, here = GatedEncoder(Modality.FRAME), world()
+    here.append(footage(60, captions=False))
+    member = here.join(encoders(frame=slow))
+    patience: list[float] = []
+    poll = member.log.poll
+
+    def watched(timeout: float) -> Polled:
+        patience.append(timeout)
+        return poll(timeout)
+
+    monkeypatch.setattr(member.log, "poll", watched)
+    while not member.worker.is_full:
+        member.worker.step()
+        here.clock.now += seconds(0.05)
+    patience.clear()
+    member.worker.step()
+    assert patience == [0]
+    slow.gate.set()
+    through(here, member)
+    assert patience[-1] > 0  # with nothing to do the next record may take its time
+
+
 def test_a_partition_with_a_backlog_does_not_starve_the_others(
     world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

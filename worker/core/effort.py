@@ -39,6 +39,7 @@ _OF_STEP = {
     Step.NO_FRAME_ENCODER: Effort.NO_FRAME_ENCODER,
     Step.NO_PICTURE: Effort.NO_PICTURE,
 }
+_WITHOUT_PICTURES = {Step.NO_FRAME_ENCODER, Step.NO_PICTURE, Step.SOUND_BY_TURNS}
 
 
 class Ladder:
@@ -67,6 +68,11 @@ class Ladder:
         elif now - self._looked[0] >= LOOK:
             self._move(wait, now, self._looked, self._usual)
             self._looked = now, wait
+
+    @property
+    def may_leave_out_more(self) -> bool:
+        """Whether waits grow or may, while there are pictures to be left out."""
+        return self.is_strained and self.step not in _WITHOUT_PICTURES
 
     def effort(self, moment: Moment, *, has_alert: bool) -> Effort:
         """Return what is done of a Moment; `has_alert` says that its source has an open alert."""

@@ -105,10 +105,8 @@ class Lineup:
         """Give the inference what it has room for."""
         self._ladder.look(self._wait(now), now)
         while self._ready and self._inference.has_room:
-            count = min(len(self._ready), BATCH_MOMENTS)
-            if self._ladder.is_strained:
-                count = min(count, STRAINED_BATCH_MOMENTS)
-            taken = [self._ready.popleft() for _ in range(count)]
+            most = STRAINED_BATCH_MOMENTS if self._ladder.may_leave_out_more else BATCH_MOMENTS
+            taken = [self._ready.popleft() for _ in range(min(len(self._ready), most))]
             shards = tuple(each.shard for each in taken)
             references = tuple(shard.references for shard in shards)
             moments = tuple(map(self._with_effort, taken))

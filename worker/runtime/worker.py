@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 MERGED_BYTES = 128 * 1024 * 1024  # of all indices, from which only what a merge waits for is read
 BUSY_POLL, IDLE_POLL = 0.02, 0.2  # seconds; a poll takes some 0.3 ms of CPU
-FULL_WAIT = 0.05  # seconds to wait for the inference where no more can be taken in
+FULL_WAIT = 0.05  # seconds to wait for the inference where Moments wait for a place in it
 REPORT_INTERVAL = seconds(1)
 
 
@@ -100,7 +100,7 @@ class Worker:
         asked = (
             self._ports.now()
         )  # what is fully read was so then; the process may have slept since
-        polled = self._ports.log.poll(BUSY_POLL if self._is_busy else IDLE_POLL)
+        polled = self._ports.log.poll(self._patience)
         now = self._ports.now()
         self._take_assignment(polled, now)
         self._push(polled, now)
@@ -110,8 +110,7 @@ class Worker:
         self._close_moments(frozenset() if self._memory.is_full else polled.caught_up, asked)
         self._reporter.ingested(self._shards.values(), now)
         self._lineup.feed(now)
-        is_stuck = self._full and not self._inference.has_room
-        for result in self._inference.completed(FULL_WAIT if is_stuck else 0):
+        for result in self._inference.completed(FULL_WAIT if self._lineup else 0):
             self._settle(result, now)
         for shard in self._shards.values():
             self._limit.add(shard.outputs.take_endings())
@@ -174,6 +173,13 @@ class Worker:
     @property
     def _at_work(self) -> bool:
         return bool(self._lineup or self._inference.in_flight or self._recoveries.pending)
+
+    @property
+    def _patience(self) -> float:
+        """The seconds that records may take to come, with nothing else to do until then."""
+        if self._lineup:
+            return 0
+        return BUSY_POLL if self._is_busy else IDLE_POLL
 
     @property
     def _is_busy(self) -> bool:
