@@ -172,6 +172,7 @@ def test_every_event_ends_in_exactly_one_place_however_steps_and_appends_interle
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lineup, "READY_MOMENTS", data.draw(st.integers(1, 4)))
         patch.setattr(lineup, "BATCH_MOMENTS", data.draw(st.integers(1, 3)))
+        patch.setattr(lineup, "BACKLOG_BATCH_MOMENTS", data.draw(st.integers(1, 3)))
         patch.setattr(memory_ports, "_MAX_POLL_RECORDS", data.draw(st.integers(1, 7)))
         member = here.join()
         try:
@@ -202,6 +203,7 @@ def test_results_do_not_depend_on_fetches_batches_or_speed(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(lineup, "READY_MOMENTS", ready)
             patch.setattr(lineup, "BATCH_MOMENTS", batch)
+            patch.setattr(lineup, "BACKLOG_BATCH_MOMENTS", batch + 1)
             patch.setattr(memory_ports, "_MAX_POLL_RECORDS", fetch)
             member = here.join()
             try:
@@ -309,6 +311,7 @@ def test_a_slow_encoder_makes_partitions_pause_while_polls_go_on_and_memory_stay
 ) -> None:
     monkeypatch.setattr(lineup, "READY_MOMENTS", 4)
     monkeypatch.setattr(lineup, "BATCH_MOMENTS", 2)
+    monkeypatch.setattr(lineup, "BACKLOG_BATCH_MOMENTS", 2)
     monkeypatch.setattr(memory_ports, "_MAX_POLL_RECORDS", 10)
     monkeypatch.setattr(intake, "Merger", partial(Merger, max_records=20))
     slow = GatedEncoder(Modality.FRAME)
@@ -334,6 +337,7 @@ def test_while_moments_wait_for_the_inference_no_poll_waits_for_records(
     world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lineup, "BATCH_MOMENTS", 2)
+    monkeypatch.setattr(lineup, "BACKLOG_BATCH_MOMENTS", 2)
     slow, here = GatedEncoder(Modality.FRAME), world()
     here.append(footage(60, captions=False))
     member = here.join(encoders(frame=slow))
@@ -361,6 +365,7 @@ def test_a_partition_with_a_backlog_does_not_starve_the_others(
 ) -> None:
     monkeypatch.setattr(lineup, "READY_MOMENTS", 2)
     monkeypatch.setattr(lineup, "BATCH_MOMENTS", 1)
+    monkeypatch.setattr(lineup, "BACKLOG_BATCH_MOMENTS", 1)
     here = world(partitions=2)
     busy, calm = sorted(("/cameras/0", "/cameras/1"), key=partial(here_partition, here))
     assert (here_partition(here, busy), here_partition(here, calm)) == (0, 1)

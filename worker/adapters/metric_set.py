@@ -179,7 +179,7 @@ class MetricSet:
         )
         self.overload = gauge(
             "overload_step",
-            "Steps of the overload ladder that are taken; 0 is full effort, 6 sound by turns",
+            "Steps of the overload ladder that are taken; 0 is full effort, 7 captions alone",
         )
         self.active = gauge("sources_active", "Sources that are sending")
         self.stale = gauge("sources_stale", "Sources that have fallen silent")

@@ -28,7 +28,7 @@ from worker.runtime.logs import configure as configure_logs
 
 # After which a thread that computes lets another one have the interpreter. With the usual 5 ms the
 # poll loop, which needs it a hundred times for a batch, waits for decoders most of the time.
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.001
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,7 @@
 """How much of each Moment is worked on: less, step by step, while records wait for ever longer.
 
-Pictures are given up first, since their encoder costs most, then every second Moment's sound;
-captions are kept whole.
+Pictures are given up first, since their encoder costs most, then every second Moment's sound, then
+all sound; captions are kept whole.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ CALM = seconds(15)  # of short waits, after which the step before is tried again
 class Step(StrEnum):
     """The steps of the ladder, from the bottom.
 
-    Sources with an alert are spared by the steps by turns, and keep their picture on the last two.
+    Sources with an alert are spared by the steps by turns, and keep a picture and their sound on
+    the last three.
     """
 
     FULL = "full"
@@ -29,6 +30,7 @@ class Step(StrEnum):
     NO_FRAME_ENCODER = "no_frame_encoder"
     NO_PICTURE = "no_picture"
     SOUND_BY_TURNS = "sound_by_turns"
+    CAPTION_ALONE = "caption_alone"
 
 
 LADDER = tuple(Step)
@@ -38,8 +40,9 @@ _OF_STEP = {
     Step.ONE_FRAME: Effort.ONE_FRAME,
     Step.NO_FRAME_ENCODER: Effort.NO_FRAME_ENCODER,
     Step.NO_PICTURE: Effort.NO_PICTURE,
+    Step.CAPTION_ALONE: Effort.CAPTION_ALONE,
 }
-_WITHOUT_PICTURES = {Step.NO_FRAME_ENCODER, Step.NO_PICTURE, Step.SOUND_BY_TURNS}
+_BARE = (Step.NO_PICTURE, Step.SOUND_BY_TURNS, Step.CAPTION_ALONE)  # of sources without an alert
 
 
 class Ladder:
@@ -72,16 +75,16 @@ class Ladder:
     @property
     def may_leave_out_more(self) -> bool:
         """Whether waits grow or may, while there are pictures to be left out."""
-        return self.is_strained and self.step not in _WITHOUT_PICTURES
+        return self.is_strained and self.step not in (Step.NO_FRAME_ENCODER, *_BARE)
 
     def effort(self, moment: Moment, *, has_alert: bool) -> Effort:
         """Return what is done of a Moment; `has_alert` says that its source has an open alert."""
+        if has_alert and self.step in _BARE:
+            return Effort.NO_FRAME_ENCODER
         match self.step:
             case Step.FRAMES_BY_TURNS:
                 is_spared = has_alert or _has_turn(moment)
                 return Effort.ONE_FRAME if is_spared else Effort.NO_FRAME_ENCODER
-            case Step.NO_PICTURE | Step.SOUND_BY_TURNS if has_alert:
-                return Effort.NO_FRAME_ENCODER
             case Step.SOUND_BY_TURNS:
                 return Effort.NO_PICTURE if _has_turn(moment) else Effort.CAPTION_ALONE
             case step:
