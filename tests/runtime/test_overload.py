@@ -157,7 +157,10 @@ def test_few_moments_are_on_their_way_while_their_pictures_are_many_where_they_a
     assert max(sizes[Effort.NO_FRAME_ENCODER]) > 1
 
 
-def test_a_backlog_is_judged_by_larger_batches(batches: list[Batch]) -> None:
+def test_a_backlog_is_judged_by_larger_batches(
+    monkeypatch: pytest.MonkeyPatch, batches: list[Batch]
+) -> None:
+    monkeypatch.setattr(lineup, "BACKLOG_RECORDS", 20)
     play([one for number in range(6) for one in camera(number, 0, 30)], overload="off")
     sizes = [len(batch.moments) for batch in batches]
     assert max(sizes[:4]) <= 2  # nothing has waited for long yet

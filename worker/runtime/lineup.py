@@ -17,8 +17,8 @@ from worker.runtime.shard import Shard
 MERGE_WAIT = seconds(0.15)  # for what was appended and could not be read when the ends were asked
 BATCH_MOMENTS = 16
 STRAINED_BATCH_MOMENTS = 4  # what is on its way keeps the effort that it was given
-BEHIND = seconds(3)  # who is so far behind, and catches up, goes by batches
-BACKLOG_BATCH_MOMENTS = 32  # of so many
+BACKLOG_RECORDS = 1000  # unread: with so many, and no strain, batches are larger
+BACKLOG_BATCH_MOMENTS = 32
 READY_MOMENTS = 32  # closed Moments that may wait for a place in the inference
 UNDER_WAY_BYTES = 128 * 1024 * 1024  # of the records of Moments that are closed and not judged
 
@@ -103,12 +103,11 @@ class Lineup:
                 self._ready.append(_Ready(shard, moment, shard.clock))
         return False
 
-    def feed(self, now: int) -> None:
-        """Give the inference what it has room for."""
-        wait = self._wait(now)
-        self._ladder.look(wait, now)
+    def feed(self, now: int, unread: int = 0) -> None:
+        """Give the inference what it has room for, while so many records are `unread`."""
+        self._ladder.look(self._wait(now), now)
         while self._ready and self._inference.has_room:
-            count = min(len(self._ready), self._batch_moments(wait))
+            count = min(len(self._ready), self._batch_moments(unread))
             taken = [self._ready.popleft() for _ in range(count)]
             shards = tuple(each.shard for each in taken)
             references = tuple(shard.references for shard in shards)
@@ -121,11 +120,11 @@ class Lineup:
         size = sum(shard.intake.gate.out_bytes for shard in self._shards.values())
         return max(len(self._ready) / READY_MOMENTS, size / UNDER_WAY_BYTES)
 
-    def _batch_moments(self, wait: int) -> int:
-        """Return how many Moments may go on together; `wait` is that of the first, microseconds."""
+    def _batch_moments(self, unread: int) -> int:
+        """Return how many Moments may go on together."""
         if self._ladder.may_leave_out_more:
             return STRAINED_BATCH_MOMENTS
-        return BACKLOG_BATCH_MOMENTS if wait >= BEHIND else BATCH_MOMENTS
+        return BACKLOG_BATCH_MOMENTS if unread >= BACKLOG_RECORDS else BATCH_MOMENTS
 
     def _wait(self, now: int) -> int:
         """Return for how long what is next has been there to be read; 0 where nothing waits."""

@@ -109,7 +109,7 @@ class Worker:
         self._memory.look(now, is_idle=not (self._at_work or self._commits.is_pending))
         self._close_moments(frozenset() if self._memory.is_full else polled.caught_up, asked)
         self._reporter.ingested(self._shards.values(), now)
-        self._lineup.feed(now)
+        self._lineup.feed(now, unread=sum(polled.lag.values()))
         for result in self._inference.completed(FULL_WAIT if self._lineup else 0):
             self._settle(result, now)
         for shard in self._shards.values():
