@@ -91,16 +91,19 @@ def test_each_partition_index_of_the_three_topics_belongs_to_one_member(world: W
     }
 
 
-def test_members_that_poll_seldom_and_briefly_come_to_rest(world: World) -> None:
+@pytest.mark.parametrize("patience", [0.001, 0])
+def test_members_that_poll_seldom_and_briefly_come_to_rest_and_read(
+    world: World, patience: float
+) -> None:
     readers = [Reader(world.member()), Reader(world.member())]
 
     def poll() -> list[int]:
         for reader in readers:
-            reader.poll(0.001)
+            reader.poll(patience)
             time.sleep(0.03)
         return [len(reader.assignment) for reader in readers]
 
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while poll() != [6, 6]:
         assert time.monotonic() < deadline, "the group does not come to rest"
     generation = readers[0].ownership.generation
@@ -108,6 +111,16 @@ def test_members_that_poll_seldom_and_briefly_come_to_rest(world: World) -> None
         assert poll() == [6, 6]
     assert {reader.ownership.generation for reader in readers} == {generation}
     assert generation <= 3
+    for index in range(PARTITIONS):
+        fill(world, 5, index)
+    while sum(reader.count for reader in readers) < 20:
+        assert time.monotonic() < deadline, "records are not read"
+        poll()
+    readers[1].log.close()
+    while len(readers[0].assignment) < 12:
+        assert time.monotonic() < deadline, "the partitions do not come to the other member"
+        readers[0].poll(patience)
+        time.sleep(0.03)
 
 
 def test_two_members_share_and_one_takes_over_when_the_other_leaves(world: World) -> None:
