@@ -75,6 +75,12 @@ def test_libraries_are_heard_from_warnings_up_and_always_at_debug() -> None:
     assert [event["event"] for event in lines(stream)] == ["chatter"]
 
 
+def test_what_a_library_has_to_do_once_on_a_new_machine_is_no_news() -> None:
+    stream = configured()
+    logging.getLogger("matplotlib.font_manager").warning("is building the font cache")
+    assert not lines(stream)
+
+
 def test_a_logger_made_before_follows_a_later_configuration() -> None:
     log = structlog.get_logger("worker.x")
     configured().close()

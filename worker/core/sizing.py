@@ -25,7 +25,7 @@ class Figures:
     worker_moments_per_second: float = 34.4
     worker_cores: float = 2
     worker_frames_per_moment: int = 4
-    worker_bytes: float = 0.63e9
+    worker_bytes: float = 0.67e9
     source_bytes: float = 1.05e6  # learned numbers of one source, in memory
     stored_source_bytes: float = 930e3  # the same in topic `snapshots`
     frame_bytes: float = 27_000
