@@ -163,7 +163,7 @@ def test_a_backlog_is_judged_by_larger_batches(
     monkeypatch.setattr(lineup, "BACKLOG_RECORDS", 20)
     play([one for number in range(6) for one in camera(number, 0, 30)], overload="off")
     sizes = [len(batch.moments) for batch in batches]
-    assert max(sizes[:4]) <= 2  # nothing has waited for long yet
+    assert max(sizes[:4]) <= 2  # few records are unread yet
     assert 3 in sizes
 
 

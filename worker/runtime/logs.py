@@ -19,7 +19,6 @@ from worker.runtime.log_limits import RepeatFilter
 
 _PROCESS_KEY = secrets.token_bytes(32)
 _HASH_BYTES = 6
-_CHATTY = ("matplotlib.font_manager",)  # warns on a new machine that its first picture takes longer
 
 
 def configure(
@@ -65,8 +64,8 @@ def configure(
     root.handlers = [handler]
     root.setLevel(number if level == "debug" else max(number, logging.WARNING))
     logging.getLogger("worker").setLevel(number)
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    # It warns on a new machine that its first picture takes longer.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
 def source_hash(source: str, seed: int | None = None) -> str:
