@@ -162,7 +162,8 @@ def _pipeline() -> Iterator[Panel]:
         "short",
         {"steps": f"max({of_each('mmworker_overload_step')})"},
         "MmworkerDegraded",
-        "0: all of each Moment is worked on. 4: no picture is encoded, 6: half of the sound is.",
+        "0: all of each Moment is worked on. 4: no picture is encoded, 6: half of the sound is,"
+        " 7: captions alone are.",
     )
     asked = "mmworker_cache_requests_total"
     hits = of_each(asked, 'result=~"hit|near"')

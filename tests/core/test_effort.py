@@ -9,7 +9,7 @@ from itertools import groupby
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.effort import CALM, LADDER, LOOK, Ladder, Step
+from worker.core.effort import CALM, LADDER, LONGEST_CALM, LOOK, Ladder, Step
 from worker.core.moment import ClosedBy, Effort, Moment
 from worker.core.rfc3339 import seconds
 
@@ -61,6 +61,18 @@ def test_calm_leads_down_one_step_at_a_time() -> None:
         (Step.FEWER_FRAMES, usual),
     ]
     assert down[3][0] is Step.FULL
+
+
+def test_a_step_down_that_was_too_early_is_tried_again_after_twice_the_time() -> None:
+    waits, calm = [4] * 9, CALM // SECOND  # to the last step
+    for times in (1, 2, 4, 8, 8):
+        waits += [0] * (times * calm + 1) + [4, 4]  # down, and up again
+    found = steps([*waits, *[0] * 400])
+    runs = [(step, len(list(run))) for step, run in groupby(found)]
+    tops = [length // calm for step, length in runs if step is Step.CAPTION_ALONE]
+    assert tops[1:-1] == [2, 4, 8, 8]
+    assert runs[-2] == (Step.FEWER_FRAMES, LONGEST_CALM // SECOND)
+    assert found[-1] is Step.FULL
 
 
 def test_a_wait_between_short_and_long_changes_nothing() -> None:

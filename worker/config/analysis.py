@@ -172,8 +172,8 @@ class ModelSettings(Section):
     overload: Literal["auto", "off"] = Field(
         default="auto",
         description="what to do where records come faster than they can be judged: `auto` (step by"
-        " step fewer frames of each Moment, at last half of the sound; flagged) or `off` (the delay"
-        " grows)",
+        " step fewer frames of each Moment, then no sound, captions to the last; flagged) or `off`"
+        " (the delay grows)",
     )
 
 

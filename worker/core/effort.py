@@ -13,7 +13,9 @@ from worker.core.moment import Effort, Moment
 from worker.core.rfc3339 import seconds
 
 LOOK = seconds(1)  # between two looks at how long records wait
-CALM = seconds(15)  # of short waits, after which the step before is tried again
+LEAST_LONG = seconds(0.6)  # a wait: merging topics and polling take up to half of it at any load
+CALM = seconds(5)  # of short waits, after which the step before is tried again,
+LONGEST_CALM = seconds(40)  # up to which it gets twice as long where that was too early
 
 
 class Step(StrEnum):
@@ -51,8 +53,9 @@ class Ladder:
     A wait is long above `usual`, and short below half of it, in microseconds; None: it is never
     long. Two steps are taken at once where it gets longer by half of the time that passes: then
     twice as much comes as can be judged. A worker that catches up, however far behind it is, stays
-    where it is. It `is_strained` above the lowest step, and where waits that are not short do not
-    get shorter.
+    where it is. A step down that has to be taken back was too early: the next one takes twice the
+    time. It `is_strained` above the lowest step, and where waits that are not short do not get
+    shorter.
     """
 
     def __init__(self, usual: int | None) -> None:
@@ -61,9 +64,11 @@ class Ladder:
         self._usual = usual
         self._looked: tuple[int, int] | None = None  # at what time, at what wait
         self._calm_since: int | None = None
+        self._calm = CALM
+        self._descended = False  # with its last move
 
     def look(self, wait: int, now: int) -> None:
-        """Note how long the oldest Moment has waited at `now`; both in microseconds."""
+        """Note how long the oldest Moment that is not judged has waited at `now`; microseconds."""
         if self._usual is None:
             return
         if self._looked is None or now < self._looked[0]:
@@ -97,14 +102,19 @@ class Ladder:
         if wait >= usual // 2:
             self._calm_since = None
             if wait > usual and grows:
-                steps = 2 if 2 * growth >= now - then else 1
-                self.step = LADDER[min(place + steps, len(LADDER) - 1)]
+                self._climb(place + (2 if 2 * growth >= now - then else 1))
         elif self._calm_since is None:
             self._calm_since = now
-        elif now - self._calm_since >= CALM:
-            self.step = LADDER[max(place - 1, 0)]
-            self._calm_since = now
+        elif place and now - self._calm_since >= self._calm:
+            self.step, self._descended, self._calm_since = LADDER[place - 1], True, now
+            if self.step is Step.FULL:
+                self._calm = CALM
         self.is_strained = self.step is not Step.FULL or (wait >= usual // 2 and grows)
+
+    def _climb(self, place: int) -> None:
+        if self._descended:
+            self._calm = min(2 * self._calm, LONGEST_CALM)
+        self.step, self._descended = LADDER[min(place, len(LADDER) - 1)], False
 
 
 def _has_turn(moment: Moment) -> bool:

@@ -32,6 +32,7 @@ from worker.runtime.compose import Composer, OutputTopics
 from worker.runtime.fusions import fusion_of, open_configured, shadow_fusion
 from worker.runtime.policies import (
     alert_policies,
+    long_wait,
     masks,
     scoring_rules,
     shadow_config,
@@ -221,21 +222,11 @@ def worker_rules(
         recovery=recovery,
         max_buffered_bytes=config.pairing.max_buffered_bytes,
         max_resident_bytes=limits.max_resident_bytes,
-        long_wait=_long_wait(config),
+        long_wait=long_wait(config),
         dead_letters=DeadLetterRules(
             limits.max_dead_letters_in_a_row, limits.max_dead_letter_ratio
         ),
     )
-
-
-def _long_wait(config: Config) -> int | None:
-    """Return what a worker that keeps up never lets a Moment wait: half of what it took to close.
-
-    Of three times that in all, which a Moment may take, the ladder needs some to be climbed.
-    """
-    pairing = config.pairing
-    closing = seconds(pairing.window_seconds + pairing.grace_seconds)
-    return closing // 2 if config.models.overload == "auto" else None
 
 
 def _meaning(config: Config, pipeline: Pipeline, partitions: int) -> Meaning:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple
 
 from worker.core.effort import Ladder
@@ -62,6 +63,7 @@ class Lineup:
         self._clocks: dict[int, _AppendClock] = {}
         self._turns: deque[int] = deque()  # whose turn is next first
         self._ready: deque[_Ready] = deque()
+        self._leaders: deque[_Ready] = deque()  # the first Moment of each batch in the inference
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -113,6 +115,7 @@ class Lineup:
             references = tuple(shard.references for shard in shards)
             moments = tuple(map(self._with_effort, taken))
             self._inference.submit(Batch(shards, moments, references))
+            self._leaders.append(taken[0])
 
     @property
     def fill(self) -> float:
@@ -127,11 +130,19 @@ class Lineup:
         return BACKLOG_BATCH_MOMENTS if unread >= BACKLOG_RECORDS else BATCH_MOMENTS
 
     def _wait(self, now: int) -> int:
-        """Return for how long what is next has been there to be read; 0 where nothing waits."""
-        if not self._ready:
+        """Return for how long what comes out next could be read already; 0 where nothing does.
+
+        Of an index that is another worker's by now it does not count.
+        """
+        while len(self._leaders) > self._inference.in_flight:
+            self._leaders.popleft()
+        first = next(filter(self._owns, chain(self._leaders, self._ready)), None)
+        if first is None:
             return 0
-        first = self._ready[0]
         return max(0, self._clocks[first.shard.index].append_time(now) - first.clock)
+
+    def _owns(self, ready: _Ready) -> bool:
+        return self._shards.get(ready.shard.index) is ready.shard
 
     def _with_effort(self, ready: _Ready) -> Moment:
         has_alert = ready.shard.has_alert(ready.moment.source)

@@ -12,6 +12,7 @@ from worker.config.alerting import ShadowSettings
 from worker.core import rfc3339
 from worker.core.alert_policies import AlertPolicies, SourcePolicy
 from worker.core.alerts import AlertPolicy
+from worker.core.effort import LEAST_LONG
 from worker.core.events import MODALITIES, Modality
 from worker.core.incidents import Neighbourhoods
 from worker.core.masks import Area, Masks
@@ -94,6 +95,17 @@ def scoring_rules(
         text_dim=text_dim,
         added=(*pairs, *experts(triggers(config), watchable)),
     )
+
+
+def long_wait(config: Config) -> int | None:
+    """Return what a worker that keeps up never lets a Moment wait: half of what it took to close.
+
+    Of three times that in all, which a Moment may take, the ladder needs some to be climbed. With
+    the shortest windows it is LEAST_LONG.
+    """
+    pairing = config.pairing
+    closing = seconds(pairing.window_seconds + pairing.grace_seconds)
+    return max(closing // 2, LEAST_LONG) if config.models.overload == "auto" else None
 
 
 def _policy(config: Config, source: SourceSettings, usual: AlertPolicy) -> AlertPolicy:

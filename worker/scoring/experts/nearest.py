@@ -7,7 +7,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.scoring.bank import VectorBank
+from worker.scoring.bank import CAPACITY, VectorBank
 from worker.scoring.experts.base import Features
 from worker.scoring.state import State, integers, nested, part
 
@@ -15,9 +15,9 @@ from worker.scoring.state import State, integers, nested, part
 class NearestExpert:
     """Distance to the nearest vector of the source's bank; the largest over a Moment's vectors."""
 
-    def __init__(self, feature: str, dim: int, min_learned: int) -> None:
+    def __init__(self, feature: str, dim: int, min_learned: int, capacity: int = CAPACITY) -> None:
         self._feature = feature
-        self._bank = VectorBank(dim)
+        self._bank = VectorBank(dim, capacity)
         self._learned = 0
         self._min_learned = min_learned
 

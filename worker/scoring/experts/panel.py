@@ -20,6 +20,7 @@ from worker.scoring.experts.vector import GaussianExpert, spectrum
 VISUAL_DIM = 64
 FUSED_DIM = 64
 AUDIO_DIM = 128
+CAPTIONS = 320  # in their bank: they are sparse, and no vectors are longer
 MIN_CAPTIONS = 2  # captions are sparse, and one neighbour is all that their distance needs
 
 
@@ -55,7 +56,7 @@ def _usual(text_dim: int) -> dict[str, Expert]:
         "audio": NearestExpert("audio_windows", AUDIO_DIM, MIN_LEARNED),
         "audio_spectrum": GaussianExpert("audio_windows", AUDIO_DIM, spectrum),
         "audio_silent": ReadingExpert("audio_windows", reading.silence, spectrum),
-        "text": NearestExpert("text", text_dim, MIN_CAPTIONS),
+        "text": NearestExpert("text", text_dim, MIN_CAPTIONS, CAPTIONS),
         "text_danger": ReadingExpert("text_danger", reading.danger),
         "fused": GaussianExpert("fused", FUSED_DIM),
         "described": DescribedExpert(),
