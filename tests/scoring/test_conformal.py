@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worker.core.rfc3339 import seconds
 from worker.scoring.bank import VectorBank
 from worker.scoring.combine import combined, contributions, merged, reasons, votes
-from worker.scoring.conformal import Calibration, CalibrationRing, drawn
+from worker.scoring.conformal import FAINT, LEAST_SPREAD, Calibration, CalibrationRing, drawn
 from worker.scoring.experts import Voice
 from worker.scoring.gaussian import OnlineGaussian, oas_covariance
 from worker.scoring.lagged import LaggedScores
@@ -98,10 +98,13 @@ def test_a_ring_knows_median_and_spread_of_its_last_scores_to_the_bit(
     assert min(48, len(scores)) <= len(ring) < 51
     kept = np.array(scores[-len(ring) :])
     median = float(np.median(kept))
-    spread = max(1.4826 * float(np.median(np.abs(kept - median))), 1e-6)
+    distances = np.abs(kept - median)
+    spread = 1.4826 * float(np.median(distances))
+    if spread < LEAST_SPREAD:
+        spread = max(FAINT * 1.2533 * float(distances.mean()), LEAST_SPREAD)
     for each in (ring, restored):
         assert each.ordered.tolist() == sorted(kept.tolist())
-        assert each.standard() == (median, spread)
+        assert each.standard() == pytest.approx((median, spread), rel=1e-6)
 
 
 def test_a_ring_that_is_taken_up_forgets_as_the_original_does() -> None:

@@ -15,6 +15,7 @@ from worker.core.rfc3339 import seconds
 from worker.scoring import sources as sources_module
 from worker.scoring.conformal import CAPACITY, Calibration
 from worker.scoring.lagged import LaggedScores
+from worker.scoring.recent import Mark, Meant
 from worker.scoring.scored import Scored, ScoringRules
 from worker.scoring.scorer import Scorer
 
@@ -72,6 +73,50 @@ def test_a_cold_source_has_no_score_and_says_how_far_it_is() -> None:
     assert (scored.assessment.p_value, scored.assessment.score) == (None, None)
     assert scored.assessment.warmup is not None
     assert scored.assessment.warmup.need == 40
+
+
+@pytest.mark.parametrize(
+    ("feature", "change"),
+    [("audio_windows", 0.02), ("luminance", 1), ("text", 0.03), ("fused", 0.01)],
+)
+def test_the_first_change_of_a_young_source_that_always_showed_the_same_is_no_miracle(
+    feature: str, change: float
+) -> None:
+    scorer = warmed(source="/neighbour")
+    same = normal(1)
+    for place in range(30):
+        judged(scorer, "/a", place, {**normal(1000 + place), feature: same[feature]})
+    drawn = np.random.default_rng(0).normal(0, change, same[feature].shape)
+    moved = (same[feature] + drawn).astype(np.float16)
+    p = judged(scorer, "/a", 31, {**normal(5000), feature: moved}).assessment.p_value
+    assert p is not None
+    assert p > 1e-3
+
+
+@pytest.mark.parametrize("later", [0, 300])  # seconds: its scores still wait, or have settled
+def test_what_a_person_calls_an_anomaly_of_a_young_source_is_usual_no_more(later: int) -> None:
+    scorer = warmed(80, "/neighbour")
+    for place in range(30):
+        judged(scorer, "/a", place, normal(1000 + place))
+    odd, alert = unusual(5), "a" * 32
+    for place in range(30, 34):  # learned: the source may be one that shows this
+        time = seconds(place)
+        scored = scorer.score("/a", odd, time, carried=False)
+        mark = Mark(f"{place:032x}", alert)
+        scorer.learn("/a", odd, time, scored, carried=False, mark=mark)
+    for place in range(5):
+        judged(scorer, "/a", 34 + later + place, normal(2000 + place))
+
+    def heard() -> Scored:
+        return scorer.score("/a", odd, seconds(40 + later), carried=False)
+
+    before = heard()
+    assert scorer.heed("/a", "anomaly", Meant(alert, None)) == (alert,)
+    after = heard()
+    assert before.raw["audio"] < 1 < after.raw["audio"]
+    assert (after.assessment.p_value or 1) < 0.1 * (before.assessment.p_value or 0)
+    assert scorer.heed("/a", "anomaly", Meant(alert, None)) == (alert,)
+    assert heard() == after
 
 
 def test_a_known_source_of_which_nothing_is_looked_at_is_neither_judged_nor_warming_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -10,7 +11,7 @@ from pydantic import model_validator
 from pydantic.fields import FieldInfo
 
 from worker.config.analysis import LimitSettings, ModelSettings, PairingSettings, ScoringSettings
-from worker.config.base import DAY, Section
+from worker.config.base import Section
 from worker.config.services import (
     HttpSettings,
     KafkaSettings,
@@ -18,6 +19,7 @@ from worker.config.services import (
     RedisSettings,
     TopicSettings,
 )
+from worker.core.policy import Budget
 
 
 class Config(Section):
@@ -43,7 +45,7 @@ class Config(Section):
         return self
 
     def _check_budgets(self) -> None:
-        moments = DAY / self.pairing.window_seconds
+        most = Budget.most_per_day(self.pairing.window_seconds)
         shadow = self.scoring.shadow
         budgets = {
             "scoring.false_alarms_per_day": self.scoring.false_alarms_per_day,
@@ -58,10 +60,10 @@ class Config(Section):
                 for each in sources
             }
         for key, budget in budgets.items():
-            if budget is not None and budget > moments:
+            if budget is not None and budget > most:
                 raise ValueError(
-                    f"{key} must be at most {moments:.16g}, the Moments of a day of one source"
-                    f" with pairing.window_seconds {self.pairing.window_seconds:g}"
+                    f"{key} must be at most {math.floor(most)}: with more, half of the Moments of"
+                    f" pairing.window_seconds {self.pairing.window_seconds:g} would be unusual"
                 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 DAY_SECONDS = 86_400
+MOST_ALPHA = 0.5  # of Moments may be unusual: those that are are not learned from
 SCORE_DECADES = 10  # score 1 stands for p <= 1e-10
 LEAST_SCORED = 10.0**-SCORE_DECADES  # the p-value from which the score is 1
 CERTAIN = 1e-2  # of alpha: so unlikely that an alert does not wait for a second Moment
@@ -55,7 +56,12 @@ class Budget:
         4.539e-05
         """
         moments = DAY_SECONDS / window_seconds
-        return cls(alpha=min(1.0, false_alarms_per_day / moments / (0.5 + CERTAIN)))
+        return cls(alpha=min(MOST_ALPHA, false_alarms_per_day / moments / (0.5 + CERTAIN)))
+
+    @staticmethod
+    def most_per_day(window_seconds: float) -> float:
+        """Return the largest number of false alarms in a day that `of` is asked for."""
+        return MOST_ALPHA * (0.5 + CERTAIN) * DAY_SECONDS / window_seconds
 
     @property
     def threshold(self) -> float:
@@ -63,8 +69,8 @@ class Budget:
         return score_of(self.alpha)
 
     def times(self, factor: float) -> Budget:
-        """Return the budget with an alpha that many times as large, but no more than 1."""
-        return self if factor == 1 else Budget(min(1.0, self.alpha * factor))
+        """Return the budget with an alpha that many times as large, but no more than MOST_ALPHA."""
+        return self if factor == 1 else Budget(min(MOST_ALPHA, self.alpha * factor))
 
     def allowance(self, moments: int) -> float:
         """Return the false alarms that so many Moments may give: what `of` spread over a day.

@@ -23,8 +23,10 @@ def with_verdict(
 ) -> tuple[Verdict, ...]:
     """Return the verdicts with a new one, which replaces what was said before about the alert.
 
-    `unsure` takes back what was said.
+    `unsure` takes back what was said, saying the same again changes nothing.
     """
+    if any((each.alert, each.label) == (alert, label) for each in verdicts):
+        return tuple(verdicts)
     others = [each for each in verdicts if each.alert != alert]
     if label != "unsure":
         others.append(Verdict(alert, label))

@@ -18,6 +18,8 @@ GENERATIONS = 16  # that the scores of a full ring are of
 TAIL = 0.1  # the share of the calibration scores that shapes the tail
 SMALLEST = 1e-300  # stands for any smaller p-value
 MIN_STANDARD = 8  # scores before a source knows its own median and spread
+FAINT = 0.1  # of a spread
+LEAST_SPREAD = 1e-6
 DRAWN_AT_ONCE = 16  # numbers of 32 bits from one hash
 LARGEST = 1 << 32
 
@@ -139,11 +141,20 @@ class CalibrationRing:
 _CODES = GENERATIONS + 1  # by which generations are told apart
 
 
-def standard_of(ordered: Sequence[float]) -> tuple[float, float]:
-    """Return the median and the spread (1.4826 MAD) of n >= 2 scores in ascending order."""
+def standard_of(ordered: array[float]) -> tuple[float, float]:
+    """Return the median and the spread of n >= 2 scores in ascending order.
+
+    The spread is 1.4826 MAD, as large as a standard deviation where scores are normal. Where more
+    than half of them are equal, as of captions that come again, it is FAINT of what it would be by
+    their mean absolute deviation, and of scores that are all equal LEAST_SPREAD.
+    """
     n = len(ordered)
     median = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-    return median, max(1.4826 * median_deviation(ordered, median), 1e-6)
+    spread = 1.4826 * median_deviation(ordered, median)
+    if spread < LEAST_SPREAD:
+        mean = np.abs(np.frombuffer(ordered, ordered.typecode) - median).mean()
+        spread = max(FAINT * 1.2533 * float(mean), LEAST_SPREAD)
+    return median, spread
 
 
 def median_deviation(ordered: Sequence[float], median: float) -> float:

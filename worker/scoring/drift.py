@@ -9,7 +9,7 @@ from worker.scoring.state import State
 ALARM = 1e4  # of capital, at which the flag is raised
 RESTART = 1.0  # the least capital, at which the flag is taken back
 JUMP = 0.01  # share of the capital that changes its bet at each step
-BETS = (-1.0, 0.0, 1.0)  # on small p-values, on nothing, on large ones
+BETS = (-1.0, 0.0)  # on small p-values, on nothing
 
 
 class DriftMartingale:
@@ -17,9 +17,10 @@ class DriftMartingale:
 
     Each part of the capital is multiplied by 1 + e (p - 1/2), e one of BETS, and a share JUMP of
     all is spread anew: without drift that is a martingale. Held at RESTART or above it is a CUSUM
-    over p-values, which finds many small scores in a row as well as a calibration that has become
-    too wide: where p-values are independent and uniform, it takes ALARM Moments or more on average
-    until a false flag (Shin, Ramdas and Rinaldo, 2022). Consecutive Moments are alike, and so are
+    over p-values, which finds many small scores in a row: where p-values are independent, and
+    uniform or larger, it takes ALARM Moments or more on average until a false flag (Shin, Ramdas
+    and Rinaldo, 2022). There is no bet on large ones: those of a whole Moment are careful, so they
+    are large on average while all is well. Consecutive Moments are alike, and so are
     their p-values: a flag asks a person to look, it proves nothing.
     """
 

@@ -51,6 +51,10 @@ class LaggedScores:
         names, rows = len(self._names), self._taken_out(place)
         return [_said(rows[name::names]) for name in range(names)]
 
+    def holds(self, time: int) -> bool:
+        """Tell whether scores of the Moment at event time `time` wait."""
+        return time in self._times
+
     def withhold(self, begin: int, end: int) -> None:
         """Let none of the scores calibrate that are of event times from `begin` to `end`."""
         waiting = self.state()

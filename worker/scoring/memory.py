@@ -122,11 +122,18 @@ class SourceMemory:
                 self.learn(each.features, carried=each.carried)
 
     def keep_out(self, moments: Sequence[Alerted]) -> None:
-        """Take back what was accepted, and let no score of their time calibrate that still waits.
+        """Take back what was taken in, and let no score of their time calibrate that still waits.
 
-        Of what was learned only that is taken back which an expert can unlearn.
+        A young source takes in all that it shows. Of what was learned only that is taken back which
+        an expert can unlearn.
         """
         self.take_back(moments)
+        for each in moments:
+            if each.calibrates and not self.lagged.holds(each.time):
+                self._withdraw(each)
+            if each.is_learned:
+                self._unlearn(each)
+            each.calibrates = each.is_learned = False
         if moments:
             self.lagged.withhold(moments[0].time, moments[-1].time)
 
@@ -137,11 +144,17 @@ class SourceMemory:
                 continue
             each.is_accepted = False
             if not each.calibrates:
-                for name, score in _own(each.raw, carried=each.carried).items():
-                    self.rings[name].withdraw(score)
+                self._withdraw(each)
             if not each.is_learned:
-                for expert in self._of_others if each.carried else self.experts.values():
-                    expert.unlearn(each.features)
+                self._unlearn(each)
+
+    def _withdraw(self, each: Alerted) -> None:
+        for name, score in _own(each.raw, carried=each.carried).items():
+            self.rings[name].withdraw(score)
+
+    def _unlearn(self, each: Alerted) -> None:
+        for expert in self._of_others if each.carried else self.experts.values():
+            expert.unlearn(each.features)
 
     def state(self) -> State:
         """Return all of it but for what it was learned from."""

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from worker.scoring.conformal import MIN_STANDARD, Calibration, CalibrationRing, standard_of
 
 MAX_SOURCES = 32  # the first ones of a partition index; more would add little
 MAX_EACH = 200  # scores of each source, spread over the sizes of all that it has
 MAX_STALE = 128  # Moments between two looks at the rings,
+LEAST_SHARE = 0.25  # of the spread that is usual among sources: no source counts as more regular
 STALE_SHARE = 8  # or an eighth as many as scores are known, but one of each source at least
+
+
+class Pooled(NamedTuple):
+    """The scores of an expert in units of their sources' spreads, each `least_spread` at least."""
+
+    calibration: Calibration
+    least_spread: float
+
+    def p_value(
+        self, score: float, own: CalibrationRing, tie: float, least_excess: float
+    ) -> float | None:
+        """Return that of a source with its `own` scores; None where these are too few.
+
+        What its neighbours show says little of one that has shown nothing but the same so far: the
+        first change is no miracle, and no less likely than its rank among its own.
+        """
+        if (standard := own.standard()) is None:
+            return None
+        spread = max(standard[1], self.least_spread)
+        p = self.calibration.p_value((score - standard[0]) / spread, tie, least_excess / spread)
+        return max(p, tie / (len(own) + 1)) if standard[1] < self.least_spread else p
 
 
 class Pool:
@@ -26,7 +49,7 @@ class Pool:
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._members: dict[str, Mapping[str, CalibrationRing] | None] = dict.fromkeys(names)
         self._scores: dict[str, list[array[float]]] = {}  # of each source in order of size
-        self._calibrations: dict[str, Calibration] = {}  # made when they are asked for
+        self._pooled: dict[str, Pooled] = {}  # made when they are asked for
         self._outdated = False
         self.size = 0  # the scores of the expert that has most
 
@@ -62,18 +85,18 @@ class Pool:
         rings = [each for each in self._members.values() if each is not None]
         names = {name for each in rings for name in each}
         self._scores = {name: _gathered(name, rings) for name in names}
-        self._calibrations = {}
+        self._pooled = {}
         self._outdated = False
         self.size = max(map(_size, self._scores.values()), default=0)
 
-    def calibration(self, expert: str, least: int) -> Calibration | None:
+    def pooled(self, expert: str, least: int) -> Pooled | None:
         """Return the standardised scores of an expert; None where there are fewer than `least`."""
-        if expert not in self._calibrations:
+        if expert not in self._pooled:
             scores = self._scores.get(expert, [])
             if _size(scores) < least:
                 return None
-            self._calibrations[expert] = Calibration(np.concatenate(list(map(_standard, scores))))
-        return self._calibrations[expert]
+            self._pooled[expert] = _pooled(scores)
+        return self._pooled[expert]
 
 
 def _gathered(name: str, members: Iterable[Mapping[str, CalibrationRing]]) -> list[array[float]]:
@@ -85,7 +108,12 @@ def _size(scores: Iterable[array[float]]) -> int:
     return sum(map(len, scores))
 
 
-def _standard(scores: array[float]) -> NDArray[np.float64]:
-    """Return them less their median, in units of their spread."""
-    median, spread = standard_of(scores)
-    return (np.array(scores, np.float64) - median) / spread
+def _pooled(scores: Sequence[array[float]]) -> Pooled:
+    """Return them each less its source's median, in units of its spread."""
+    standards = [standard_of(each) for each in scores]
+    least = LEAST_SHARE * median([spread for _, spread in standards])
+    units = [
+        (np.array(each, np.float64) - middle) / max(spread, least)
+        for each, (middle, spread) in zip(scores, standards, strict=True)
+    ]
+    return Pooled(Calibration(np.concatenate(units)), least)

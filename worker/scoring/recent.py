@@ -33,8 +33,9 @@ class Meant(NamedTuple):
 class Alerted:
     """A Moment in which something was said about an alert, as it was scored at `time`.
 
-    `calibrates` and `is_learned`: its scores and features were taken in by themselves.
-    `is_accepted`: they are since a person called the alert normal.
+    `calibrates` and `is_learned`: its scores and features were taken in by themselves, and are not
+    since a person called the alert an anomaly. `is_accepted`: a person called it normal, so that
+    what was not taken in by itself is.
     """
 
     alert: str

@@ -238,12 +238,8 @@ class Scorer:
 
     def _pooled(self, name: str, ring: CalibrationRing, score: float, tie: float) -> float | None:
         """Return the p-value among the neighbours' scores."""
-        standard = ring.standard()
-        pooled = self._pool.calibration(name, self._rules.needed)
-        if standard is None or pooled is None:
-            return None
-        median, spread = standard
-        return pooled.p_value((score - median) / spread, tie, least_excess(name) / spread)
+        pooled = self._pool.pooled(name, self._rules.needed)
+        return None if pooled is None else pooled.p_value(score, ring, tie, least_excess(name))
 
     def _is_ungated(self, source: str, time: int) -> bool:
         (draw,) = drawn(1, self._rules.seed, source, time, "ungated")
@@ -254,7 +250,7 @@ class Scorer:
         needed = self._rules.needed
         return any(
             len(ring) >= self._own_ring
-            or (ring.standard() is not None and self._pool.calibration(name, needed) is not None)
+            or (ring.standard() is not None and self._pool.pooled(name, needed) is not None)
             for name, ring in memory.rings.items()
         )
 
