@@ -66,7 +66,7 @@ def test_a_cold_source_says_so_and_has_no_score() -> None:
 
 
 def test_an_alert_repeats_what_its_observation_says_and_both_can_be_read_back() -> None:
-    desk = Desk(scoring__calibration_moments=20, scoring__false_alarms_per_day=86_400)
+    desk = Desk(scoring__calibration_moments=20, scoring__false_alarms_per_day=22_000)
     desk.read(footage(60, captions=False))
     desk.settled()
     outputs = desk.unit().outputs

@@ -19,6 +19,7 @@ from tests.runtime.builders import (
     event,
     footage,
     in_time_order,
+    picture,
 )
 from worker.adapters import memory_ports
 from worker.adapters.memory_log import Transaction
@@ -89,8 +90,10 @@ def test_a_drain_writes_what_silence_would_have_written(world: MakeWorld) -> Non
 
 
 def test_an_alert_that_is_open_closes_as_by_silence(world: MakeWorld) -> None:
-    here = world(scoring__calibration_moments=20, scoring__false_alarms_per_day=86_400)
-    here.append(footage(60, captions=False))
+    here = world(scoring__calibration_moments=20, scoring__false_alarms_per_day=860)
+    for second in range(60):
+        shown = picture(190 if second >= 54 else 10 + 10 * (second % 2))
+        here.append([event("frame", second, payload=shown), event("audio", second)])
     member = here.join()
     member.run()
     alerts = [read_alert(value) for value in here.values("alerts")]

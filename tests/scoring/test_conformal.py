@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from worker.core.rfc3339 import seconds
 from worker.scoring.bank import VectorBank
-from worker.scoring.combine import combined, contributions, merged, reasons, votes
+from worker.scoring.combine import (
+    combined,
+    contributions,
+    expert_shares,
+    merged,
+    reasons,
+    votes,
+)
 from worker.scoring.conformal import FAINT, LEAST_SPREAD, Calibration, CalibrationRing, drawn
 from worker.scoring.experts import Voice
 from worker.scoring.gaussian import OnlineGaussian, oas_covariance
@@ -201,10 +208,29 @@ class TestCombination:
         assert found["audio"] == pytest.approx(0.02, rel=0.1)
 
     def test_contributions_name_the_modality_and_add_up(self) -> None:
-        shares = contributions({"visual": 0.5, "audio": 1e-6, "fused": 1e-9})
+        shares = contributions({"visual": 0.5, "audio": 1e-6, "fused": 1e-9}, {})
         assert shares["audio"] == 1
         assert sum(shares.values()) == 1
-        assert sum(contributions({"visual": 0.5, "audio": 0.7}).values()) == 0
+        assert sum(contributions({"visual": 0.5, "audio": 0.7}, {}).values()) == 0
+
+    def test_a_contradiction_is_half_of_each_modality_s_and_so_is_its_expert(self) -> None:
+        found = {"visual": 0.5, "audio": 0.7, "text": 0.9, "inconsistent": 1e-6}
+        experts = {"visual_grid": 0.5, "described": 1e-6}
+        assert contributions(found, experts) == {"frame": 0.5, "audio": 0, "caption": 0.5}
+        assert expert_shares(found, experts) == {"described": 1}
+
+    def test_fusion_speaks_for_all_alike_where_nothing_else_does(self) -> None:
+        found = {"visual": 0.5, "audio": 0.7, "fused": 1e-6}
+        assert contributions(found, {"fused": 1e-6}) == {"frame": 0.5, "audio": 0.5}
+
+    def test_a_phrase_that_is_watched_for_is_as_loud_as_the_picture(self) -> None:
+        experts = {"visual_grid": 0.4, "text": 0.3, "trigger:fire": 1e-6, "trigger:gun:frame": 0.2}
+        found = votes(experts)
+        assert combined(found) < 5e-6
+        assert contributions(found, experts)["caption"] > 0.99
+        assert reasons(found, experts) == ("trigger:fire",)
+        both = {**experts, "trigger:gun:frame": 1e-5}
+        assert reasons(votes(both), both) == ("trigger:fire", "trigger:gun")
 
     def test_reasons_are_the_strongest_votes(self) -> None:
         assert reasons({"visual": 1e-6, "audio": 0.4}, {}) == ("visual",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import exp, log
 from typing import NamedTuple
@@ -14,7 +14,9 @@ from worker.scoring.experts import (
     VOTE_OF_MODALITY,
     VOTE_VOICES,
     VOTES,
+    WATCHED,
     Voice,
+    modalities_of,
     voice_of,
     voters,
 )
@@ -22,6 +24,7 @@ from worker.scoring.experts import (
 PIVOT = 0.02  # the p-value at which steepness makes no difference
 LOG_PIVOT = log(PIVOT)
 _VOTE_OF = {modality.value: vote for modality, vote in VOTE_OF_MODALITY.items()}
+_MODALITY_OF = {vote: modality for modality, vote in _VOTE_OF.items()}
 REASON_SHARE = 0.5  # a vote is a reason where its -log p reaches this share of the strongest one's
 
 
@@ -70,7 +73,7 @@ def votes(expert_p_values: Mapping[str, float]) -> dict[str, float]:
 @lru_cache(maxsize=256)  # there are as many as sets of experts that speak together
 def _choir(experts: tuple[str, ...]) -> tuple[tuple[str, Sequence[_Said]], ...]:
     """Return the votes that some of the experts have, with their voices in each."""
-    heard = {vote: [each for each in voters(vote, experts) if each in experts] for vote in VOTES}
+    heard = {vote: voters(vote, experts) for vote in VOTES}
     return tuple((v, [_said(n, voice_of(n)) for n in names]) for v, names in heard.items() if names)
 
 
@@ -79,38 +82,71 @@ def combined(vote_p_values: Mapping[str, float]) -> float:
     return merged(vote_p_values, VOTE_VOICES)
 
 
-def contributions(vote_p_values: Mapping[str, float]) -> dict[str, float]:
+def contributions(
+    vote_p_values: Mapping[str, float], expert_p_values: Mapping[str, float]
+) -> dict[str, float]:
     """Return per modality its share of the surprise, -ln p - 1 where positive; they sum to 1 or 0.
 
-    One nat is what a normal vote says on average.
+    One nat is what a normal vote says on average. What an expert on a pair of modalities says is
+    half of each. Fusion speaks, for all modalities alike, where nothing else is a surprise.
     """
-    surprise = {
-        modality: max(0.0, _nats(vote_p_values[name]) - 1)
-        for modality, name in _VOTE_OF.items()
-        if name in vote_p_values
-    }
+    shares = dict.fromkeys((each for each, vote in _VOTE_OF.items() if vote in vote_p_values), 0.0)
+    surprise = _surprise(vote_p_values)
+    heard = tuple(shares)
+    for vote, nats in surprise.items():
+        for modality, part in _by_modality(vote, nats, expert_p_values, heard):
+            shares[modality] = shares.get(modality, 0.0) + part
     total = sum(surprise.values())
-    return {name: value / total if total else 0.0 for name, value in surprise.items()}
+    return {name: value / total if total else 0.0 for name, value in shares.items()}
 
 
 def expert_shares(
-    expert_p_values: Mapping[str, float], modality_shares: Mapping[str, float]
+    vote_p_values: Mapping[str, float], expert_p_values: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return per expert its share of its modality's contribution; they sum to what it is.
+    """Return per expert its share of the contributions, to whatever modalities; they sum as these.
 
-    An expert's part is what its p-value counts.
+    An expert's part of its vote is what its p-value counts.
     """
-    shares: dict[str, float] = {}
-    for modality, vote in VOTE_OF_MODALITY.items():
-        heard = [name for name in voters(vote, expert_p_values) if name in expert_p_values]
-        whole = modality_shares.get(modality, 0.0)
-        if not heard or not whole:
-            continue
-        counts = {name: _evidence(expert_p_values[name], voice_of(name)) for name in heard}
-        strongest = max(counts.values())
-        parts = {name: exp(each - strongest) for name, each in counts.items()}
-        shares |= {name: whole * part / sum(parts.values()) for name, part in parts.items()}
-    return shares
+    surprise = _surprise(vote_p_values)
+    total = sum(surprise.values())
+    return {
+        name: part / total
+        for vote, nats in surprise.items()
+        for name, part in _parts(vote, nats, expert_p_values).items()
+    }
+
+
+def _surprise(vote_p_values: Mapping[str, float]) -> dict[str, float]:
+    """Return the nats of the votes that say more than a normal one, of fusion if no other does."""
+    nats = {name: _nats(p) - 1 for name, p in vote_p_values.items()}
+    surprise = {name: each for name, each in nats.items() if each > 0}
+    if len(surprise) > 1:
+        surprise.pop("fused", None)
+    return surprise
+
+
+def _by_modality(
+    vote: str, nats: float, expert_p_values: Mapping[str, float], heard: Sequence[str]
+) -> Iterator[tuple[str, float]]:
+    """Yield the nats of a vote for the modalities that it speaks for."""
+    if vote in _MODALITY_OF:
+        yield _MODALITY_OF[vote], nats
+    elif vote == "fused":
+        yield from ((each, nats / len(heard)) for each in heard)
+    else:
+        for name, part in _parts(vote, nats, expert_p_values).items():
+            modalities = modalities_of(name)
+            yield from ((each.value, part / len(modalities)) for each in modalities)
+
+
+def _parts(vote: str, nats: float, expert_p_values: Mapping[str, float]) -> dict[str, float]:
+    """Split the nats of a vote among the experts that are heard in it."""
+    heard = voters(vote, expert_p_values)
+    counts = {name: _evidence(expert_p_values[name], voice_of(name)) for name in heard}
+    strongest = max(counts.values(), default=0.0)
+    parts = {name: exp(each - strongest) for name, each in counts.items()}
+    whole = sum(parts.values())
+    return {name: nats * part / whole for name, part in parts.items()}
 
 
 def reasons(
@@ -120,22 +156,24 @@ def reasons(
 
     `fused` is named only where it is the strongest: then no single modality shows it as well.
     Where the expert that carries a vote tells what it is, that is added, as in `visual:covered`;
-    where it watches for a phrase, that is the reason, as in `trigger:fire`.
+    of phrases that are watched for, all that carry it are reasons, as in `trigger:fire`.
     """
     nats = {name: _nats(p) for name, p in vote_p_values.items()}
-    strongest = max(nats.values(), default=0.0)
+    least = REASON_SHARE * max(nats.values(), default=0.0)
     ranked = sorted(nats, key=lambda name: -nats[name])
-    named = [name for name in ranked if nats[name] >= REASON_SHARE * strongest]
+    named = [name for name in ranked if nats[name] >= least]
     kept = (name for name in named if name != "fused" or name == ranked[0])
-    return tuple(dict.fromkeys(_detailed(name, expert_p_values) for name in kept))
+    return tuple(dict.fromkeys(r for name in kept for r in _reasons(name, expert_p_values, least)))
 
 
-def _detailed(vote: str, expert_p_values: Mapping[str, float]) -> str:
-    heard = [name for name in voters(vote, expert_p_values) if name in expert_p_values]
-    strongest = min(heard, key=lambda name: expert_p_values[name], default="")
-    if (watched := reason_of(strongest)) is not None:
-        return watched
-    return f"{vote}:{DETAILS[strongest]}" if strongest in DETAILS else vote
+def _reasons(vote: str, expert_p_values: Mapping[str, float], least: float) -> Sequence[str]:
+    """Return what a vote is named as: every phrase that counts `least` nats, or what it is."""
+    heard = sorted(voters(vote, expert_p_values), key=lambda name: expert_p_values[name])
+    if vote == WATCHED:
+        certain = (name for name in heard if _nats(expert_p_values[name]) >= least)
+        return [reason for name in certain if (reason := reason_of(name)) is not None]
+    detail = DETAILS.get(heard[0]) if heard else None
+    return [vote if detail is None else f"{vote}:{detail}"]
 
 
 def _evidence(p_value: float, voice: Voice) -> float:

@@ -41,7 +41,7 @@ def explained(memory: SourceMemory, features: Features, scored: Scored) -> Expla
     p_values = {name: each.p_value for name, each in opinions if each.p_value is not None}
     contributions = scored.assessment.contributions
     return Explained(
-        experts=combine.expert_shares(p_values, contributions),
+        experts=combine.expert_shares(scored.votes, p_values),
         nearest=_nearest(memory, features, contributions),
         region=_region(memory, features) if "visual" in scored.reasons else None,
         sound_window=_sound_window(memory, features) if "audio" in scored.reasons else None,

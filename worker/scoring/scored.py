@@ -92,7 +92,7 @@ def assessed(
         warming_up=warmup is not None,
         experts=told,
         consistency=consistency,
-        contributions=combine.contributions(votes),
+        contributions=combine.contributions(votes, p_values),
         warmup=warmup,
         drifting=drifting,
     )

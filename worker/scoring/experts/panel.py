@@ -63,7 +63,8 @@ def _usual(text_dim: int) -> dict[str, Expert]:
     }
 
 
-# Who votes together: the experts of one vote, and the modality that the vote speaks for.
+WATCHED = "watched"  # the vote of the experts on triggers, whatever modality they look at
+# Who votes together.
 VOTES: Mapping[str, tuple[str, ...]] = {
     "visual": (
         "visual_embedding",
@@ -78,8 +79,8 @@ VOTES: Mapping[str, tuple[str, ...]] = {
     "text": ("text", "text_danger"),
     "fused": ("fused",),
     "inconsistent": ("described", *PAIRS),
+    WATCHED: (),
 }
-_OWN_VOTES = frozenset(name for names in VOTES.values() for name in names)
 
 
 class Voice(NamedTuple):
@@ -119,6 +120,7 @@ VOTE_VOICES: Mapping[str, Voice] = {
     "text": Voice(BESIDE),  # captions are sparse: one is heard again and again while carried
     "fused": Voice(0.05, STEEP),  # untrained fusion sees little that its parts do not
     "inconsistent": Voice(0.2),  # what no other vote sees
+    WATCHED: Voice(),  # an operator has asked for it
 }
 # What the experts on one thing alone tell as a reason.
 DETAILS: Mapping[str, str] = {
@@ -153,9 +155,21 @@ WATCHED_EXCESS_OF_MEDIA = 0.01
 
 
 def voters(vote: str, heard: Iterable[str]) -> tuple[str, ...]:
-    """Return the experts of a vote: its own, and of those `heard` the ones on triggers."""
-    own = VOTES[vote]
-    return (*own, *(each for each in heard if each not in _OWN_VOTES and _vote_of(each) == vote))
+    """Return the experts of a vote that are `heard`."""
+    heard = tuple(heard)
+    if vote == WATCHED:
+        return tuple(each for each in heard if modality_of(each) is not None)
+    return tuple(each for each in VOTES[vote] if each in heard)
+
+
+@lru_cache(maxsize=256)
+def modalities_of(expert: str) -> tuple[Modality, ...]:
+    """Return the modalities that an expert on one or on a pair of them looks at."""
+    if (watched := modality_of(expert)) is not None:
+        return (watched,)
+    if (pair := PAIRS.get(DETAILS.get(expert, ""))) is not None:
+        return pair
+    return tuple(each for each, vote in VOTE_OF_MODALITY.items() if expert in VOTES[vote])
 
 
 def voice_of(expert: str) -> Voice:
@@ -173,8 +187,3 @@ def least_excess(expert: str) -> float:
             return WATCHED_EXCESS
         case _:
             return WATCHED_EXCESS_OF_MEDIA
-
-
-def _vote_of(expert: str) -> str | None:
-    modality = modality_of(expert)
-    return None if modality is None else VOTE_OF_MODALITY[modality]
