@@ -239,18 +239,24 @@ def _quality() -> Iterator[Panel]:
     )
     judged_now = of_each("mmworker_p_value_count")
     drifting = of_each("mmworker_drifting_moments_total")
+    warming = of_each("mmworker_warming_up_moments_total")
     yield lines(
-        "Drift",
+        "Drift and warm-up",
         "percentunit",
         {
             "Moments of drifting sources": (
                 f"sum(rate({drifting}[{RATE}])) / sum(rate({judged_now}[{RATE}]))"
             ),
             "p-values at most 0.05, 6 h": f"max({of_job(r.SMALL_P_VALUES)})",
+            "Moments of sources that warm up": (
+                f"sum(rate({warming}[{RATE}])) / sum(rate({judged_now}[{RATE}]) +"
+                f" rate({warming}[{RATE}]))"
+            ),
         },
         "MmworkerPValuesDrift",
         "Share of the judged Moments whose source is flagged (`assessment.drifting`): its p-values"
-        " stay too small or too large. Beside it the share that the alert looks at; 5% is usual.",
+        " stay small. Beside it the share that the alert looks at, 5% is usual, and that of all"
+        " Moments which are not judged yet, since too little is known of their source.",
         red_above=0.15,
     )
     yield lines(

@@ -66,6 +66,7 @@ def used(metrics: Metrics) -> Metrics:
     telemetry.scored("fused", 0.4)
     telemetry.p_value(0.3)
     telemetry.shadow_p_value(0.002)
+    telemetry.warming_up()
     telemetry.drifting()
     telemetry.modality("audio", "missing")
     telemetry.alert("high", "open")

@@ -20,6 +20,7 @@ from tests.report.builders import (
     report,
     story,
 )
+from worker.core.messages import Warmup
 from worker.report.model import Report
 from worker.report.outcome import outcome_of
 from worker.report.page import render
@@ -230,8 +231,17 @@ def test_warming_up_is_not_called_normal() -> None:
     found = outcome_of(report(cameras=(camera(points=points(None, None)),), alerts=()))
     assert found.warming == ("lawn",)
     assert "no moment was judged" in found.quiet
-    cold = camera(points=points(None))
-    assert "Still warming up: lawn." in Page(render(report(cameras=(cold,)))).words
+    cold = camera(points=points(None, warmup=Warmup(12, 200)))
+    told = Page(render(report(cameras=(cold,)))).words
+    assert "Still warming up: lawn (12 of 200 moments)." in told
+
+
+def test_a_camera_that_drifts_is_named_with_what_may_be_done() -> None:
+    drifts = camera(source="/cameras/my lawn", points=points(0.1, drifting=True))
+    told = Page(render(report(cameras=(drifts, camera())))).words
+    assert "my lawn does not look as it used to." in told
+    assert "mmworker learn-anew '/cameras/my lawn'" in told
+    assert told.count("learn-anew") == 1
 
 
 def test_without_alerts_moments_above_the_threshold_are_not_denied() -> None:

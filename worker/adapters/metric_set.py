@@ -137,6 +137,10 @@ class MetricSet:
             "p-values of Moments by the bundle in scoring.shadow",
             values.P_VALUE_BUCKETS,
         )
+        self.warming_up = counter(
+            "warming_up_moments_total",
+            "Moments without a score, since too little is known of their source",
+        )
         self.drifting = counter(
             "drifting_moments_total", "Moments judged while their source's p-values drift"
         )

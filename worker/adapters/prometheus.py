@@ -143,6 +143,10 @@ class Metrics:
         """Observe the p-value of a Moment that was judged."""
         self._set.p_value().observe(p_value)
 
+    def warming_up(self) -> None:
+        """Count a Moment of a source that warms up."""
+        self._set.warming_up().inc()
+
     def drifting(self) -> None:
         """Count a Moment of a source whose p-values drift."""
         self._set.drifting().inc()

@@ -250,6 +250,9 @@ class Telemetry(Protocol):
     def p_value(self, p_value: float) -> None:
         """A Moment was judged; those of sources that warm up have no p-value."""
 
+    def warming_up(self) -> None:
+        """A Moment has no score, since too little is known of its source."""
+
     def drifting(self) -> None:
         """A Moment was judged whose source's p-values drift."""
 

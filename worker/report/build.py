@@ -179,6 +179,8 @@ def _point(row: Observation) -> Point:
         missing=tuple(map(str, row.modalities.missing)),
         carried=tuple(map(str, row.modalities.carried)),
         closed_by=row.closed_by,
+        warmup=row.assessment.warmup,
+        drifting=row.assessment.drifting,
     )
 
 

@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.messages import Explanation
+from worker.core.messages import Explanation, Warmup
 
 SAMPLE_RATE = 16_000  # of every waveform in a report, in Hz; mono
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One Moment `[start, end)`. `score` is None where the Moment was not judged."""
+    """One Moment `[start, end)`. `score` is None where the Moment was not judged.
+
+    `warmup` says how far its source was by then, where that is why.
+    """
 
     start: int
     end: int
@@ -28,6 +31,8 @@ class Point:
     missing: tuple[str, ...] = ()
     carried: tuple[str, ...] = ()
     closed_by: str = "watermark"
+    warmup: Warmup | None = None
+    drifting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -30,13 +31,23 @@ class Tile:
 class Outcome:
     """The headline and its numbers.
 
-    `warming` names the cameras that are not judged yet; `quiet` says why there may be no alert.
+    `warming` names the cameras that are not judged yet, and says how far they are; `drifting` are
+    those that do not look as they used to; `quiet` says why there may be no alert.
     """
 
     headline: str
     tiles: tuple[Tile, ...]
     warming: tuple[str, ...]
+    drifting: tuple[Drifting, ...]
     quiet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drifting:
+    """A camera whose p-values have been small for a while, and what a person may do about it."""
+
+    name: str
+    command: str
 
 
 def outcome_of(report: Report) -> Outcome:
@@ -45,9 +56,14 @@ def outcome_of(report: Report) -> Outcome:
     if report.counts:
         tiles.append(_events(report))
     names = words.cameras(camera.source for camera in report.cameras)
-    warming = tuple(names[c.source] for c in report.cameras if is_warming_up(c))
+    warming = tuple(names[c.source] + _progress(c) for c in report.cameras if is_warming_up(c))
+    drifting = tuple(
+        Drifting(names[c.source], f"mmworker learn-anew {shlex.quote(c.source)}")
+        for c in report.cameras
+        if c.points and c.points[-1].drifting
+    )
     shown = tuple(tile for tile in tiles if tile is not None)
-    return Outcome(_headline(report), shown, warming, _quiet(report))
+    return Outcome(_headline(report), shown, warming, drifting, _quiet(report))
 
 
 def is_warming_up(camera: CameraLine) -> bool:
@@ -62,6 +78,11 @@ def counted(number: int, noun: str) -> str:
     ('No alerts', '1 alert', '2 alerts')
     """
     return f"{words.whole(number) if number else 'No'} {noun}{'' if number == 1 else 's'}"
+
+
+def _progress(camera: CameraLine) -> str:
+    warmup = camera.points[-1].warmup
+    return "" if warmup is None else f" ({warmup.have} of {warmup.need} moments)"
 
 
 def _headline(report: Report) -> str:

@@ -71,6 +71,8 @@ class Reporter:
             self._telemetry.scored(name, expert.score)
         if assessment.p_value is not None:
             self._telemetry.p_value(assessment.p_value)
+        if assessment.warming_up:
+            self._telemetry.warming_up()
         if assessment.drifting:
             self._telemetry.drifting()
         for alert in settled.alerts:
