@@ -54,7 +54,7 @@ def measure(plays: Scenario, output: Path, rounds: int, *, kafka: bool, as_json:
     backlog = played(config, plays)
     pipelines = _pipelines(config)
     moments = list(moments_of(config, backlog, bare_shard(config, pipelines["auto"])))
-    loop = bare_loop.best(pipelines, moments)
+    loop = bare_loop.best(pipelines, moments, config.models.frames_per_moment)
     console.print(f"{len(moments)} Moments; the bare loop is fastest with {loop.shape}")
     with ExitStack() as stack:
         on_kafka = None

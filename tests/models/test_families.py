@@ -153,6 +153,16 @@ def test_every_runtime_is_near_torch(runtime: str, tmp_path: Path, built: Build)
     assert (exact.digest == other.digest) is (runtime != "int8")
 
 
+def test_pictures_in_int8_have_the_same_bytes_whatever_they_are_encoded_with(
+    tmp_path: Path, built: Build
+) -> None:
+    encoder = built(write_transformers("clip", tmp_path), Modality.FRAME, runtime="int8")
+    frames = typical_frames(6, encoder.input_size)
+    frames[4:] = 0  # far from the others
+    alone = [encoder.encode(frame[None]) for frame in frames]
+    assert encoder.encode(frames).tobytes() == b"".join(each.tobytes() for each in alone)
+
+
 def test_digests_follow_files_and_pooling_but_not_the_place(tmp_path: Path, built: Build) -> None:
     name = write_transformers("bert", tmp_path / "one")
     shutil.copytree(tmp_path / "one", tmp_path / "two")

@@ -68,6 +68,8 @@ class FrameEncoder:
             int8 = read_int8(settings.int8_network, identity.name, identity.digest)
         elif settings.dtype == "int8":
             settings = replace(settings, dtype="auto")
+        if settings.runtime == "int8":  # its layers take the scale of all that is in a batch
+            settings = one_by_one(settings)
         self.digest = identity.run_by(settings) if int8 is None else int8.digest
         self.network = partial(
             Network,
