@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.runtime.builders import START, event, footage, in_time_order
 from tests.runtime.test_shard import Desk
@@ -84,6 +85,30 @@ def test_an_alert_repeats_what_its_observation_says_and_both_can_be_read_back() 
     assert dict(outputs[opened].headers)["ce_id"] == alert.message_id.encode()
     told = [output for output in outputs if output.topic != "snapshots"]
     assert {output.key for output in told} == {b"/cameras/a"}
+
+
+@pytest.mark.parametrize("quotes", [True, False])
+def test_what_is_unusual_is_explained_with_the_words_of_its_caption_unless_switched_off(
+    quotes: bool,
+) -> None:
+    desk = Desk(
+        scoring__calibration_moments=20,
+        scoring__false_alarms_per_day=22_000,
+        scoring__quote_captions=quotes,
+    )
+    words = event("caption", 50.5, payload=b"a  man climbs\nthe fence")
+    desk.read(in_time_order(footage(60, captions=False), [words]))
+    desk.settled()
+    said = [
+        (one["window_start"], one["explanation"].get("caption"))
+        for one in documents(desk, "observations")
+        if "explanation" in one
+    ]
+    spoken = rfc3339.format(START + seconds(50))
+    before = {caption for start, caption in said if start < spoken}
+    after = {caption for start, caption in said if start >= spoken}
+    assert before == {None}
+    assert after == ({"a  man climbs the fence"} if quotes else {None})
 
 
 def test_features_that_are_not_numbers_are_left_out_and_named() -> None:

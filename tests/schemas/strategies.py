@@ -144,6 +144,7 @@ explanations = st.builds(
         ).map(tuple),
     ),
     derived=derived_modalities,
+    caption=st.none() | st.text(max_size=50),
     sound=st.none() | st.builds(Span, times, times),
 )
 

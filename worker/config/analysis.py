@@ -208,6 +208,11 @@ class ScoringSettings(Section):
         description="what is to be tried `{false_alarms_per_day, cooldown_seconds, sources, bundle,"
         " bundle_digest}`: Observations have what it would decide, and nothing is alerted",
     )
+    quote_captions: bool = Field(
+        default=True,
+        description="whether what is unusual is explained with the words of its caption, in"
+        " Observations and alerts",
+    )
     neighbours: tuple[Neighbours, ...] = Field(
         default=(),
         max_length=1000,

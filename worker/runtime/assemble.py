@@ -214,6 +214,7 @@ def worker_rules(
         config_hash(config),
         config.pairing.window_seconds,
         "" if pipeline.shadow is None else pipeline.shadow.digest,
+        config.scoring.quote_captions,
     )
     limits = config.limits
     return WorkerRules(

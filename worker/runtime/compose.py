@@ -26,11 +26,14 @@ from worker.core.messages import (
     output_headers,
     to_json,
 )
+from worker.core.messages.explanation import MAX_CAPTION
 from worker.core.messages.vectors import Float16Array
 from worker.core.moment import Effort, Moment
 from worker.core.ports import Output
 from worker.core.rfc3339 import seconds
 from worker.core.sentence import explain
+from worker.media.limits import Limits
+from worker.media.text import decode_text
 from worker.models.logmel import WINDOW_SECONDS
 from worker.runtime.decider import Judged
 from worker.runtime.shadow import Shadowed
@@ -53,13 +56,17 @@ class OutputTopics:
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """What all messages of a worker have in common."""
+    """What all messages of a worker have in common.
+
+    Where it `quotes`, the words of an unusual Moment's caption are part of its explanation.
+    """
 
     topics: OutputTopics
     model: str
     config_hash: str
     window_seconds: float
     shadow_bundle: str = ""  # the digest of the bundle in shadow, where there is one
+    quotes: bool = True
 
     def compose(
         self, embedded: Embedded, judged: Judged, number: int
@@ -129,7 +136,7 @@ class Composer:
             heeded=judged.heeded,
             explanation=None
             if judged.explained is None
-            else _explanation(judged.explained, moment),
+            else _explanation(judged.explained, moment, _words_of(moment) if self.quotes else None),
             derived=moment.derived,
             reused=embedded.reused,
         )
@@ -182,7 +189,7 @@ class Composer:
         )
 
     def _sentence(self, observation: Observation, reasons: Sequence[str]) -> str | None:
-        """Say what is unusual, if it is; without the caption's words, which alerts do not have."""
+        """Say what is unusual, if it is."""
         explanation, assessment = observation.explanation, observation.assessment
         if explanation is None or assessment.p_value is None:
             return None
@@ -193,7 +200,7 @@ class Composer:
             experts={
                 name: (each.score, each.p_value) for name, each in assessment.opinions.items()
             },
-            caption=None,
+            caption=explanation.caption,
             p_value=assessment.p_value,
             window_seconds=self.window_seconds,
             region=explanation.region,
@@ -211,7 +218,17 @@ def _looked_at(features: Features, scored: Scored) -> Features:
     return {name: value for name, value in features.items() if name not in scored.skipped}
 
 
-def _explanation(explained: Explained, moment: Moment) -> Explanation:
+def _words_of(moment: Moment) -> str | None:
+    """Return what the caption says that the Moment is judged by; it was decoded before."""
+    own = moment.of(Modality.CAPTION)
+    last = own[-1] if own else moment.carried if moment.carried_modalities else None
+    if last is None:
+        return None
+    size = Limits(max_text_bytes=len(last.payload))
+    return decode_text(last.payload, last.content_type, size)[:MAX_CAPTION]
+
+
+def _explanation(explained: Explained, moment: Moment, caption: str | None) -> Explanation:
     return Explanation(
         experts=explained.experts,
         nearest_normal=explained.nearest,
@@ -220,6 +237,7 @@ def _explanation(explained: Explained, moment: Moment) -> Explanation:
         if explained.sound_window is None
         else _span_of_sound(moment, explained.sound_window),
         derived=moment.derived_modalities,
+        caption=caption,
     )
 
 

@@ -11,6 +11,8 @@ from worker.core.messages.assessment import check_unit
 from worker.core.messages.reading import Fields
 from worker.core.messages.writing import Document, in_order, without_none
 
+MAX_CAPTION = 1000  # characters
+
 
 @dataclass(frozen=True, slots=True)
 class NearestNormal:
@@ -73,6 +75,7 @@ class Explanation:
     `experts` are shares of the contributions: those of a modality's experts add up to its own.
     What is None does not apply: nothing normal is kept, or the modality has no part in it.
     `derived` are the modalities that are heard, in part or alone, by what another one holds.
+    `caption` are the words of the one that was heard, up to MAX_CAPTION characters of them.
     """
 
     experts: Mapping[str, float]
@@ -80,6 +83,7 @@ class Explanation:
     region: Region | None = None
     sound: Span | None = None
     derived: tuple[Modality, ...] = ()
+    caption: str | None = None
 
     def document(self) -> Document:
         """Return the JSON object."""
@@ -90,8 +94,9 @@ class Explanation:
             "region": None if region is None else region.document(),
             "sound": None if sound is None else sound.document(),
             "derived": self.derived or None,
+            "caption": self.caption,
         }
-        return without_none(document, "nearest_normal", "region", "sound", "derived")
+        return without_none(document, "nearest_normal", "region", "sound", "derived", "caption")
 
 
 def read_explanation(fields: Fields) -> Explanation | None:
@@ -110,6 +115,7 @@ def _explanation(fields: Fields) -> Explanation:
         region=None if region is None else _region(region),
         sound=None if sound is None else Span(sound.time("begin"), sound.time("end")),
         derived=fields.optional("derived", lambda name: fields.choices(name, MODALITIES)) or (),
+        caption=fields.optional("caption", fields.text),
     )
 
 
