@@ -26,8 +26,8 @@ class Figures:
     worker_cores: float = 2
     worker_frames_per_moment: int = 4
     worker_bytes: float = 0.67e9
-    source_bytes: float = 1.05e6  # learned numbers of one source, in memory
-    stored_source_bytes: float = 930e3  # the same in topic `snapshots`
+    source_bytes: float = 0.97e6  # learned numbers of one source, in memory
+    stored_source_bytes: float = 854e3  # the same in topic `snapshots`
     frame_bytes: float = 27_000
     clip_bytes: float = 20_300
     caption_bytes: float = 65
