@@ -65,6 +65,12 @@ def test_what_is_spared_is_no_measure_for_the_next_one() -> None:
     assert chosen(steps) == (0, 0, 2, 2, 4)
 
 
+def test_within_a_moment_no_frame_stands_for_longer_than_that_either() -> None:
+    frames = [glimpse(at, seen(SCENE)) for at in (0, 9, 11, 20)]
+    assert chosen(frames, None, AGE) == (0, 0, 2, 2)
+    assert chosen(frames) == (0, 0, 0, 0)
+
+
 def test_pictures_of_other_sizes_and_masks_are_all_encoded() -> None:
     smaller = Look(b"", SCENE, np.zeros((96, 128), np.uint8))
     one = seen(SCENE)

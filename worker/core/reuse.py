@@ -80,7 +80,9 @@ def shown_before(
 ) -> tuple[int, ...]:
     """Return for each frame the place of the one whose embedding stands for it.
 
-    That is its own place, that of the last earlier one that was not spared itself, or STANDS.
+    That is its own place, that of the last earlier one that was not spared itself, or STANDS. None
+    stands for what is more than `max_age` microseconds away; 0: in a Moment any does, and outside
+    of it none.
 
     >>> dark, light = (Look(b"", np.full((4, 4), n, np.uint8), np.eye(4)) for n in (9, 10))
     >>> shown_before([Glimpse(bytes([n]), n, look) for n, look in enumerate((dark, dark, light))])
@@ -92,7 +94,8 @@ def shown_before(
         if last == STANDS:
             is_spared = reference is not None and _stands(reference, frame, max_age)
         else:
-            is_spared = differ_by_noise(frames[last].look, frame.look)
+            is_young = not max_age or abs(frame.time - frames[last].time) <= max_age
+            is_spared = is_young and differ_by_noise(frames[last].look, frame.look)
         places.append(last if is_spared else place)
     return tuple(places)
 
