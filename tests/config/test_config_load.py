@@ -154,19 +154,19 @@ def test_what_kubernetes_puts_beside_a_service_is_not_a_setting() -> None:
         (
             "scoring: {false_alarms_per_day: 10000}\npairing: {window_seconds: 60}",
             {},
-            r"false_alarms_per_day must be at most 367: with more, half of the Moments of",
+            r"false_alarms_per_day must be at most 360, a quarter of the Moments of a day",
         ),
         (
             "scoring: {sources: [{match: a, false_alarms_per_day: 90}]}\n"
             "pairing: {window_seconds: 3600}",
             {},
-            r"false_alarms_per_day of 'a' must be at most 6: ",
+            r"false_alarms_per_day of 'a' must be at most 6, ",
         ),
         (
             "scoring: {shadow: {sources: [{match: a, false_alarms_per_day: 90}]}}\n"
             "pairing: {window_seconds: 3600}",
             {},
-            r"scoring\.shadow\.sources: false_alarms_per_day of 'a' must be at most 6: ",
+            r"scoring\.shadow\.sources: false_alarms_per_day of 'a' must be at most 6, ",
         ),
         (
             "scoring: {shadow: {bundle: here, bundle_digest: abc}}",

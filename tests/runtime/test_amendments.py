@@ -12,7 +12,7 @@ from worker.core.messages.redrive import redrive_headers
 from worker.core.ports import Output
 from worker.feed.events import to_output
 
-QUICK = {"scoring__calibration_moments": 20, "scoring__false_alarms_per_day": 22_000}
+QUICK = {"scoring__calibration_moments": 20, "scoring__false_alarms_per_day": 21_000}
 
 
 @pytest.fixture(name="here")

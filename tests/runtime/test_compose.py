@@ -67,7 +67,7 @@ def test_a_cold_source_says_so_and_has_no_score() -> None:
 
 
 def test_an_alert_repeats_what_its_observation_says_and_both_can_be_read_back() -> None:
-    desk = Desk(scoring__calibration_moments=20, scoring__false_alarms_per_day=22_000)
+    desk = Desk(scoring__calibration_moments=20, scoring__false_alarms_per_day=21_000)
     desk.read(footage(60, captions=False))
     desk.settled()
     outputs = desk.unit().outputs
@@ -93,7 +93,7 @@ def test_what_is_unusual_is_explained_with_the_words_of_its_caption_unless_switc
 ) -> None:
     desk = Desk(
         scoring__calibration_moments=20,
-        scoring__false_alarms_per_day=22_000,
+        scoring__false_alarms_per_day=21_000,
         scoring__quote_captions=quotes,
     )
     words = event("caption", 50.5, payload=b"a  man climbs\nthe fence")

@@ -56,6 +56,7 @@ class Judged(NamedTuple):
     second: int
     given_up: tuple[str, ...]
     delay: float
+    source: str
 
 
 def camera(number: int, first: int, last: int) -> Iterator[FeedEvent]:
@@ -101,7 +102,7 @@ def new(world: World, known: int) -> Iterator[Judged]:
         delay = (world.clock.now - one.window_end) / 1e6
         usual = one.closed_by is ClosedBy.WATERMARK  # else it had to wait for a silence
         second = (one.window_start - START) // 1_000_000
-        yield Judged(second, one.degraded, delay if usual else 0.0)
+        yield Judged(second, one.degraded, delay if usual else 0.0, one.source)
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +153,20 @@ def test_what_is_on_its_way_in_the_inference_counts_as_waiting(
     _, _, judged = play([*camera(0, 0, 10), *stormy], looks=1)
     assert max(one.delay for one in judged) < 3 * USUAL
     assert max(one.delay for one in judged if one.second >= 20) < 2 * USUAL  # it has climbed
+
+
+def test_a_moment_of_which_nothing_was_left_out_says_so_whatever_is_left_out_of_others() -> None:
+    stormy = [one for number in range(6) for one in camera(number, 0, 40)]
+    words = [event("caption", second, "/cameras/words") for second in range(40)]
+    single = [one for one in camera(9, 0, 40) if one.modality != "frame"]
+    _, member, judged = play([*stormy, *words, *single])
+    assert member.metric("overload_step") > 3
+    flags = {one.source: set[str]() for one in judged}
+    for one in judged:
+        flags[one.source].update(one.given_up)
+    assert flags["/cameras/words"] == set()
+    assert flags["/cameras/9"] <= {"overload:caption_alone"}
+    assert "overload:one_frame" in flags["/cameras/1"]
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_schedule_and_maintenance_are_read_with_their_zones(time: str, why: str 
 
 
 def alerts_of(**changes: object) -> list[Alert]:
-    desk = Desk(scoring__calibration_moments=20, scoring__false_alarms_per_day=22_000, **changes)
+    desk = Desk(scoring__calibration_moments=20, scoring__false_alarms_per_day=21_000, **changes)
     desk.read([*footage(60, captions=False), *footage(60, "/cameras/b", captions=False)])
     desk.settled()
     topics: Callable[[str], bool] = "alerts".__eq__
@@ -59,6 +59,6 @@ def test_a_muted_source_is_silent_and_the_others_are_not() -> None:
 
 
 def test_an_alert_names_the_threshold_of_its_source() -> None:
-    found = alerts_of(scoring__sources=[{"match": "/cameras/b", "false_alarms_per_day": 11_000}])
+    found = alerts_of(scoring__sources=[{"match": "/cameras/b", "false_alarms_per_day": 10_000}])
     thresholds = {each.source: each.threshold for each in found}
     assert 0 < thresholds["/cameras/a"] < thresholds["/cameras/b"]

@@ -38,7 +38,7 @@ QUICK = {
     "scoring__calibration_moments": 20,
     "scoring__cooldown_seconds": 5,
     "scoring__false_alarms_per_day": 8640,
-    "scoring__shadow": {"false_alarms_per_day": 11_000, "cooldown_seconds": 0},
+    "scoring__shadow": {"false_alarms_per_day": 10_000, "cooldown_seconds": 0},
     "scoring__neighbours": [["/cameras/*"]],
 }
 

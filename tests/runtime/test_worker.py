@@ -103,7 +103,7 @@ def test_what_cannot_be_accepted_or_comes_late_is_kept_elsewhere_and_stops_nothi
 
 
 def test_an_observation_and_its_alert_are_in_one_unit_with_the_offsets(world: MakeWorld) -> None:
-    here = world(scoring__calibration_moments=20, scoring__false_alarms_per_day=22_000)
+    here = world(scoring__calibration_moments=20, scoring__false_alarms_per_day=21_000)
     here.append(footage(90, captions=False))
     member = here.join()
     through(here, member)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -11,7 +10,7 @@ from pydantic import model_validator
 from pydantic.fields import FieldInfo
 
 from worker.config.analysis import LimitSettings, ModelSettings, PairingSettings, ScoringSettings
-from worker.config.base import Section
+from worker.config.base import DAY, Section
 from worker.config.services import (
     HttpSettings,
     KafkaSettings,
@@ -19,7 +18,6 @@ from worker.config.services import (
     RedisSettings,
     TopicSettings,
 )
-from worker.core.policy import Budget
 
 
 class Config(Section):
@@ -45,7 +43,7 @@ class Config(Section):
         return self
 
     def _check_budgets(self) -> None:
-        most = Budget.most_per_day(self.pairing.window_seconds)
+        most = DAY / self.pairing.window_seconds / 4  # at more, half of all Moments are unusual
         shadow = self.scoring.shadow
         budgets = {
             "scoring.false_alarms_per_day": self.scoring.false_alarms_per_day,
@@ -62,8 +60,8 @@ class Config(Section):
         for key, budget in budgets.items():
             if budget is not None and budget > most:
                 raise ValueError(
-                    f"{key} must be at most {math.floor(most)}: with more, half of the Moments of"
-                    f" pairing.window_seconds {self.pairing.window_seconds:g} would be unusual"
+                    f"{key} must be at most {most:.16g}, a quarter of the Moments of a day of one"
+                    f" source with pairing.window_seconds {self.pairing.window_seconds:g}"
                 )
 
 

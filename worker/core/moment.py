@@ -30,6 +30,18 @@ class Effort(StrEnum):
     NO_PICTURE = "no_picture"  # frames are checked only
     CAPTION_ALONE = "caption_alone"  # and sound
 
+    def frames(self, usual: int) -> int:
+        """Return at most how many frames are looked at, of so many as are usual."""
+        match self:
+            case Effort.FULL:
+                return usual
+            case Effort.FEWER_FRAMES:
+                return (usual + 1) // 2
+            case Effort.ONE_FRAME | Effort.NO_FRAME_ENCODER:
+                return min(1, usual)
+            case _:
+                return 0
+
 
 @dataclass(frozen=True, slots=True)
 class Derived:

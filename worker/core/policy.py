@@ -58,11 +58,6 @@ class Budget:
         moments = DAY_SECONDS / window_seconds
         return cls(alpha=min(MOST_ALPHA, false_alarms_per_day / moments / (0.5 + CERTAIN)))
 
-    @staticmethod
-    def most_per_day(window_seconds: float) -> float:
-        """Return the largest number of false alarms in a day that `of` is asked for."""
-        return MOST_ALPHA * (0.5 + CERTAIN) * DAY_SECONDS / window_seconds
-
     @property
     def threshold(self) -> float:
         """The threshold on the scale of the score."""

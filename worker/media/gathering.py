@@ -85,7 +85,7 @@ class Gatherer:
             return self._frame(event, known)
 
         frames = moment.of(Modality.FRAME)
-        chosen = evenly(frames, self._count(moment.effort))
+        chosen = evenly(frames, moment.effort.frames(self._frames))
         decoded = [frame for _, frame in self._decoded(chosen, rejected, look)]
         for event in frames:
             if event in chosen:
@@ -104,17 +104,6 @@ class Gatherer:
         frame = frame_of(event, self._decode(event), areas, key, self._side)
         known[key] = frame.glimpse.look
         return frame
-
-    def _count(self, effort: Effort) -> int:
-        match effort:
-            case Effort.FULL:
-                return self._frames
-            case Effort.FEWER_FRAMES:
-                return (self._frames + 1) // 2
-            case Effort.NO_PICTURE | Effort.CAPTION_ALONE:
-                return 0
-            case _:
-                return 1
 
     def _waveform(
         self, moment: Moment, rejected: list[Rejected]

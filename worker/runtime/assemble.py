@@ -213,6 +213,7 @@ def worker_rules(
         pipeline.digest,
         config_hash(config),
         config.pairing.window_seconds,
+        config.models.frames_per_moment,
         "" if pipeline.shadow is None else pipeline.shadow.digest,
         config.scoring.quote_captions,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,31 +14,23 @@ from worker.core.messages import (
     AlertType,
     BundleRecord,
     Evidence,
-    Explanation,
     InputRef,
     Modalities,
     Observation,
     ShadowRecord,
-    Span,
     alert_id,
     amendment_id,
     observation_id,
     output_headers,
     to_json,
 )
-from worker.core.messages.explanation import MAX_CAPTION
 from worker.core.messages.vectors import Float16Array
 from worker.core.moment import Effort, Moment
 from worker.core.ports import Output
-from worker.core.rfc3339 import seconds
-from worker.core.sentence import explain
-from worker.media.limits import Limits
-from worker.media.text import decode_text
-from worker.models.logmel import WINDOW_SECONDS
 from worker.runtime.decider import Judged
+from worker.runtime.explanations import explanation_of, sentence_of
 from worker.runtime.shadow import Shadowed
 from worker.scoring.experts import Features
-from worker.scoring.explaining import Explained
 from worker.scoring.scored import Scored
 from worker.stages import Embedded
 
@@ -65,6 +57,7 @@ class Composer:
     model: str
     config_hash: str
     window_seconds: float
+    frames: int  # of a Moment, encoded at most
     shadow_bundle: str = ""  # the digest of the bundle in shadow, where there is one
     quotes: bool = True
 
@@ -123,7 +116,7 @@ class Composer:
             model=self.model,
             closed_by=moment.closed_by,
             degraded=(
-                *_less(moment),
+                *_less(moment, self.frames),
                 *embedded.degraded,
                 *(f"non_finite:{name}" for name in scored.skipped),
             ),
@@ -136,7 +129,7 @@ class Composer:
             heeded=judged.heeded,
             explanation=None
             if judged.explained is None
-            else _explanation(judged.explained, moment, _words_of(moment) if self.quotes else None),
+            else explanation_of(judged.explained, moment, quotes=self.quotes),
             derived=moment.derived,
             reused=embedded.reused,
         )
@@ -185,26 +178,7 @@ class Composer:
             closed_for=closed_for,
             incident_id=observation.decision.incident_id,
             explanation=observation.explanation,
-            sentence=self._sentence(observation, alert.reasons),
-        )
-
-    def _sentence(self, observation: Observation, reasons: Sequence[str]) -> str | None:
-        """Say what is unusual, if it is."""
-        explanation, assessment = observation.explanation, observation.assessment
-        if explanation is None or assessment.p_value is None:
-            return None
-        return explain(
-            source=observation.source,
-            reasons=reasons,
-            contributions=assessment.contributions,
-            experts={
-                name: (each.score, each.p_value) for name, each in assessment.opinions.items()
-            },
-            caption=explanation.caption,
-            p_value=assessment.p_value,
-            window_seconds=self.window_seconds,
-            region=explanation.region,
-            derived=explanation.derived,
+            sentence=sentence_of(observation, alert.reasons, self.window_seconds),
         )
 
 
@@ -216,36 +190,6 @@ def observation_id_of(moment: Moment) -> str:
 def _looked_at(features: Features, scored: Scored) -> Features:
     """Return the features that are finite."""
     return {name: value for name, value in features.items() if name not in scored.skipped}
-
-
-def _words_of(moment: Moment) -> str | None:
-    """Return what the caption says that the Moment is judged by; it was decoded before."""
-    own = moment.of(Modality.CAPTION)
-    last = own[-1] if own else moment.carried if moment.carried_modalities else None
-    if last is None:
-        return None
-    size = Limits(max_text_bytes=len(last.payload))
-    return decode_text(last.payload, last.content_type, size)[:MAX_CAPTION]
-
-
-def _explanation(explained: Explained, moment: Moment, caption: str | None) -> Explanation:
-    return Explanation(
-        experts=explained.experts,
-        nearest_normal=explained.nearest,
-        region=explained.region,
-        sound=None
-        if explained.sound_window is None
-        else _span_of_sound(moment, explained.sound_window),
-        derived=moment.derived_modalities,
-        caption=caption,
-    )
-
-
-def _span_of_sound(moment: Moment, window: int) -> Span:
-    """Return when a window of the Moment's sound was; its clips follow each other."""
-    first = min(event.time for event in moment.of(Modality.AUDIO))
-    begin = first + window * seconds(WINDOW_SECONDS)
-    return Span(begin, begin + seconds(WINDOW_SECONDS))
 
 
 def _messages(decision: Decision) -> Iterator[tuple[AlertType, OpenAlert, ClosedFor | None]]:
@@ -260,9 +204,17 @@ def _messages(decision: Decision) -> Iterator[tuple[AlertType, OpenAlert, Closed
             yield "close", alert, decision.closed_for
 
 
-def _less(moment: Moment) -> tuple[str, ...]:
-    """Return what was left out of the Moment, since the worker was behind."""
-    return () if moment.effort is Effort.FULL else (f"overload:{moment.effort}",)
+def _less(moment: Moment, usual: int) -> tuple[str, ...]:
+    """Return how much was worked on of a Moment of which something was left out.
+
+    The worker was behind; of its frames at most so many as are `usual` would have been encoded.
+    """
+    effort, frames = moment.effort, len(moment.of(Modality.FRAME))
+    encoded = 0 if effort is Effort.NO_FRAME_ENCODER else effort.frames(usual)
+    is_less = min(frames, usual) > encoded or (
+        effort is Effort.CAPTION_ALONE and bool(moment.of(Modality.AUDIO))
+    )
+    return (f"overload:{effort}",) if is_less else ()
 
 
 def _amendment_id(amended: str, moment: Moment) -> str:
