@@ -265,9 +265,13 @@ def _quality() -> Iterator[Panel]:
         {
             "active": f"sum({of_each('mmworker_sources_active')})",
             "silent": f"sum({of_each('mmworker_sources_stale')})",
+            "without {{modality}}": (
+                f"sum by (modality) ({of_each('mmworker_sources_without')}) > 0"
+            ),
         },
         "MmworkerSourcesSilent",
-        "Sources that send, and those that have fallen silent.",
+        "Sources that send, those that have fallen silent, and those that send but have stopped to"
+        " send a modality that is awaited, as with a broken microphone.",
     )
     yield rates(
         "Dead letters", "mmworker_dead_lettered_total", "topic, reason", "MmworkerDeadLetters"

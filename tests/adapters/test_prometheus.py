@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.services.require import require_program
 from worker.adapters.metric_values import EVENT_OUTCOMES
 from worker.adapters.prometheus import RECONCILIATION, Metrics, metrics_table
+from worker.core.events import Modality
 from worker.core.ports import Telemetry
 from worker.errors import Reason
 
@@ -78,7 +79,7 @@ def used(metrics: Metrics) -> Metrics:
     telemetry.filled("merge", 0.5)
     telemetry.degraded("redis", True)
     telemetry.overload(2)
-    telemetry.sources(4, 1)
+    telemetry.sources(4, 1, {Modality.AUDIO: 1})
     return metrics
 
 

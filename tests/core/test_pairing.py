@@ -76,6 +76,17 @@ def test_a_modality_that_stops_delays_by_at_most_the_idle_timeout() -> None:
     assert starts(after) == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
+def test_an_awaited_modality_that_stops_while_others_go_on_is_told() -> None:
+    pairing = Pairing(rules(idle=10))
+    play(pairing, [event("frame", 0), event("audio", 0), event("caption", 0)])
+    play(pairing, [event("frame", t) for t in range(1, 11)])
+    assert not pairing.stopped()
+    play(pairing, [event("frame", 11)])
+    assert pairing.stopped() == {Modality.AUDIO: 1}
+    play(pairing, [event("audio", 12)])
+    assert not pairing.stopped()
+
+
 def test_an_event_is_late_by_its_own_front_only() -> None:
     pairing = Pairing(rules())
     outcomes = play(pairing, [*av(0.0), event("frame", 9.0), event("audio", 0.5)])

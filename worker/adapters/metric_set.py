@@ -187,6 +187,11 @@ class MetricSet:
         )
         self.active = gauge("sources_active", "Sources that are sending")
         self.stale = gauge("sources_stale", "Sources that have fallen silent")
+        self.stopped = gauge(
+            "sources_without",
+            "Active sources of which nothing comes any more of an awaited modality",
+            modality=MODALITIES,
+        )
         self.budget = gauge(
             "false_alarm_budget_per_day", "False alarms that one source may have in a day"
         )

@@ -19,6 +19,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from worker.adapters.metric_families import Families
 from worker.adapters.metric_set import MetricSet
+from worker.core.events import MODALITIES, Modality
 
 RECONCILIATION = (
     "sum(mmworker_records_consumed_total)"
@@ -196,10 +197,12 @@ class Metrics:
         """Set how many steps of the overload ladder are taken."""
         self._set.overload().set(step)
 
-    def sources(self, active: int, stale: int) -> None:
-        """Set how many sources are sending, and how many have fallen silent."""
+    def sources(self, active: int, stale: int, stopped: Mapping[Modality, int]) -> None:
+        """Set how many sources are sending, are silent, and send no more of a modality."""
         self._set.active().set(active)
         self._set.stale().set(stale)
+        for modality in MODALITIES:
+            self._set.stopped(modality).set(stopped.get(modality, 0))
 
 
 def metrics_table() -> str:

@@ -6,7 +6,7 @@ silence affect no other camera. What happens depends only on the sequence of cal
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 
 from worker.core.events import Event, Modality
@@ -129,6 +129,10 @@ class Pairing:
     def silent_sources(self) -> int:
         """Sources that were heard once and are silent now."""
         return len(self._silent)
+
+    def stopped(self) -> Counter[Modality]:
+        """Return of how many active sources an awaited modality has stopped."""
+        return Counter(each for source in self._active.values() for each in source.stopped)
 
     @property
     def silent_fill(self) -> float:

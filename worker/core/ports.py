@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from worker.core.events import Record
+from worker.core.events import Modality, Record
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -292,5 +292,5 @@ class Telemetry(Protocol):
     def overload(self, step: int) -> None:
         """So many steps of the overload ladder are taken; 0 is full effort."""
 
-    def sources(self, active: int, stale: int) -> None:
-        """So many sources are active, and so many have fallen silent."""
+    def sources(self, active: int, stale: int, stopped: Mapping[Modality, int]) -> None:
+        """So many sources are active or silent; of active ones a modality has `stopped`."""

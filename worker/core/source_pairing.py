@@ -106,6 +106,13 @@ class SourcePairing:
         dropped, self._carried = self._carried, None
         return dropped is not None
 
+    @property
+    def stopped(self) -> set[Modality]:
+        """The awaited modalities of which nothing has come for the idle time-out of the newest."""
+        oldest = max(self._fronts.values(), default=0) - self._rules.idle_timeout
+        ended = {modality for modality, front in self._fronts.items() if front < oldest}
+        return ended & self._rules.awaited
+
     def state(self, silent: bool, keep: Callable[[Event], Kept]) -> PairingState:
         """Return all of it as a value; `keep` says how the carried caption is to be found again."""
         return PairingState(

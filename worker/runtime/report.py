@@ -138,7 +138,9 @@ class Reporter:
             self._telemetry.buffered(kind, entries[kind], size[kind])
         pairings = [shard.intake.pairing for shard in shards]
         active = sum(pairing.active_sources for pairing in pairings)
-        self._telemetry.sources(active, sum(pairing.silent_sources for pairing in pairings))
+        silent = sum(pairing.silent_sources for pairing in pairings)
+        stopped = sum((pairing.stopped() for pairing in pairings), Counter[Modality]())
+        self._telemetry.sources(active, silent, stopped)
         marks = [pairing.oldest_watermark() for pairing in pairings]
         oldest = min((mark for mark in marks if mark is not None), default=None)
         if oldest is not None:
