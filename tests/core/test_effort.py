@@ -71,8 +71,16 @@ def test_a_step_down_that_was_too_early_is_tried_again_after_twice_the_time() ->
     runs = [(step, len(list(run))) for step, run in groupby(found)]
     tops = [length // calm for step, length in runs if step is Step.CAPTION_ALONE]
     assert tops[1:-1] == [2, 4, 8, 8]
-    assert runs[-2] == (Step.FEWER_FRAMES, LONGEST_CALM // SECOND)
+    down = [length for _, length in runs[-7:-1]]  # from the step below the last one
+    longest = LONGEST_CALM // SECOND
+    assert down == [longest, longest // 2, longest // 4, calm, calm, calm]
     assert found[-1] is Step.FULL
+
+
+def test_a_rush_hours_after_the_last_one_finds_the_ladder_as_it_was_at_first() -> None:
+    once = [0, 4, 4, *[0] * 60]
+    found = steps([*once, *[0] * 3600, *once])
+    assert found[-len(once) :] == found[: len(once)]
 
 
 def test_a_wait_between_short_and_long_changes_nothing() -> None:

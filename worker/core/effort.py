@@ -53,9 +53,9 @@ class Ladder:
     A wait is long above `usual`, and short below half of it, in microseconds; None: it is never
     long. Two steps are taken at once where it gets longer by half of the time that passes: then
     twice as much comes as can be judged. A worker that catches up, however far behind it is, stays
-    where it is. A step down that has to be taken back was too early: the next one takes twice the
-    time. It `is_strained` above the lowest step, and where waits that are not short do not get
-    shorter.
+    where it is. A step down that has to be taken back soon was too early: the next one takes twice
+    the time, and the one after a step that held half of it. It `is_strained` above the lowest step,
+    and where waits that are not short do not get shorter.
     """
 
     def __init__(self, usual: int | None) -> None:
@@ -65,7 +65,7 @@ class Ladder:
         self._looked: tuple[int, int] | None = None  # at what time, at what wait
         self._calm_since: int | None = None
         self._calm = CALM
-        self._descended = False  # with its last move
+        self._descended: int | None = None  # when, if that was its last move
 
     def look(self, wait: int, now: int) -> None:
         """Note how long the oldest Moment that is not judged has waited at `now`; microseconds."""
@@ -102,19 +102,20 @@ class Ladder:
         if wait >= usual // 2:
             self._calm_since = None
             if wait > usual and grows:
-                self._climb(place + (2 if 2 * growth >= now - then else 1))
+                self._climb(place + (2 if 2 * growth >= now - then else 1), now)
         elif self._calm_since is None:
             self._calm_since = now
         elif place and now - self._calm_since >= self._calm:
-            self.step, self._descended, self._calm_since = LADDER[place - 1], True, now
-            if self.step is Step.FULL:
-                self._calm = CALM
+            if self._descended is not None:
+                self._calm = max(CALM, self._calm // 2)
+            self.step, self._descended, self._calm_since = LADDER[place - 1], now, now
         self.is_strained = self.step is not Step.FULL or (wait >= usual // 2 and grows)
 
-    def _climb(self, place: int) -> None:
-        if self._descended:
-            self._calm = min(2 * self._calm, LONGEST_CALM)
-        self.step, self._descended = LADDER[min(place, len(LADDER) - 1)], False
+    def _climb(self, place: int, now: int) -> None:
+        if self._descended is not None:
+            is_soon = now - self._descended < LONGEST_CALM
+            self._calm = min(2 * self._calm, LONGEST_CALM) if is_soon else CALM
+        self.step, self._descended = LADDER[min(place, len(LADDER) - 1)], None
 
 
 def _has_turn(moment: Moment) -> bool:
