@@ -287,10 +287,19 @@ def live_through(here: World, left: list[FeedEvent], schedule: list[tuple[str, i
         elif action == "step":
             members[number % len(members)].worker.step()
         elif action in ("leave", "crash") and len(members) > 1:
-            member = members.pop(number % len(members))
-            member.leave() if action == "leave" else member.crash()
+            depart(members.pop(number % len(members)), cleanly=action == "leave")
     here.append(left)
     settle(here, members)
+
+
+def depart(member: Member, *, cleanly: bool) -> None:
+    """Let a member leave; where a rebalance is in its way it goes without, as a process does."""
+    if cleanly:
+        try:
+            member.worker.finish(PATIENCE)
+        except LogError as error:
+            assert error.retriable
+    member.crash()
 
 
 def settle(world: World, members: list[Member]) -> None:
