@@ -298,7 +298,7 @@ def depart(member: Member, *, cleanly: bool) -> None:
         try:
             member.worker.finish(PATIENCE)
         except LogError as error:
-            assert error.retriable
+            assert error.retriable and error.reason == "commit_failed"
     member.crash()
 
 

@@ -79,11 +79,14 @@ def test_a_cold_source_has_no_score_and_says_how_far_it_is() -> None:
     ("feature", "change"),
     [("audio_windows", 0.02), ("luminance", 1), ("text", 0.03), ("fused", 0.01)],
 )
+@pytest.mark.parametrize("alike", [0, 3])  # neighbours of which the same holds
 def test_the_first_change_of_a_young_source_that_always_showed_the_same_is_no_miracle(
-    feature: str, change: float
+    feature: str, change: float, alike: int
 ) -> None:
     scorer = warmed(source="/neighbour")
     same = normal(1)
+    for place in range(30 * alike):
+        judged(scorer, f"/{place % alike}", place, {**normal(place), feature: same[feature]})
     for place in range(30):
         judged(scorer, "/a", place, {**normal(1000 + place), feature: same[feature]})
     drawn = np.random.default_rng(0).normal(0, change, same[feature].shape)

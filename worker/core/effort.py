@@ -13,7 +13,7 @@ from worker.core.moment import Effort, Moment
 from worker.core.rfc3339 import seconds
 
 LOOK = seconds(1)  # between two looks at how long records wait
-LEAST_LONG = seconds(0.6)  # a wait: merging topics and polling take up to half of it at any load
+LEAST_LONG = seconds(0.6)  # no shorter wait is long: the merge of topics alone takes 0.15 s
 CALM = seconds(5)  # of short waits, after which the step before is tried again,
 LONGEST_CALM = seconds(40)  # up to which it gets twice as long where that was too early
 

@@ -213,9 +213,9 @@ def worker_rules(
         pipeline.digest,
         config_hash(config),
         config.pairing.window_seconds,
-        config.models.frames_per_moment,
-        "" if pipeline.shadow is None else pipeline.shadow.digest,
-        config.scoring.quote_captions,
+        frames=config.models.frames_per_moment,
+        shadow_bundle="" if pipeline.shadow is None else pipeline.shadow.digest,
+        quotes=config.scoring.quote_captions,
     )
     limits = config.limits
     return WorkerRules(

@@ -170,8 +170,8 @@ def _reasons(vote: str, expert_p_values: Mapping[str, float], least: float) -> S
     """Return what a vote is named as: every phrase that counts `least` nats, or what it is."""
     heard = sorted(voters(vote, expert_p_values), key=lambda name: expert_p_values[name])
     if vote == WATCHED:
-        certain = (name for name in heard if _nats(expert_p_values[name]) >= least)
-        return [reason for name in certain if (reason := reason_of(name)) is not None]
+        loud = (name for name in heard if _nats(expert_p_values[name]) >= least)
+        return [reason for name in loud if (reason := reason_of(name)) is not None]
     detail = DETAILS.get(heard[0]) if heard else None
     return [vote if detail is None else f"{vote}:{detail}"]
 

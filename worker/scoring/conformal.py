@@ -18,8 +18,8 @@ GENERATIONS = 16  # that the scores of a full ring are of
 TAIL = 0.1  # the share of the calibration scores that shapes the tail
 SMALLEST = 1e-300  # stands for any smaller p-value
 MIN_STANDARD = 8  # scores before a source knows its own median and spread
-FAINT = 0.1  # of a spread
-LEAST_SPREAD = 1e-6
+FAINT = 0.1  # of a spread, where most scores are equal
+LEAST_SPREAD = 1e-6  # where all are
 DRAWN_AT_ONCE = 16  # numbers of 32 bits from one hash
 LARGEST = 1 << 32
 
@@ -152,8 +152,8 @@ def standard_of(ordered: array[float]) -> tuple[float, float]:
     median = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
     spread = 1.4826 * median_deviation(ordered, median)
     if spread < LEAST_SPREAD:
-        mean = np.abs(np.frombuffer(ordered, ordered.typecode) - median).mean()
-        spread = max(FAINT * 1.2533 * float(mean), LEAST_SPREAD)
+        distances = np.abs(np.array(ordered, np.float64) - median)
+        spread = max(FAINT * 1.2533 * float(distances.mean()), LEAST_SPREAD)
     return median, spread
 
 

@@ -20,8 +20,8 @@ class DriftMartingale:
     over p-values, which finds many small scores in a row: where p-values are independent, and
     uniform or larger, it takes ALARM Moments or more on average until a false flag (Shin, Ramdas
     and Rinaldo, 2022). There is no bet on large ones: those of a whole Moment are careful, so they
-    are large on average while all is well. Consecutive Moments are alike, and so are
-    their p-values: a flag asks a person to look, it proves nothing.
+    are large on average while all is well. Consecutive Moments are alike, and so are their
+    p-values: a flag asks a person to look, it proves nothing.
     """
 
     def __init__(self) -> None:
@@ -62,5 +62,6 @@ class DriftMartingale:
         self.is_raised = bool(state["raised"][0])
 
     def _scale_to(self, capital: float) -> None:
-        factor = capital / self.capital
-        self._parts = [part * factor for part in self._parts]
+        """Keep the shares; the last part is the rest, so that the bounds hold to the bit."""
+        *others, _ = (part * capital / self.capital for part in self._parts)
+        self._parts = [*others, capital - sum(others)]

@@ -9,13 +9,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from worker.scoring.conformal import MIN_STANDARD, Calibration, CalibrationRing, standard_of
+from worker.scoring.conformal import (
+    LEAST_SPREAD,
+    MIN_STANDARD,
+    Calibration,
+    CalibrationRing,
+    standard_of,
+)
 
 MAX_SOURCES = 32  # the first ones of a partition index; more would add little
 MAX_EACH = 200  # scores of each source, spread over the sizes of all that it has
 MAX_STALE = 128  # Moments between two looks at the rings,
-LEAST_SHARE = 0.25  # of the spread that is usual among sources: no source counts as more regular
 STALE_SHARE = 8  # or an eighth as many as scores are known, but one of each source at least
+LEAST_SHARE = 0.25  # of the spread that is usual among sources: none counts as more regular
 
 
 class Pooled(NamedTuple):
@@ -29,14 +35,14 @@ class Pooled(NamedTuple):
     ) -> float | None:
         """Return that of a source with its `own` scores; None where these are too few.
 
-        What its neighbours show says little of one that has shown nothing but the same so far: the
-        first change is no miracle, and no less likely than its rank among its own.
+        What its neighbours show says little of one that has shown nothing but the same so far, or
+        nearly so: the first change is no miracle, and no less likely than its rank among its own.
         """
         if (standard := own.standard()) is None:
             return None
         spread = max(standard[1], self.least_spread)
         p = self.calibration.p_value((score - standard[0]) / spread, tie, least_excess / spread)
-        return max(p, tie / (len(own) + 1)) if standard[1] < self.least_spread else p
+        return max(p, tie / (len(own) + 1)) if standard[1] <= self.least_spread else p
 
 
 class Pool:
@@ -109,9 +115,13 @@ def _size(scores: Iterable[array[float]]) -> int:
 
 
 def _pooled(scores: Sequence[array[float]]) -> Pooled:
-    """Return them each less its source's median, in units of its spread."""
+    """Return them each less its source's median, in units of its spread.
+
+    A source of which all scores are equal has no say in what spread is usual.
+    """
     standards = [standard_of(each) for each in scores]
-    least = LEAST_SHARE * median([spread for _, spread in standards])
+    spreads = [spread for _, spread in standards if spread > LEAST_SPREAD]
+    least = max(LEAST_SHARE * median(spreads), LEAST_SPREAD) if spreads else LEAST_SPREAD
     units = [
         (np.array(each, np.float64) - middle) / max(spread, least)
         for each, (middle, spread) in zip(scores, standards, strict=True)

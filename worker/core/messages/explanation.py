@@ -72,7 +72,8 @@ class Span:
 class Explanation:
     """What is there to be shown of an unusual Moment.
 
-    `experts` are shares of the contributions: those of a modality's experts add up to its own.
+    `experts` are shares of the contributions, as which they add up: one on a pair of modalities has
+    a part in both.
     What is None does not apply: nothing normal is kept, or the modality has no part in it.
     `derived` are the modalities that are heard, in part or alone, by what another one holds.
     `caption` are the words of the one that was heard, up to MAX_CAPTION characters of them.
