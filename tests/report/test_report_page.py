@@ -2,6 +2,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -242,6 +243,8 @@ def test_a_camera_that_drifts_is_named_with_what_may_be_done() -> None:
     assert "my lawn does not look as it used to." in told
     assert "mmworker learn-anew '/cameras/my lawn'" in told
     assert told.count("learn-anew") == 1
+    explained = replace(drifts, alerts=(alert_span(0, 1),))
+    assert "learn-anew" not in Page(render(report(cameras=(explained,)))).words
 
 
 def test_without_alerts_moments_above_the_threshold_are_not_denied() -> None:

@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Drifting:
-    """A camera whose p-values have been small for a while, and what a person may do about it."""
+    """A camera whose p-values stay small though it had no alert, and what a person may do then."""
 
     name: str
     command: str
@@ -60,7 +60,7 @@ def outcome_of(report: Report) -> Outcome:
     drifting = tuple(
         Drifting(names[c.source], f"mmworker learn-anew {shlex.quote(c.source)}")
         for c in report.cameras
-        if c.points and c.points[-1].drifting
+        if c.points and c.points[-1].drifting and not c.alerts
     )
     shown = tuple(tile for tile in tiles if tile is not None)
     return Outcome(_headline(report), shown, warming, drifting, _quiet(report))
