@@ -31,9 +31,16 @@ def test_what_the_budgets_of_a_fleet_add_up_to_is_shown_where_its_size_is_given(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "worker.yaml"
-    path.write_text("scoring: {sources: [{match: /gates/*, mute: true}]}", encoding="utf-8")
+    path.write_text(
+        "scoring: {false_discovery_rate: 0.1, sources: [{match: /gates/*, mute: true},"
+        " {match: /yards/*, cooldown_seconds: 9}, {match: /roofs/*, false_alarms_per_day: 0.5}]}",
+        encoding="utf-8",
+    )
     shown = CliRunner().invoke(app, ["show", "--config", str(path), "--cameras", "400"]).stdout
-    assert "400 sources x 2 = up to 800 false alarms a day; less or more where" in shown
+    assert shown.splitlines()[-1] == (
+        "400 sources x 2 = up to 800 false alarms a day; instead of 2 each: /gates/* 0, /roofs/*"
+        " 0.5; of all alerts no more than a share of 0.1 is to be false"
+    )
     assert "up to" not in CliRunner().invoke(app, ["show"]).stdout
 
 

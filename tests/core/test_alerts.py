@@ -101,6 +101,26 @@ def test_after_a_close_no_alert_opens_before_the_cooldown_is_over() -> None:
     assert decisions[5].suppressed == "cooldown"
 
 
+def test_no_alert_opens_above_the_level_of_the_fleet_and_the_source_says_why() -> None:
+    state, decision = AlertState(), Decision("none")
+    for place, p_value in enumerate((1e-5, 5e-5, 2e-6)):
+        finding = Finding(seconds(place), seconds(place + 1), p_value, ("visual",))
+        state, decision = POLICY.decide(state, finding, level=2e-6)
+        if place == 1:
+            assert (decision.kind, decision.suppressed) == ("none", "false_discovery_rate")
+    assert decision.kind == "open"
+    assert decision.alert is not None and decision.alert.start == 0
+
+
+def test_the_level_of_the_fleet_closes_no_alert() -> None:
+    state, _ = POLICY.decide(AlertState(), Finding(0, seconds(1), 1e-9, ("visual",)))
+    for place in range(1, 9):
+        finding = Finding(seconds(place), seconds(place + 1), 1e-5, ("visual",))
+        state, decision = POLICY.decide(state, finding, level=0.0)
+        assert decision.kind == "none"
+    assert state.alert is not None
+
+
 def test_a_budget_of_zero_never_alerts() -> None:
     off = AlertPolicy(Budget.of(0, 1), cooldown=0)
     assert {one.kind for one in play(0.0, 0.0, 0.0, policy=off)} == {"none"}

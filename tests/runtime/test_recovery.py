@@ -26,11 +26,13 @@ from tests.runtime.builders import (
 )
 from worker.core.caution import TRIES
 from worker.core.events import Modality
+from worker.core.false_discoveries import Discoveries
 from worker.core.messages import read_alert
 from worker.core.ports import Committed, LogError, Output, TopicPartition
 from worker.core.rfc3339 import seconds
 from worker.errors import StateError
 from worker.feed.events import FeedEvent
+from worker.runtime.state_records import read_stored
 from worker.scoring import sources as sources_module
 
 MakeWorld = Callable[..., World]
@@ -40,6 +42,10 @@ QUICK = {
     "scoring__false_alarms_per_day": 8640,
     "scoring__shadow": {"false_alarms_per_day": 10_000, "cooldown_seconds": 0},
     "scoring__neighbours": [["/cameras/*"]],
+}
+CONTROLLED = {
+    "scoring__false_discovery_rate": 0.5,
+    "scoring__shadow": {"false_alarms_per_day": 10_000, "false_discovery_rate": 1e-6},
 }
 
 
@@ -148,6 +154,25 @@ def test_a_crash_changes_nothing_that_is_written(crashes: set[int], replay: int)
     assert {each.type for each in last.values()} == {"close"}  # all sources are silent by now
     assert "silence" in {each.closed_for for each in last.values()}
     assert endings_of(faulty) == endings
+
+
+def discoveries(crashes: set[int]) -> tuple[Discoveries, Discoveries]:
+    """Return what the controls of false discoveries remember at the end, live and in shadow."""
+    here = World(config(**{**QUICK, **CONTROLLED}))
+    try:
+        interrupted(here, stream(), crashes)
+        snapshots = here.log.read_all(here.settings.topics.snapshots)
+        index = read_stored((one.key or b"", one.value) for one in snapshots).index
+        assert index is not None
+        return index.discoveries, index.shadow.discoveries
+    finally:
+        here.close()
+
+
+def test_a_crash_does_not_change_which_share_of_alerts_may_be_false() -> None:
+    live, tried = discoveries(set())
+    assert len(live.found) > len(tried.found) > 0
+    assert discoveries(set(range(30, 500, 47))) == (live, tried)
 
 
 def later(events: list[FeedEvent], by: float) -> list[FeedEvent]:

@@ -52,6 +52,19 @@ def test_a_shadow_with_the_same_rules_decides_the_same_and_changes_nothing() -> 
     assert {each.shadow for each in plain} == {None}
 
 
+def test_a_false_discovery_rate_can_be_tried_and_holds_alerts_back() -> None:
+    observations, alerts = judged(scoring__shadow={"false_discovery_rate": 1e-6})
+    tried = [each.shadow.decision.kind for each in observations if each.shadow is not None]
+    assert alerts and "open" not in tried
+    plain, _ = judged()
+    assert [each.decision for each in observations] == [each.decision for each in plain]
+
+
+def test_a_false_discovery_rate_in_force_holds_alerts_back() -> None:
+    assert judged()[1]
+    assert judged(scoring__false_discovery_rate=1e-6)[1] == []
+
+
 def test_a_report_says_what_came_of_it() -> None:
     found, alerts = judged(scoring__shadow={"false_alarms_per_day": 0})
     lost = sum(each.type == "open" for each in alerts)

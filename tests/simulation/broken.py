@@ -107,7 +107,8 @@ def alerts_are_forgotten() -> Broken:
 
 
 def _without_alerts(judge: Callable[..., Judge], *parts: object) -> Judge:
-    return judge(*parts[:-1], ())
+    *others, _, discoveries = parts
+    return judge(*others, (), discoveries)
 
 
 def the_shadow_is_forgotten() -> Broken:

@@ -60,9 +60,23 @@ def show(
 def _fleet(cameras: int, scoring: ScoringSettings) -> str:
     per_day = scoring.false_alarms_per_day
     total = f"{cameras} sources x {per_day:g} = up to {cameras * per_day:.16g} false alarms a day"
-    if not scoring.sources:
-        return total
-    return f"{total}; less or more where an entry of scoring.sources says so"
+    others = [
+        f"{each.match} {0 if each.mute else each.false_alarms_per_day:g}"
+        for each in scoring.sources
+        if each.mute or each.false_alarms_per_day is not None
+    ]
+    rate = scoring.false_discovery_rate
+    return "; ".join(
+        (
+            total,
+            *([f"instead of {per_day:g} each: {', '.join(others)}"] if others else ()),
+            *(
+                [f"of all alerts no more than a share of {rate:.16g} is to be false"]
+                if rate
+                else ()
+            ),
+        )
+    )
 
 
 @app.command("check")

@@ -145,6 +145,12 @@ class ShadowSettings(Section):
     false_alarms_per_day: float | None = Field(
         default=None, ge=0, le=DAY, description="budget of one source; 0: no alerts"
     )
+    false_discovery_rate: float | None = Field(
+        default=None,
+        ge=0,
+        le=0.99,
+        description="share of the alerts of all sources that may be false; 0: not controlled",
+    )
     cooldown_seconds: float | None = Field(
         default=None, ge=0, le=DAY, description="quiet time of a source after an alert has closed"
     )
@@ -180,5 +186,10 @@ class ShadowSettings(Section):
     @property
     def changes(self) -> dict[str, object]:
         """What is otherwise than in the real rules."""
-        rules = ("false_alarms_per_day", "cooldown_seconds", "sources")
+        rules = (
+            "false_alarms_per_day",
+            "false_discovery_rate",
+            "cooldown_seconds",
+            "sources",
+        )
         return {n: value for n in rules if (value := getattr(self, n)) is not None}

@@ -183,6 +183,13 @@ class ScoringSettings(Section):
     false_alarms_per_day: float = Field(
         default=2, ge=0, le=DAY, description="false-alarm budget of one source; 0: no alerts"
     )
+    false_discovery_rate: float = Field(
+        default=0,
+        ge=0,
+        le=0.99,
+        description="share of the alerts of all sources that may be false, on top of their"
+        " budgets; 0: not controlled",
+    )
     calibration_moments: int = Field(
         default=200, ge=20, le=100_000, description="Moments of a source before it is scored"
     )
@@ -205,8 +212,9 @@ class ScoringSettings(Section):
 
     shadow: ShadowSettings = Field(
         default=ShadowSettings(),
-        description="what is to be tried `{false_alarms_per_day, cooldown_seconds, sources, bundle,"
-        " bundle_digest}`: Observations have what it would decide, and nothing is alerted",
+        description="what is to be tried `{false_alarms_per_day, false_discovery_rate,"
+        " cooldown_seconds, sources, bundle, bundle_digest}`: Observations have what it would"
+        " decide, and nothing is alerted",
     )
     quote_captions: bool = Field(
         default=True,

@@ -19,7 +19,9 @@ CALM = 0.5  # but not above this p-value, where a large alpha would never let on
 
 Kind = Literal["none", "open", "update", "close"]
 ClosedFor = Literal["calm", "silence", "budget", "mute", "maintenance", "schedule", "learn_anew"]
-Suppression = Literal["debounce", "cooldown", "mute", "maintenance", "schedule"]
+Suppression = Literal[
+    "debounce", "cooldown", "mute", "maintenance", "schedule", "false_discovery_rate"
+]
 CLOSED_FOR: tuple[ClosedFor, ...] = get_args(ClosedFor)
 SUPPRESSIONS: tuple[Suppression, ...] = get_args(Suppression)
 RULE = "anomaly"
@@ -107,25 +109,26 @@ class AlertPolicy:
         return self if moved == 1 else replace(self, budget=self.budget.times(moved))
 
     def decide(
-        self, state: AlertState, finding: Finding, *, anew: bool = False
+        self, state: AlertState, finding: Finding, *, anew: bool = False, level: float = 1.0
     ) -> tuple[AlertState, Decision]:
         """Return the next state and what to say. Moments of a source come in time order.
 
-        `anew`: with this Moment the source's normality begins anew, which ends an alert.
+        `anew`: with this Moment the source's normality begins anew, which ends an alert. No alert
+        opens with a p-value above `level`, whatever the source's own budget.
         """
         before = state.begun_anew if anew else state
-        after, decision = self.adapted(before)._decided(before, finding, anew)
+        after, decision = self.adapted(before)._decided(before, finding, anew, level)
         return replace(after, verdicts=before.verdicts, incident=before.incident), decision
 
     def _decided(
-        self, state: AlertState, finding: Finding, anew: bool
+        self, state: AlertState, finding: Finding, anew: bool, level: float
     ) -> tuple[AlertState, Decision]:
         rest = self.quiet.why(finding.start)
         if state.alert is not None:
             closed_for = "learn_anew" if anew else rest or self._without_budget()
             if closed_for:
                 return self._close(state.alert, finding, closed_for)
-        after, decision = self._judge(state, finding, rest)
+        after, decision = self._judge(state, finding, rest, level)
         if after.alert is None or not finding.silent_after:
             return after, decision
         unsaid = 1 if decision.kind == "update" else 0  # the close says it as well
@@ -134,19 +137,19 @@ class AlertPolicy:
         return quiet, replace(decision, closed_for="silence") if decision.kind == "open" else close
 
     def _judge(
-        self, state: AlertState, finding: Finding, rest: Rest | None
+        self, state: AlertState, finding: Finding, rest: Rest | None, level: float
     ) -> tuple[AlertState, Decision]:
         if finding.p_value is None:
             return state, NOTHING
         if state.alert is not None:
             return self._follow(state, state.alert, finding, finding.p_value)
-        return self._watch(state, finding, finding.p_value, rest)
+        return self._watch(state, finding, finding.p_value, rest, level)
 
     def _without_budget(self) -> ClosedFor | None:
         return None if self.budget.alpha else "budget"
 
     def _watch(
-        self, state: AlertState, finding: Finding, p_value: float, rest: Rest | None
+        self, state: AlertState, finding: Finding, p_value: float, rest: Rest | None, level: float
     ) -> tuple[AlertState, Decision]:
         recent = (*state.recent, finding)[-DEBOUNCE_OF:]
         watching = replace(state, recent=recent)
@@ -159,6 +162,8 @@ class AlertPolicy:
             return watching, Decision("none", suppressed=rest)
         if finding.start < state.quiet_until:
             return watching, Decision("none", suppressed="cooldown")
+        if p_value > level:
+            return watching, Decision("none", suppressed="false_discovery_rate")
         strongest = min(f.p_value for f in unusual if f.p_value is not None)
         reasons = _union(*(f.reasons for f in unusual))
         alert = OpenAlert(

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from worker.core.alert_policies import AlertPolicies
 from worker.core.alerts import RULE, AlertState, Decision, Finding
+from worker.core.false_discoveries import Discoveries
 from worker.core.messages import alert_id
 from worker.core.policy import Budget
 
@@ -16,12 +17,21 @@ CALM = AlertState()
 
 
 class AlertBook:
-    """Keeps an AlertState per source; what is decided follows from the order of decisions alone."""
+    """Keeps an AlertState per source; what is decided follows from the order of decisions alone.
 
-    def __init__(self, policies: AlertPolicies, states: Mapping[str, AlertState]) -> None:
+    `discoveries` is what the control of their false-discovery rate remembers, where there is one.
+    """
+
+    def __init__(
+        self,
+        policies: AlertPolicies,
+        states: Mapping[str, AlertState],
+        discoveries: Discoveries | None = None,
+    ) -> None:
         """Begin with `states` by source, the ones decided about last at the end."""
         self._policies = policies
         self._states = OrderedDict(states)
+        self.discoveries = discoveries or Discoveries()
 
     def of(self, source: str) -> AlertState:
         """Return what is remembered of a source."""
@@ -37,8 +47,12 @@ class AlertBook:
 
     def decide(self, source: str, finding: Finding, *, anew: bool) -> Decision:
         """Decide about the next Moment of a source, as `AlertPolicy.decide` does."""
-        before = self.of(source)
-        after, decision = self._policies.of(source).decide(before, finding, anew=anew)
+        before, rate = self.of(source), self._policies.discovery_rate
+        policy = self._policies.of(source)
+        level = 1.0 if rate is None else rate.level(self.discoveries)
+        after, decision = policy.decide(before, finding, anew=anew, level=level)
+        if rate is not None and before.alert is None and finding.p_value is not None:
+            self.discoveries = self.discoveries.after(found=decision.kind == "open")
         if decision.kind == "open" and decision.alert is not None:
             after = self._with_incident(source, after, decision.alert.start)
         self.put(source, after)

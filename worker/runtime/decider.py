@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from worker.core.alerts import NOTHING, AlertState, Decision
+from worker.core.false_discoveries import Discoveries
 from worker.core.messages import DecisionRecord, Effect, Feedback, Heeded, Label
 from worker.core.policy import Budget
 from worker.core.verdicts import factor, with_verdict
@@ -75,6 +76,11 @@ class Decider:
     def fill(self) -> float:
         """The share of its bound that it remembers."""
         return self._alerts.fill
+
+    @property
+    def discoveries(self) -> Discoveries:
+        """What the control of the false-discovery rate remembers."""
+        return self._alerts.discoveries
 
     def alert_of(self, source: str) -> AlertState | None:
         """Return what is remembered for the alerts of a source."""

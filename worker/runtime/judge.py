@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from worker.core.alert_policies import AlertPolicies
 from worker.core.alerts import AlertState, Decision
+from worker.core.false_discoveries import Discoveries
 from worker.core.messages import Alert, Feedback, Heeded
 from worker.core.moment import Moment
 from worker.core.ports import Output
@@ -54,7 +55,9 @@ class Judge:
         scorer: Scorer,
         shadow_scorer: Scorer | None,
         states: Iterable[SourceState],
+        discoveries: tuple[Discoveries, Discoveries],
     ) -> None:
+        """Begin with what is remembered of sources, and of `discoveries` live and in shadow."""
         self._composer = composer
         self._scorers = {SCORER: scorer}
         if shadow_scorer is not None:
@@ -62,8 +65,12 @@ class Judge:
         by_age = sorted(states, key=lambda each: 0 if each.learned is None else each.learned.last)
         alerts = {each.source: each.alert for each in by_age if each.alert is not None}
         shadows = {each.source: each.shadow for each in by_age if each.shadow is not None}
-        self._shadow = None if shadow is None else Shadow(AlertBook(shadow, shadows), shadow_scorer)
-        self._decider = Decider(scorer, AlertBook(policies, alerts), self._shadow)
+        live, tried = discoveries
+        if shadow is None:
+            self._shadow = None
+        else:
+            self._shadow = Shadow(AlertBook(shadow, shadows, tried), shadow_scorer)
+        self._decider = Decider(scorer, AlertBook(policies, alerts, live), self._shadow)
 
     def judge(self, embedded: Embedded, said: tuple[Feedback, ...] = ()) -> Settled:
         """Judge one Moment, after all that closed before it and what was `said` by then."""
@@ -120,6 +127,12 @@ class Judge:
         """Return the share of its bound that each memory of sources holds."""
         scorers = max(each.fill for each in self._scorers.values())
         return {"alert_states": self._decider.fill, "scorers": scorers}
+
+    @property
+    def discoveries(self) -> tuple[Discoveries, Discoveries]:
+        """What the controls of false-discovery rates remember, live and in shadow."""
+        tried = Discoveries() if self._shadow is None else self._shadow.discoveries
+        return self._decider.discoveries, tried
 
     @property
     def moments(self) -> int:

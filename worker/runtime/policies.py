@@ -14,6 +14,7 @@ from worker.core.alert_policies import AlertPolicies, SourcePolicy
 from worker.core.alerts import AlertPolicy
 from worker.core.effort import LEAST_LONG
 from worker.core.events import MODALITIES, Modality
+from worker.core.false_discoveries import DiscoveryRate
 from worker.core.incidents import Neighbourhoods
 from worker.core.masks import Area, Masks
 from worker.core.policy import Budget, Severity
@@ -40,7 +41,9 @@ def alert_policies(config: Config) -> AlertPolicies:
     )
     groups = tuple(map(SourcePatterns, config.scoring.neighbours))
     neighbourhoods = Neighbourhoods(groups, seconds(config.scoring.incident_seconds))
-    return AlertPolicies(usual, tuple(special), neighbourhoods)
+    rate = config.scoring.false_discovery_rate
+    control = DiscoveryRate(rate) if rate else None
+    return AlertPolicies(usual, tuple(special), neighbourhoods, control)
 
 
 def shadow_config(config: Config) -> Config | None:

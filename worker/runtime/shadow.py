@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from worker.core.alerts import AlertState
+from worker.core.false_discoveries import Discoveries
 from worker.core.messages import DecisionRecord, Feedback
 from worker.core.verdicts import Verdict
 from worker.runtime.alert_book import AlertBook
@@ -36,6 +37,11 @@ class Shadow:
     def get(self, source: str) -> AlertState | None:
         """Return what is remembered for the alerts that a source would have."""
         return self._alerts.get(source)
+
+    @property
+    def discoveries(self) -> Discoveries:
+        """What the control of the false-discovery rate remembers."""
+        return self._alerts.discoveries
 
     def heed(self, said: Feedback) -> None:
         """Let what a person says change what is normal here too."""

@@ -79,6 +79,7 @@ class Shard:
             recovered.scorer,
             recovered.shadow,
             recovered.states,
+            (recovered.index.discoveries, recovered.index.shadow.discoveries),
         )
         self._writer = StateWriter(
             rules.topics.snapshots, self.index, is_swapped=recovered.index.is_swapped
@@ -253,6 +254,8 @@ class Shard:
         return Counter() if kind == FEEDBACK else restoring.holders(Modality(kind))
 
     def _state_records(self) -> Iterator[Output]:
+        discoveries, tried = self._judge.discoveries
+        scorer = self._judge.scorer_state(SHADOW)
         index = replace(
             self._base,
             number=self._number,
@@ -260,7 +263,8 @@ class Shard:
             clock=self.clock,
             scorer=self._judge.scorer_state(),
             attempts=self._saying,
-            shadow=replace(self._base.shadow, scorer=self._judge.scorer_state(SHADOW)),
+            shadow=replace(self._base.shadow, scorer=scorer, discoveries=tried),
+            discoveries=discoveries,
         )
         forgotten = self._judge.forgotten()
         names = self.intake.touched.union(name for _, name in forgotten)

@@ -21,6 +21,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
 from worker.core.caution import Attempts
+from worker.core.false_discoveries import Discoveries
 from worker.core.ports import Output
 from worker.core.source_state import SourceState
 from worker.scoring.scored import ScorerState
@@ -44,13 +45,14 @@ class StateRecordError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ShadowState:
-    """What the scorer of a bundle in shadow knows beside its sources, and what it learns by.
+    """What is known in shadow beside its sources, and what the scorer of a bundle learns by.
 
     `model` is the digest of all that gives its numbers their meaning; empty where there is none.
     """
 
     model: str = ""
     scorer: ScorerState = field(default_factory=ScorerState)
+    discoveries: Discoveries = field(default_factory=Discoveries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class IndexState:
     attempts: Attempts = field(default_factory=Attempts)
     shadow: ShadowState = field(default_factory=ShadowState)
     is_swapped: bool = False
+    discoveries: Discoveries = field(default_factory=Discoveries)
 
     def swapped(self, model: str) -> IndexState:
         """Return it with the live scorer, which has learned by `model`, and the other swapped."""

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.command import run
-from tests.benchmarks.quality import extras, further, long, measures, targets
+from tests.benchmarks.quality import discoveries, extras, further, long, measures, targets
 from tests.benchmarks.quality.bundled import fitted_on, joined_by
 from tests.benchmarks.quality.features import Encoded, FeatureStore
 from tests.benchmarks.quality.incidents import GROUPS, plan
@@ -69,6 +69,7 @@ def main(
             "masks": extras.by_mask(encoded),
             "watched": extras.watched(encoded, pipeline.encoders),
             "placed": extras.placed(judged),
+            "discoveries": discoveries.controlled(judged),
         }
         _show(console, name, document[name])
         console.print(_targets(targets.of_part(document[name])))
@@ -138,12 +139,16 @@ def _show(console: Console, part: str, measured: Mapping[str, Any]) -> None:
     console.print(_groups(part, measured))
     console.print(_masks(part, measured["masks"]))
     cost, placed, watched = measured["cost"], measured["placed"], measured["watched"]
+    free, held = measured["discoveries"]["without"], measured["discoveries"]["with"]
     console.print(
         f"First reason right: {measured['first_reason_right']:.0%}. The hottest cell is where"
         f" something was put: {placed['share']:.0%} of {placed['pictures']} pictures.\n"
         f"Watch phrases for dangerous captions: AUROC {watched['auroc']:.3f}, named in"
         f" {watched['named']:.0%} of the unusual Moments; normal p<.01 with them:"
         f" {watched['below_01']:.4f}.\n"
+        f"At {discoveries.PER_DAY} false alarms a day {free['true']} true and {free['false']} false"
+        f" alerts; with a false-discovery rate of {discoveries.RATE} {held['true']} and"
+        f" {held['false']}.\n"
         f"A Moment costs {cost['moment_us']:.0f} us to score and learn; a source is"
         f" {cost['source_bytes'] / 1e6:.2f} MB.\n"
     )
