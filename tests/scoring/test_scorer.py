@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.scoring.moments import TEXT_DIM, normal, unusual
+from worker.core.messages import Label
 from worker.core.rfc3339 import seconds
 from worker.scoring import sources as sources_module
 from worker.scoring.conformal import CAPACITY, Calibration
@@ -94,6 +95,40 @@ def test_the_first_change_of_a_young_source_that_always_showed_the_same_is_no_mi
     p = judged(scorer, "/a", 31, {**normal(5000), feature: moved}).assessment.p_value
     assert p is not None
     assert p > 1e-3
+
+
+def share_unusual(scorer: Scorer, begin: int, moments: int) -> float:
+    """Go on with a scene in which something is new for good; return the share with p <= alpha."""
+    found = [judged(scorer, "/a", begin + place, unusual(place)) for place in range(moments)]
+    p_values = [each.assessment.p_value for each in found]
+    return sum(p is not None and p <= rules().alpha for p in p_values) / moments
+
+
+def test_what_goes_on_for_a_quarter_of_an_hour_is_learned_and_what_was_usual_stays_so() -> None:
+    scorer = warmed(200)
+    assert share_unusual(scorer, 200, 600) == 1  # ten minutes
+    share_unusual(scorer, 800, 600)
+    assert share_unusual(scorer, 1400, 100) == 0
+    again = [judged(scorer, "/a", 1500 + place, normal(3000 + place)) for place in range(50)]
+    assert all((each.assessment.p_value or 0) > 0.01 for each in again)
+
+
+@pytest.mark.parametrize(
+    ("said", "stays"), [(("anomaly",), True), (("anomaly", "unsure"), False), (("unsure",), False)]
+)
+def test_what_a_person_calls_an_anomaly_is_not_learned_however_long_it_goes_on(
+    said: tuple[Label, ...], *, stays: bool
+) -> None:
+    scorer, alert = warmed(200), "a" * 32
+    share_unusual(scorer, 200, 50)
+    time = seconds(250)
+    scored = scorer.score("/a", unusual(50), time, carried=False)
+    scorer.learn("/a", unusual(50), time, scored, carried=False, mark=Mark("b" * 32, alert))
+    assert scored.assessment.drifting
+    for label in said:
+        scorer.heed("/a", label, Meant(alert, None))
+    share_unusual(scorer, 251, 1300)
+    assert (share_unusual(scorer, 1551, 50) == 1) == stays
 
 
 @pytest.mark.parametrize("later", [0, 300])  # seconds: its scores still wait, or have settled

@@ -22,7 +22,9 @@ from worker.scoring.state import State, integers, nested, part
 MAX_LAG = seconds(60)
 LAG_SHARE = 8  # while a source is young, an eighth of its age
 
-VERSION = 9  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
+VERSION = (
+    10  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
+)
 
 CARRIED: Final = ("text", "described")  # experts whose judgement is carried with a caption
 DERIVED: Final = "text_derived"  # the share of a Moment's text that was derived, in (0, 1], if any
@@ -69,6 +71,7 @@ class SourceMemory:
         self.lagged = LaggedScores(tuple(self.experts))
         self.caption: Judgements = {}  # of the last one
         self.drift = DriftMartingale()
+        self._is_refused = False  # a person calls an anomaly what made it drift
         self.alerted = RecentlyAlerted(tuple(self.experts))
         self.examples = NormalExamples()
         self.mask: Mask | None = None  # of the pictures that were learned; None: there were none
@@ -86,6 +89,16 @@ class SourceMemory:
     def knows(self, features: Features) -> bool:
         """Tell whether pictures as masked as this one were learned, or none is looked at."""
         return mask_of(features) in (None, self.mask) or self.mask is None
+
+    @property
+    def adapts(self) -> bool:
+        """Whether what is unusual may be a new normality."""
+        return self.drift.is_raised and not self._is_refused
+
+    def follow(self, p_value: float) -> None:
+        """Take in the p-value of a Moment, in [0, 1]."""
+        self.drift.learn(p_value)
+        self._is_refused = self._is_refused and self.drift.is_raised
 
     def pass_time(self, time: int) -> None:
         """Let the scores calibrate that have waited for long enough at `time`, microseconds."""
@@ -111,6 +124,7 @@ class SourceMemory:
 
         At once: the calibration lag is there for what nobody has looked at.
         """
+        self._is_refused = False
         for each in moments:
             if each.is_accepted:
                 continue
@@ -128,6 +142,7 @@ class SourceMemory:
         an expert can unlearn.
         """
         self.take_back(moments)
+        self._is_refused = self.drift.is_raised and bool(moments)
         for each in moments:
             if each.calibrates and not self.lagged.holds(each.time):
                 self._withdraw(each)
@@ -138,7 +153,8 @@ class SourceMemory:
             self.lagged.withhold(moments[0].time, moments[-1].time)
 
     def take_back(self, moments: Sequence[Alerted]) -> None:
-        """Undo what `accept` did, as far as it can be undone."""
+        """Undo what `accept` did, as far as it can be undone; and what `keep_out` holds up."""
+        self._is_refused = False
         for each in moments:
             if not each.is_accepted:
                 continue
@@ -163,6 +179,7 @@ class SourceMemory:
         first = () if self._first_time is None else (self._first_time,)
         return {
             "first_time": integers(*first),
+            "refused": integers(self._is_refused),
             "mask": _NO_PICTURE if self.mask is None else np.array(self.mask, np.float16),
             "caption": np.array(caption, dtype=np.float64),  # None is NaN
             **nested({f"expert.{name}": each.state() for name, each in self.experts.items()}),
@@ -174,6 +191,7 @@ class SourceMemory:
     def restore(self, state: State) -> None:
         """Take up the numbers that `state` returned. Raises KeyError or ValueError."""
         self._first_time = next(map(int, state["first_time"]), None)
+        self._is_refused = bool(state["refused"][0])
         rows = zip(CARRIED, state["caption"].tolist(), strict=True)
         self.caption = {
             name: (raw, None if isnan(p_value) else p_value)

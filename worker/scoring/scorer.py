@@ -112,7 +112,9 @@ class Scorer:
 
         An unusual Moment (p <= alpha) does neither; one with p < LEARN_ABOVE only calibrates. But a
         source learns all of them until as many of its own scores calibrate as it needs: what it
-        has not shown so far may be usual there, and unlearned it would stay unusual.
+        has not shown so far may be usual there, and unlearned it would stay unusual. Later a share
+        UNGATED is learned all the same; of unusual Moments while p-values drift, as where a camera
+        was moved, unless a person calls that an anomaly.
         A `mark` names it: as an example of what is normal, or for people to speak of its alert.
         """
         self._moments += 1
@@ -207,13 +209,14 @@ class Scorer:
         if not carried and keeps_caption(known):
             memory.caption = scored.caption
         p = scored.assessment.p_value
-        if p is not None:
-            memory.drift.learn(p)
         is_young = not memory.has_own(self._rules.needed)
-        calibrates = is_young or p is None or p > self._rules.alpha
-        is_learned = calibrates and (
+        may_be_normal = is_young or p is None or p > self._rules.alpha
+        is_learned = (may_be_normal or memory.adapts) and (
             is_young or p is None or p >= LEARN_ABOVE or self._is_ungated(source, time)
         )
+        calibrates = may_be_normal or is_learned
+        if p is not None:
+            memory.follow(p)
         if calibrates:
             memory.calibrate(time, scored.raw, carried=carried)
         if is_learned:
