@@ -146,6 +146,7 @@ explanations = st.builds(
     derived=derived_modalities,
     caption=st.none() | st.text(max_size=50),
     sound=st.none() | st.builds(Span, times, times),
+    extrapolated_from=st.none() | st.integers(0, 10_000),
 )
 
 

@@ -74,6 +74,28 @@ def test_the_shares_of_experts_add_up_to_their_modality_s_contribution() -> None
     assert heard == pytest.approx(contributions["audio"])
 
 
+def test_a_p_value_that_no_rank_can_say_names_the_scores_that_it_is_extrapolated_from() -> None:
+    scorer = warmed(300)
+    features = changed("audio_windows")
+    scored = scorer.score("/a", features, seconds(300), carried=False)
+    explained = scorer.explain("/a", features, scored)
+    strongest = max(explained.experts, key=lambda name: explained.experts[name])
+    assert explained.extrapolated_from is not None
+    assert explained.extrapolated_from >= 200  # its own: a source of this age needs no neighbours
+    p = scored.assessment.experts[strongest].p_value
+    assert p is not None and p < 1 / (explained.extrapolated_from + 1)
+
+
+def test_a_p_value_that_a_rank_can_say_is_not_extrapolated() -> None:
+    scorer = warmed(300)
+    for place in range(300, 400):
+        scored = scorer.score("/a", normal(place), seconds(place), carried=False)
+        explained = scorer.explain("/a", normal(place), scored)
+        heard = [each.p_value for each in scored.assessment.experts.values()]
+        if min(p for p in heard if p is not None) > 0.01:
+            assert explained.extrapolated_from is None
+
+
 def test_the_nearest_normal_moment_is_one_that_was_learned_and_is_most_alike() -> None:
     scorer = warmed(KEPT - 8)
     features = changed("audio_windows")

@@ -26,6 +26,7 @@ def explanation_of(explained: Explained, moment: Moment, *, quotes: bool) -> Exp
         sound=None if window is None else _span_of_sound(moment, window),
         derived=moment.derived_modalities,
         caption=_words_of(moment) if quotes else None,
+        extrapolated_from=explained.extrapolated_from,
     )
 
 

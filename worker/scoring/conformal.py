@@ -30,6 +30,9 @@ class Calibration:
     def __init__(self, scores: NDArray[np.float64]) -> None:
         self._ordered = array("d", np.sort(scores).tobytes())
 
+    def __len__(self) -> int:
+        return len(self._ordered)
+
     def p_value(self, score: float, tie: float, least_excess: float = 0.0) -> float:
         """Return what `p_value_among` says of it."""
         return p_value_among(self._ordered, score, tie, least_excess)

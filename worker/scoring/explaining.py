@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,26 +26,46 @@ LEAST_HEAT = 0.02  # those that have so much of it
 class Explained:
     """What is to be said of an unusual Moment; `sound_window` counts its windows of sound from 0.
 
-    `experts` are their shares of the contributions.
+    `experts` are their shares of the contributions. `extrapolated_from` are the normal scores that
+    the p-value of the strongest one comes from, where it is smaller than any rank among them.
     """
 
     experts: Mapping[str, float] = field(default_factory=dict)
     nearest: NearestNormal | None = None
     region: Region | None = None
     sound_window: int | None = None
+    extrapolated_from: int | None = None
 
 
-def explained(memory: SourceMemory, features: Features, scored: Scored) -> Explained:
-    """Return what can be said of a Moment that was scored by the memory as it is."""
+def explained(
+    memory: SourceMemory, features: Features, scored: Scored, known: Callable[[str], int]
+) -> Explained:
+    """Return what can be said of a Moment that was scored by the memory as it is.
+
+    `known` returns by how many normal scores an expert's are judged.
+    """
     opinions = scored.assessment.opinions.items()
     p_values = {name: each.p_value for name, each in opinions if each.p_value is not None}
     contributions = scored.assessment.contributions
+    experts = combine.expert_shares(scored.votes, p_values)
     return Explained(
-        experts=combine.expert_shares(scored.votes, p_values),
+        experts=experts,
         nearest=_nearest(memory, features, contributions),
         region=_region(memory, features) if "visual" in scored.reasons else None,
         sound_window=_sound_window(memory, features) if "audio" in scored.reasons else None,
+        extrapolated_from=_extrapolated_from(experts, p_values, known),
     )
+
+
+def _extrapolated_from(
+    experts: Mapping[str, float], p_values: Mapping[str, float], known: Callable[[str], int]
+) -> int | None:
+    """Return the scores that the strongest expert is judged by, where none of them says as much."""
+    strongest = max(experts, key=lambda name: experts[name], default=None)
+    if strongest is None:
+        return None
+    scores = known(strongest)
+    return scores if p_values[strongest] < 1 / (scores + 1) else None
 
 
 def _nearest(

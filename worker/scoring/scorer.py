@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
+from functools import partial
 from math import isfinite
 
 from worker.core.messages import Label, Warmup
@@ -72,9 +73,10 @@ class Scorer:
     def explain(self, source: str, features: Features, scored: Scored) -> Explained:
         """Say what made a Moment unusual, before it is learned; nothing changes."""
         memory = self._sources.get(source)
-        return (
-            Explained() if memory is None else explained(memory, _known(features, scored), scored)
-        )
+        if memory is None:
+            return Explained()
+        known = partial(self._calibrating, memory.rings)
+        return explained(memory, _known(features, scored), scored, known)
 
     def heed(self, source: str, label: Label, meant: Meant) -> tuple[str, ...]:
         """Change what is normal by what a person says; return the ids of the alerts that are meant.
@@ -243,6 +245,13 @@ class Scorer:
         """Return the p-value among the neighbours' scores."""
         pooled = self._pool.pooled(name, self._rules.needed)
         return None if pooled is None else pooled.p_value(score, ring, tie, least_excess(name))
+
+    def _calibrating(self, rings: Mapping[str, CalibrationRing], expert: str) -> int:
+        """Return how many normal scores an expert's are judged by: its own, or of neighbours."""
+        own = len(rings[expert])
+        if own < self._own_ring and (pooled := self._pool.pooled(expert, self._rules.needed)):
+            return len(pooled.calibration)
+        return own
 
     def _is_ungated(self, source: str, time: int) -> bool:
         (draw,) = drawn(1, self._rules.seed, source, time, "ungated")

@@ -77,6 +77,8 @@ class Explanation:
     What is None does not apply: nothing normal is kept, or the modality has no part in it.
     `derived` are the modalities that are heard, in part or alone, by what another one holds.
     `caption` are the words of the one that was heard, up to MAX_CAPTION characters of them.
+    `extrapolated_from` are the normal scores that the strongest expert's p-value comes from, where
+    it is smaller than any rank among them: their tail says so, nobody has seen it.
     """
 
     experts: Mapping[str, float]
@@ -85,6 +87,7 @@ class Explanation:
     sound: Span | None = None
     derived: tuple[Modality, ...] = ()
     caption: str | None = None
+    extrapolated_from: int | None = None
 
     def document(self) -> Document:
         """Return the JSON object."""
@@ -96,8 +99,9 @@ class Explanation:
             "sound": None if sound is None else sound.document(),
             "derived": self.derived or None,
             "caption": self.caption,
+            "extrapolated_from": self.extrapolated_from,
         }
-        return without_none(document, "nearest_normal", "region", "sound", "derived", "caption")
+        return without_none(document, *(name for name in document if name != "experts"))
 
 
 def read_explanation(fields: Fields) -> Explanation | None:
@@ -117,6 +121,7 @@ def _explanation(fields: Fields) -> Explanation:
         sound=None if sound is None else Span(sound.time("begin"), sound.time("end")),
         derived=fields.optional("derived", lambda name: fields.choices(name, MODALITIES)) or (),
         caption=fields.optional("caption", fields.text),
+        extrapolated_from=fields.optional("extrapolated_from", fields.integer),
     )
 
 
