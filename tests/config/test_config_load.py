@@ -187,9 +187,9 @@ def test_what_kubernetes_puts_beside_a_service_is_not_a_setting() -> None:
         ("scoring: {neighbours: [a]}", {}, r"neighbours\[0\] .* a list of at most 1000 texts"),
         ("scoring: {shadow: 3}", {}, r"scoring\.shadow \(file .*\) must be a section with"),
         (
-            "scoring: {triggers: [{name: fire, text: '  '}]}",
+            "scoring: {triggers: [{name: fire, text: ' . '}]}",
             {},
-            r"triggers\[0\]\.text \(file .*\) must say what is watched for, and is empty",
+            r"triggers\[0\]\.text \(file .*\) must say what is watched for, in words",
         ),
         (
             "scoring: {triggers: [{name: fire, text: smoke}, {name: fire, text: flames}]}",

@@ -36,6 +36,7 @@ def normal(seed: int) -> Features:
         "text_danger": random.normal(-0.3, 0.02, 1),
         "fused": random.normal(0, 0.1, FUSED_DIM),
         **{agreement_feature(pair): random.normal(0, 1, 1) for pair in PAIRS},
+        **{name: random.normal(-0.3, 0.02, 1) for name in ("trigger:fire", "trigger:fire:frame")},
     }
     return {name: value.astype(np.float16) for name, value in features.items()}
 
@@ -51,6 +52,8 @@ def unusual(seed: int) -> Features:
     features["fused"] = features["fused"] - np.float16(1)
     for pair in PAIRS:
         features[agreement_feature(pair)] = np.array([-9], np.float16)
+    for name in ("trigger:fire", "trigger:fire:frame"):
+        features[name] = np.array([0.4], np.float16)
     return features
 
 

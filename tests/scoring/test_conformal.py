@@ -83,6 +83,29 @@ def test_a_score_calibrates_only_after_its_lag() -> None:
     assert settled == [[0, 1, 2], [0, -2]]
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20), st.booleans()), max_size=6),
+    st.lists(st.integers(1, 4), max_size=8),
+)
+def test_scores_that_are_withheld_never_settle_unless_that_is_taken_back(
+    spans: list[tuple[int, int, bool]], gaps: list[int]
+) -> None:
+    lagged, withheld = LaggedScores(["a", "b"]), set[int]()
+    times = [sum(gaps[: place + 1]) for place in range(len(gaps))]
+    for time in times:
+        lagged.add(time, {"a": float(time)})
+    for begin, end, is_withheld in spans:
+        lagged.withhold(begin, end, is_withheld=is_withheld)
+        meant = {time for time in times if begin <= time <= end}
+        withheld = withheld | meant if is_withheld else withheld - meant
+    again = LaggedScores(["a", "b"])
+    again.restore(lagged.state())
+    for each in (lagged, again):
+        settled = each.settled(100)
+        found = [list(scores) for scores in settled] if times else [[], []]
+        assert found == [[float(t) for t in times if t not in withheld], []]
+
+
 def test_median_and_spread_come_with_enough_scores() -> None:
     ring = CalibrationRing()
     ring.extend(range(7))

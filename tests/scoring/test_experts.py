@@ -22,10 +22,13 @@ from worker.scoring.experts import (
     build_experts,
     finite,
     seen,
+    voters,
 )
 from worker.scoring.experts.described import DescribedExpert
 
-NAMES = sorted(build_experts(TEXT_DIM, tuple(PAIRS)))
+WATCHED = ("trigger:fire", "trigger:fire:frame")
+ADDED = (*PAIRS, *WATCHED)
+NAMES = sorted(build_experts(TEXT_DIM, ADDED))
 TAMPERING = sorted(set(DETAILS) - {"text_danger", "described", *PAIRS})
 MAX_BYTES = 400_000  # of one expert of one source, when its memory is full
 
@@ -57,11 +60,12 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def make(name: str) -> Make:
-    return lambda: build_experts(TEXT_DIM, tuple(PAIRS))[name]
+    return lambda: build_experts(TEXT_DIM, ADDED)[name]
 
 
 def test_every_expert_has_one_vote_and_every_vote_a_weight() -> None:
-    assert sorted(name for experts in VOTES.values() for name in experts) == NAMES
+    assert sorted([*WATCHED, *(name for each in VOTES.values() for name in each)]) == NAMES
+    assert sorted(name for vote in VOTES for name in voters(vote, NAMES)) == NAMES
     assert set(VOTES) == set(VOTE_VOICES)
     assert set(DETAILS) | set(LEAST_EXCESS) <= set(NAMES)
 

@@ -155,6 +155,11 @@ def test_what_a_person_calls_an_anomaly_of_a_young_source_is_usual_no_more(later
     assert (after.assessment.p_value or 1) < 0.1 * (before.assessment.p_value or 0)
     assert scorer.heed("/a", "anomaly", Meant(alert, None)) == (alert,)
     assert heard() == after
+    scorer.heed("/a", "unsure", Meant(alert, None))
+    assert heard().raw["audio"] == before.raw["audio"]  # it is in the bank again
+    taken_back = heard().assessment.p_value
+    assert taken_back is not None
+    assert taken_back > 10 * (after.assessment.p_value or 0)
 
 
 def test_a_known_source_of_which_nothing_is_looked_at_is_neither_judged_nor_warming_up() -> None:

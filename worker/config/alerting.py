@@ -63,8 +63,8 @@ class TriggerSettings(Section):
     @field_validator("text")
     @classmethod
     def _says_something(cls, text: str) -> str:
-        if not text.strip():
-            raise ValueError("must say what is watched for, and is empty")
+        if not any(map(str.isalnum, text)):
+            raise ValueError("must say what is watched for, in words")
         return text
 
 

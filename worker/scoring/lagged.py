@@ -29,10 +29,12 @@ class LaggedScores:
         self._capacity = capacity
         self._times = array("q")  # of Moments, oldest first
         self._scores = array("f")  # of each as many as names, NaN where an expert said nothing
+        self._withheld = bytearray()  # of each, 1 where its scores are not to calibrate
 
     def add(self, time: int, scores: Mapping[str, float]) -> None:
         """Let the scores of the Moment at event time `time` wait; of too many the oldest go."""
         self._times.append(time)
+        self._withheld.append(False)
         self._scores.extend(map(scores.get, self._names, repeat(_SAID_NOTHING)))
         if len(self._times) > self._capacity:
             self._taken_out(1)
@@ -55,28 +57,39 @@ class LaggedScores:
         """Tell whether scores of the Moment at event time `time` wait."""
         return time in self._times
 
-    def withhold(self, begin: int, end: int) -> None:
-        """Let none of the scores calibrate that are of event times from `begin` to `end`."""
-        waiting = self.state()
-        is_kept = (waiting["times"] < begin) | (waiting["times"] > end)
-        self.restore({name: each[is_kept] for name, each in waiting.items()})
+    def withhold(self, begin: int, end: int, *, is_withheld: bool = True) -> None:
+        """Let none of the scores calibrate that are of event times from `begin` to `end`.
+
+        Or let them all the same, if they still wait: `is_withheld` False.
+        """
+        for place, time in enumerate(self._times):
+            if begin <= time <= end:
+                self._withheld[place] = is_withheld
 
     def state(self) -> State:
-        """Return times (n,) and scores (n, experts), NaN where an expert said nothing."""
-        scores = np.array(self._scores, np.float32).reshape(-1, len(self._names))
-        return {"times": np.array(self._times, np.int64), "scores": scores}
+        """Return times (n,), scores (n, experts), NaN where an expert said nothing, and flags."""
+        return {
+            "times": np.array(self._times, np.int64),
+            "scores": np.array(self._scores, np.float32).reshape(-1, len(self._names)),
+            "withheld": np.array(self._withheld, np.uint8),
+        }
 
     def restore(self, state: State) -> None:
         """Take up what waits in another one with the same experts."""
         self._times = array("q", state["times"].tobytes())
         self._scores = array("f", state["scores"].tobytes())
+        self._withheld = bytearray(state["withheld"].tobytes())
 
     def _taken_out(self, rows: int) -> array[float]:
-        """Return the scores of the oldest Moments, which wait no longer."""
+        """Return the scores of the oldest Moments, which wait no longer, less the withheld ones."""
         end = rows * len(self._names)
-        scores = self._scores[:end]
-        del self._times[:rows], self._scores[:end]
-        return scores
+        scores, withheld = self._scores[:end], self._withheld[:rows]
+        del self._times[:rows], self._scores[:end], self._withheld[:rows]
+        if not any(withheld):
+            return scores
+        is_kept = np.frombuffer(withheld, np.uint8) == 0
+        kept = np.frombuffer(scores, np.float32).reshape(rows, -1)[is_kept]
+        return array("f", kept.tobytes())
 
 
 def _said(scores: array[float]) -> Sequence[float]:

@@ -124,14 +124,13 @@ class SourceMemory:
 
         At once: the calibration lag is there for what nobody has looked at.
         """
-        self._is_refused = False
+        self._let_in(moments)
         for each in moments:
             if each.is_accepted:
                 continue
             each.is_accepted = True
             if not each.calibrates:
-                for name, score in _own(each.raw, carried=each.carried).items():
-                    self.rings[name].extend([score])
+                self._extend(each)
             if not each.is_learned:
                 self.learn(each.features, carried=each.carried)
 
@@ -141,20 +140,25 @@ class SourceMemory:
         A young source takes in all that it shows. Of what was learned only that is taken back which
         an expert can unlearn.
         """
-        self.take_back(moments)
+        self._unaccept(moments)
         self._is_refused = self.drift.is_raised and bool(moments)
         for each in moments:
+            if each.is_kept_out:
+                continue
+            each.is_kept_out = True
             if each.calibrates and not self.lagged.holds(each.time):
                 self._withdraw(each)
             if each.is_learned:
                 self._unlearn(each)
-            each.calibrates = each.is_learned = False
         if moments:
             self.lagged.withhold(moments[0].time, moments[-1].time)
 
     def take_back(self, moments: Sequence[Alerted]) -> None:
-        """Undo what `accept` did, as far as it can be undone; and what `keep_out` holds up."""
-        self._is_refused = False
+        """Undo what `accept` and `keep_out` did, as far as it can be undone."""
+        self._unaccept(moments)
+        self._let_in(moments)
+
+    def _unaccept(self, moments: Sequence[Alerted]) -> None:
         for each in moments:
             if not each.is_accepted:
                 continue
@@ -163,6 +167,23 @@ class SourceMemory:
                 self._withdraw(each)
             if not each.is_learned:
                 self._unlearn(each)
+
+    def _let_in(self, moments: Sequence[Alerted]) -> None:
+        self._is_refused = False
+        for each in moments:
+            if not each.is_kept_out:
+                continue
+            each.is_kept_out = False
+            if each.calibrates and not self.lagged.holds(each.time):
+                self._extend(each)
+            if each.is_learned:
+                self.learn(each.features, carried=each.carried)
+        if moments:
+            self.lagged.withhold(moments[0].time, moments[-1].time, is_withheld=False)
+
+    def _extend(self, each: Alerted) -> None:
+        for name, score in _own(each.raw, carried=each.carried).items():
+            self.rings[name].extend([score])
 
     def _withdraw(self, each: Alerted) -> None:
         for name, score in _own(each.raw, carried=each.carried).items():

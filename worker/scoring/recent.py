@@ -33,9 +33,9 @@ class Meant(NamedTuple):
 class Alerted:
     """A Moment in which something was said about an alert, as it was scored at `time`.
 
-    `calibrates` and `is_learned`: its scores and features were taken in by themselves, and are not
-    since a person called the alert an anomaly. `is_accepted`: a person called it normal, so that
-    what was not taken in by itself is.
+    `calibrates` and `is_learned`: its scores and features were taken in by themselves.
+    `is_accepted`: a person called it normal, so that what was not is. `is_kept_out`: a person
+    called it an anomaly, so that what was is not.
     """
 
     alert: str
@@ -47,6 +47,7 @@ class Alerted:
     calibrates: bool
     is_learned: bool
     is_accepted: bool = False
+    is_kept_out: bool = False
 
 
 class RecentlyAlerted:
@@ -81,7 +82,8 @@ class RecentlyAlerted:
         self._kept.extend(self._restored(part(state, str(number))) for number in numbers)
 
     def _stored(self, each: Alerted) -> State:
-        flags = (each.carried, each.calibrates, each.is_learned, each.is_accepted)
+        taken_in = (each.calibrates, each.is_learned)
+        flags = (each.carried, *taken_in, each.is_accepted, each.is_kept_out)
         missing = float("nan")
         return {
             "ids": np.frombuffer(bytes.fromhex(each.alert + each.observation), np.uint8),
