@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import simplejpeg
+from numpy.typing import NDArray
 
 from tests.runtime.builders import (
     HashEncoder,
@@ -20,6 +21,7 @@ from tests.runtime.builders import (
     picture,
 )
 from tests.runtime.test_shard import Desk
+from worker import pipeline as pipeline_module
 from worker.core.events import ContentType, Event, Modality
 from worker.core.moment import Effort, Moment
 from worker.core.references import References
@@ -30,6 +32,8 @@ from worker.media import gathering
 from worker.media.decode import decode
 from worker.media.images import check_image
 from worker.media.limits import Limits
+from worker.models import logmel
+from worker.models.logmel import LogMelEncoder, log_mels
 from worker.pipeline import Pipeline
 from worker.runtime.assemble import build_pipeline
 from worker.stages import Embedded, Prepared
@@ -131,6 +135,24 @@ def test_the_same_bytes_are_decoded_once(monkeypatch: pytest.MonkeyPatch) -> Non
         embedded = worked_on(one, moment_of(*shown), references)
         assert {"luminance", "sharpness", "motion", "visual"} <= embedded.features.keys()
     assert len(decoded) == 1
+
+
+def test_the_spectrum_of_a_moment_s_sound_is_found_once_for_experts_and_encoder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = []
+
+    def counting(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        found.append(waveform.size)
+        return log_mels(waveform)
+
+    for module in (logmel, pipeline_module):
+        monkeypatch.setattr(module, "log_mels", counting)
+    one = build_pipeline(config(), encoders(audio=LogMelEncoder()))
+    clips = [event("audio", place / 5, payload=hum(place)) for place in range(3)]
+    embedded = worked_on(one, moment_of(*clips), References(seconds(10)))
+    assert {"audio_windows", "fused"} <= embedded.features.keys()
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize(
