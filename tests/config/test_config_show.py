@@ -39,7 +39,7 @@ def test_what_the_budgets_of_a_fleet_add_up_to_is_shown_where_its_size_is_given(
     shown = CliRunner().invoke(app, ["show", "--config", str(path), "--cameras", "400"]).stdout
     assert shown.splitlines()[-1] == (
         "400 sources x 2 = up to 800 false alarms a day; instead of 2 each: /gates/* 0, /roofs/*"
-        " 0.5; of all alerts no more than a share of 0.1 is to be false"
+        " 0.5; a share of 0.1 false ones among all alerts is allowed for"
     )
     assert "up to" not in CliRunner().invoke(app, ["show"]).stdout
 

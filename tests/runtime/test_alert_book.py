@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from worker.core.alert_policies import AlertPolicies
 from worker.core.alerts import AlertPolicy, Decision, Finding
 from worker.core.false_discoveries import Discoveries, DiscoveryRate
 from worker.core.policy import Budget
+from worker.core.quiet import QuietTimes
 from worker.core.rfc3339 import seconds
 from worker.runtime.alert_book import AlertBook
 
@@ -26,6 +31,28 @@ def test_every_moment_that_may_open_an_alert_is_a_test_and_no_other() -> None:
     assert book.discoveries == Discoveries(2, (2,))
     decided(book, "/b", 2, 1e-9)  # of an open alert
     assert book.discoveries.tests == 2
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        replace(POLICY, quiet=QuietTimes(muted=True)),
+        replace(POLICY, budget=Budget(0)),
+    ],
+)
+def test_a_source_that_cannot_alert_takes_nothing_from_the_others(policy: AlertPolicy) -> None:
+    book = AlertBook(AlertPolicies(policy, discovery_rate=DiscoveryRate(0.1)), {})
+    decided(book, "/a", 0, 1e-9)
+    assert book.discoveries == Discoveries()
+
+
+def test_the_cooldown_of_a_source_is_no_time_of_tests() -> None:
+    policy = replace(POLICY, cooldown=seconds(10))
+    book = AlertBook(AlertPolicies(policy, discovery_rate=DiscoveryRate(0.1)), {})
+    p_values = (1e-9, 0.5, 0.5, 0.5, *[0.5] * 20)  # closed by the third calm Moment, at 4 s
+    for at, p_value in enumerate(p_values):
+        decided(book, "/a", at, p_value)
+    assert book.discoveries == Discoveries(1 + len(p_values) - 14, (1,))
 
 
 def test_an_alert_of_one_source_makes_room_for_those_of_others() -> None:

@@ -106,7 +106,8 @@ def test_what_is_unusual_is_explained_with_the_words_of_its_caption_unless_switc
     ]
     spoken = rfc3339.format(START + seconds(50))
     before = {caption for start, caption in said if start < spoken}
-    after = {caption for start, caption in said if start >= spoken}
+    carried = rfc3339.format(START + seconds(56))
+    after = {caption for start, caption in said if spoken <= start < carried}
     assert before == {None}
     assert after == ({"a  man climbs the fence"} if quotes else {None})
 

@@ -261,14 +261,21 @@ class TestCombination:
         assert reasons({"visual": 1e-6, "fused": 1e-5}, {}) == ("visual",)
         assert reasons({"visual": 1e-2, "fused": 1e-5}, {}) == ("fused",)
 
+    def test_a_cause_is_named_where_the_expert_on_it_is_sure_enough(self) -> None:
+        seen = {"visual_grid": 1e-20, "camera_covered": 1e-11, "camera_moved": 1e-12}
+        assert reasons({"visual": 1e-19}, seen) == ("visual:covered",)
+        assert reasons({"visual": 1e-19}, {**seen, "camera_covered": 1e-9}) == ("visual",)
+        heard = {"audio_spectrum": 1e-20, "audio_silent": 1e-10}
+        assert reasons({"audio": 1e-19}, heard) == ("audio:silent",)
+
     def test_a_reason_tells_what_it_is_where_the_strongest_expert_knows(self) -> None:
         heard = {"visual_grid": 1e-4, "camera_covered": 1e-6}
         assert reasons({"visual": 1e-5}, heard) == ("visual:covered",)
-        assert reasons({"visual": 1e-5}, {**heard, "visual_grid": 1e-7}) == ("visual",)
+        assert reasons({"visual": 1e-5}, {**heard, "visual_grid": 1e-30}) == ("visual",)
 
     def test_experts_on_one_cause_alone_hardly_dilute_the_others(self) -> None:
         alone = votes({"visual_grid": 1e-4})["visual"]
-        among = votes({"visual_grid": 1e-4, "camera_dark": 0.5, "camera_moved": 0.5})["visual"]
+        among = votes({"visual_grid": 1e-4, "camera_dark": 0.5, "camera_frozen": 0.5})["visual"]
         assert among < 1.5 * alone
 
     @given(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -113,22 +114,60 @@ def test_what_goes_on_for_a_quarter_of_an_hour_is_learned_and_what_was_usual_sta
     assert all((each.assessment.p_value or 0) > 0.01 for each in again)
 
 
+NEWEST, OLDER, UNKNOWN = "a" * 32, "b" * 32, "c" * 32
+NO = ("anomaly", NEWEST)
+
+
+@pytest.mark.parametrize("later", [1, 50])  # Moments: before the flag is up, and after
 @pytest.mark.parametrize(
-    ("said", "stays"), [(("anomaly",), True), (("anomaly", "unsure"), False), (("unsure",), False)]
+    ("said", "stays"),
+    [
+        ([NO], True),
+        ([NO, NO, ("anomaly", UNKNOWN), ("unsure", UNKNOWN), ("normal", OLDER)], True),
+        ([NO, ("unsure", NEWEST)], False),
+        ([("anomaly", OLDER)], False),
+        ([("unsure", NEWEST)], False),
+    ],
 )
 def test_what_a_person_calls_an_anomaly_is_not_learned_however_long_it_goes_on(
-    said: tuple[Label, ...], *, stays: bool
+    said: list[tuple[Label, str]], later: int, *, stays: bool
 ) -> None:
-    scorer, alert = warmed(200), "a" * 32
-    share_unusual(scorer, 200, 50)
-    time = seconds(250)
-    scored = scorer.score("/a", unusual(50), time, carried=False)
-    scorer.learn("/a", unusual(50), time, scored, carried=False, mark=Mark("b" * 32, alert))
-    assert scored.assessment.drifting
-    for label in said:
+    scorer = warmed(200)
+    for place, alert in ((150, OLDER), (200, NEWEST)):
+        time, odd = seconds(place), unusual(place)
+        scored = scorer.score("/a", odd, time, carried=False)
+        scorer.learn("/a", odd, time, scored, carried=False, mark=Mark("d" * 32, alert))
+    share_unusual(scorer, 201, later)
+    for label, alert in said:
         scorer.heed("/a", label, Meant(alert, None))
-    share_unusual(scorer, 251, 1300)
-    assert (share_unusual(scorer, 1551, 50) == 1) == stays
+    share_unusual(scorer, 201 + later, 1300)
+    assert (share_unusual(scorer, 1501 + later, 50) == 1) == stays
+
+
+def test_who_called_an_anomaly_what_is_over_has_no_say_in_what_comes_later() -> None:
+    scorer = warmed(200)
+    scored = scorer.score("/a", unusual(0), seconds(200), carried=False)
+    mark = Mark("d" * 32, NEWEST)
+    scorer.learn("/a", unusual(0), seconds(200), scored, carried=False, mark=mark)
+    scorer.heed("/a", "anomaly", Meant(NEWEST, None))
+    for place in range(201, 260):
+        judged(scorer, "/a", place, normal(place))
+    share_unusual(scorer, 260, 1300)
+    assert share_unusual(scorer, 1560, 50) == 0
+
+
+def test_with_a_large_budget_too_few_unusual_moments_are_learned() -> None:
+    using = ScoringRules(calibration_moments=40, seed=0, alpha=0.05, text_dim=TEXT_DIM)
+    scorer = warmed(200, using=using)
+    memory = scorer._sources.get("/a")
+    assert memory is not None
+    before = int(memory.experts["camera_dark"].state()["learned"][0])
+    for place in range(200, 500):
+        scored = scorer.score("/a", normal(place), seconds(place), carried=False)
+        as_if = replace(scored, assessment=replace(scored.assessment, p_value=0.02))
+        scorer.learn("/a", normal(place), seconds(place), as_if, carried=False)
+    assert memory.adapts
+    assert 0 < int(memory.experts["camera_dark"].state()["learned"][0]) - before < 10
 
 
 @pytest.mark.parametrize("later", [0, 300])  # seconds: its scores still wait, or have settled
@@ -155,11 +194,22 @@ def test_what_a_person_calls_an_anomaly_of_a_young_source_is_usual_no_more(later
     assert (after.assessment.p_value or 1) < 0.1 * (before.assessment.p_value or 0)
     assert scorer.heed("/a", "anomaly", Meant(alert, None)) == (alert,)
     assert heard() == after
-    scorer.heed("/a", "unsure", Meant(alert, None))
-    assert heard().raw["audio"] == before.raw["audio"]  # it is in the bank again
-    taken_back = heard().assessment.p_value
-    assert taken_back is not None
-    assert taken_back > 10 * (after.assessment.p_value or 0)
+
+
+def test_who_is_unsure_after_all_lets_scores_calibrate_that_still_wait() -> None:
+    scorers, alert = [warmed(80), warmed(80)], "a" * 32
+    for scorer, said in zip(scorers, ((), ("anomaly", "unsure", "unsure")), strict=True):
+        odd, time = unusual(5), seconds(80)
+        scored = scorer.score("/a", odd, time, carried=False)
+        scorer.learn("/a", odd, time, scored, carried=False, mark=Mark("b" * 32, alert))
+        for place in range(81, 84):
+            judged(scorer, "/a", place, normal(place))
+        for label in said:
+            scorer.heed("/a", cast(Label, label), Meant(alert, None))
+        for place in range(84, 200):
+            judged(scorer, "/a", place, normal(place))
+    plain, other = (each.score("/a", normal(200), seconds(200), carried=False) for each in scorers)
+    assert plain == other
 
 
 def test_a_known_source_of_which_nothing_is_looked_at_is_neither_judged_nor_warming_up() -> None:

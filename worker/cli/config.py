@@ -65,18 +65,12 @@ def _fleet(cameras: int, scoring: ScoringSettings) -> str:
         for each in scoring.sources
         if each.mute or each.false_alarms_per_day is not None
     ]
-    rate = scoring.false_discovery_rate
-    return "; ".join(
-        (
-            total,
-            *([f"instead of {per_day:g} each: {', '.join(others)}"] if others else ()),
-            *(
-                [f"of all alerts no more than a share of {rate:.16g} is to be false"]
-                if rate
-                else ()
-            ),
-        )
-    )
+    said = [total]
+    if others:
+        said.append(f"instead of {per_day:g} each: {', '.join(others)}")
+    if rate := scoring.false_discovery_rate:
+        said.append(f"a share of {rate:.16g} false ones among all alerts is allowed for")
+    return "; ".join(said)
 
 
 @app.command("check")

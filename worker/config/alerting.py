@@ -149,7 +149,7 @@ class ShadowSettings(Section):
         default=None,
         ge=0,
         le=0.99,
-        description="share of the alerts of all sources that may be false; 0: not controlled",
+        description="share of false alerts that is allowed for; 0: not controlled",
     )
     cooldown_seconds: float | None = Field(
         default=None, ge=0, le=DAY, description="quiet time of a source after an alert has closed"

@@ -108,6 +108,16 @@ class AlertPolicy:
         moved = factor(state.verdicts)
         return self if moved == 1 else replace(self, budget=self.budget.times(moved))
 
+    def may_open(self, state: AlertState, finding: Finding) -> bool:
+        """Tell whether an alert could open with the next Moment, by the time and the budget."""
+        return (
+            finding.p_value is not None
+            and state.alert is None
+            and finding.start >= state.quiet_until
+            and self.budget.alpha > 0
+            and self.quiet.why(finding.start) is None
+        )
+
     def decide(
         self, state: AlertState, finding: Finding, *, anew: bool = False, level: float = 1.0
     ) -> tuple[AlertState, Decision]:

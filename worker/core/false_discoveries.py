@@ -7,7 +7,7 @@ from math import exp, log, sqrt
 
 MEMORY = 10_000  # Moments of all sources together, after which a discovery counts for 1/e
 DECAY = 1 - 1 / MEMORY
-BASE = 0.5  # of the rate: what is spent without discoveries
+BASE = 0.5  # of a discovery: what is spent where there are none
 MAX_DISCOVERIES = 32  # remembered, the newest; without the others levels are lower, so still valid
 _SUM = 0.07720838  # so that the shares of all steps come to 1 (Javanmard and Montanari, 2018)
 
@@ -32,9 +32,11 @@ class Discoveries:
 class DiscoveryRate:
     """LORD with memory decay (Rebjock, Kurt, Januschowski and Callot, NeurIPS 2021).
 
-    Each Moment that may open an alert is a test. Of the alerts of about the last MEMORY Moments, a
-    share `rate` in (0, 1) may be false: a true alert earns what later ones are tested with, and
-    what has been earned is forgotten with time, so levels follow what is going on now.
+    Each Moment that may open an alert is a test. With alerts weighed by how long ago they were,
+    half of their weight after 7000 tests, no more than `rate` in (0, 1) times (all of them + BASE)
+    are expected to be false: a true alert earns what later ones are tested with, and what has been
+    earned is forgotten, so levels follow what is going on now. While nothing happens a false alert
+    comes once in MEMORY / (BASE `rate`) Moments.
     """
 
     rate: float

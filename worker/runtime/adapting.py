@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from worker.core.checkpoint import Meaning
 from worker.core.source_state import SourceState
 from worker.errors import StateError
-from worker.runtime.state_records import IndexState, ShadowState, Stored
+from worker.runtime.state_records import IndexState, Stored
 from worker.scoring.scored import ScorerState
 
 GIVE_UP = "give the state up with `mmworker topics offsets --to committed`"
@@ -53,7 +53,8 @@ def adapted(index: IndexState, stored: Stored, was: Meaning, now: Meaning, shado
     is_other = index.shadow.model != shadow
     if is_other:
         moments = index.scorer.moments
-        index = replace(index, shadow=ShadowState(shadow, ScorerState(moments, moments)))
+        nothing = ScorerState(moments, moments)
+        index = replace(index, shadow=replace(index.shadow, model=shadow, scorer=nothing))
         states = tuple(replace(each, shadow_learned=None) for each in states)
     outdated = names if swaps or is_other or was != now else frozenset[str]()
     return Adapted(index, states, numbers, shadow_numbers, outdated)

@@ -51,7 +51,7 @@ class AlertBook:
         policy = self._policies.of(source)
         level = 1.0 if rate is None else rate.level(self.discoveries)
         after, decision = policy.decide(before, finding, anew=anew, level=level)
-        if rate is not None and before.alert is None and finding.p_value is not None:
+        if rate is not None and policy.may_open(before, finding):
             self.discoveries = self.discoveries.after(found=decision.kind == "open")
         if decision.kind == "open" and decision.alert is not None:
             after = self._with_incident(source, after, decision.alert.start)

@@ -82,7 +82,7 @@ class IndexState:
         return replace(
             self,
             scorer=scorer,
-            shadow=ShadowState(model, self.scorer),
+            shadow=ShadowState(model, self.scorer, other.discoveries),
             is_swapped=not self.is_swapped,
         )
 

@@ -11,6 +11,7 @@ from worker.core.triggers import reason_of
 from worker.scoring.conformal import SMALLEST
 from worker.scoring.experts import (
     DETAILS,
+    ON_ONE_CAUSE,
     VOTE_OF_MODALITY,
     VOTE_VOICES,
     VOTES,
@@ -25,7 +26,7 @@ PIVOT = 0.02  # the p-value at which steepness makes no difference
 LOG_PIVOT = log(PIVOT)
 _VOTE_OF = {modality.value: vote for modality, vote in VOTE_OF_MODALITY.items()}
 _MODALITY_OF = {vote: modality for modality, vote in _VOTE_OF.items()}
-REASON_SHARE = 0.5  # a vote is a reason where its -log p reaches this share of the strongest one's
+REASON_SHARE = 0.5  # what is named says this share of what the strongest one says, in -log p
 
 
 def merged(p_values: Mapping[str, float], voices: Mapping[str, Voice]) -> float:
@@ -155,8 +156,9 @@ def reasons(
     """Return the votes that carry the result, strongest first.
 
     `fused` is named only where it is the strongest: then no single modality shows it as well.
-    Where the expert that carries a vote tells what it is, that is added, as in `visual:covered`;
-    of phrases that are watched for, all that carry it are reasons, as in `trigger:fire`.
+    Where the expert that carries a vote tells what it is, that is added, as in `visual:covered`,
+    and also where one on that cause alone says half as much: others see it too, and do not know
+    what it is. Of phrases that are watched for, all that carry it are reasons, as `trigger:fire`.
     """
     nats = {name: _nats(p) for name, p in vote_p_values.items()}
     least = REASON_SHARE * max(nats.values(), default=0.0)
@@ -172,7 +174,9 @@ def _reasons(vote: str, expert_p_values: Mapping[str, float], least: float) -> S
     if vote == WATCHED:
         loud = (name for name in heard if _nats(expert_p_values[name]) >= least)
         return [reason for name in loud if (reason := reason_of(name)) is not None]
-    detail = DETAILS.get(heard[0]) if heard else None
+    enough = REASON_SHARE * _nats(expert_p_values[heard[0]]) if heard else 0.0
+    sure = (n for n in heard[1:] if n in ON_ONE_CAUSE and _nats(expert_p_values[n]) >= enough)
+    detail = next((DETAILS[name] for name in (*heard[:1], *sure) if name in DETAILS), None)
     return [vote if detail is None else f"{vote}:{detail}"]
 
 

@@ -33,6 +33,11 @@ class DriftMartingale:
         """What the gambler has, > 0; 1 at the beginning."""
         return sum(self._parts)
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing small has come lately: all that it won is lost again."""
+        return self.capital <= RESTART
+
     def learn(self, p_value: float) -> None:
         """Take in the p-value of one more Moment, in [0, 1].
 

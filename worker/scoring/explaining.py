@@ -27,7 +27,7 @@ class Explained:
     """What is to be said of an unusual Moment; `sound_window` counts its windows of sound from 0.
 
     `experts` are their shares of the contributions. `extrapolated_from` are the normal scores that
-    the p-value of the strongest one comes from, where it is smaller than any rank among them.
+    the p-value of the strongest one comes from, where it is smaller than so many can show.
     """
 
     experts: Mapping[str, float] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def explained(
 def _extrapolated_from(
     experts: Mapping[str, float], p_values: Mapping[str, float], known: Callable[[str], int]
 ) -> int | None:
-    """Return the scores that the strongest expert is judged by, where none of them says as much."""
+    """Return by how many scores the strongest expert is judged, where p < 1 / (n + 1)."""
     strongest = max(experts, key=lambda name: experts[name], default=None)
     if strongest is None:
         return None

@@ -71,7 +71,7 @@ class SourceMemory:
         self.lagged = LaggedScores(tuple(self.experts))
         self.caption: Judgements = {}  # of the last one
         self.drift = DriftMartingale()
-        self._is_refused = False  # a person calls an anomaly what made it drift
+        self._is_refused = False  # a person calls an anomaly what goes on
         self.alerted = RecentlyAlerted(tuple(self.experts))
         self.examples = NormalExamples()
         self.mask: Mask | None = None  # of the pictures that were learned; None: there were none
@@ -98,7 +98,7 @@ class SourceMemory:
     def follow(self, p_value: float) -> None:
         """Take in the p-value of a Moment, in [0, 1]."""
         self.drift.learn(p_value)
-        self._is_refused = self._is_refused and self.drift.is_raised
+        self._is_refused = self._is_refused and not self.drift.is_calm
 
     def pass_time(self, time: int) -> None:
         """Let the scores calibrate that have waited for long enough at `time`, microseconds."""
@@ -130,28 +130,30 @@ class SourceMemory:
                 continue
             each.is_accepted = True
             if not each.calibrates:
-                self._extend(each)
+                for name, score in _own(each.raw, carried=each.carried).items():
+                    self.rings[name].extend([score])
             if not each.is_learned:
                 self.learn(each.features, carried=each.carried)
 
     def keep_out(self, moments: Sequence[Alerted]) -> None:
         """Take back what was taken in, and let no score of their time calibrate that still waits.
 
-        A young source takes in all that it shows. Of what was learned only that is taken back which
-        an expert can unlearn.
+        Of what was learned only that is taken back which an expert can unlearn. What is unusual now
+        is no new normality, where it is what the source's newest alert is about.
         """
         self._unaccept(moments)
-        self._is_refused = self.drift.is_raised and bool(moments)
-        for each in moments:
-            if each.is_kept_out:
-                continue
+        kept_out = [each for each in moments if not each.is_kept_out]
+        if not kept_out:
+            return
+        for each in kept_out:
             each.is_kept_out = True
             if each.calibrates and not self.lagged.holds(each.time):
                 self._withdraw(each)
             if each.is_learned:
                 self._unlearn(each)
-        if moments:
-            self.lagged.withhold(moments[0].time, moments[-1].time)
+            each.calibrates = each.is_learned = False
+        self.lagged.withhold(kept_out[0].time, kept_out[-1].time)
+        self._is_refused = self._is_refused or self.alerted.newest == kept_out[-1].alert
 
     def take_back(self, moments: Sequence[Alerted]) -> None:
         """Undo what `accept` and `keep_out` did, as far as it can be undone."""
@@ -169,21 +171,15 @@ class SourceMemory:
                 self._unlearn(each)
 
     def _let_in(self, moments: Sequence[Alerted]) -> None:
-        self._is_refused = False
-        for each in moments:
-            if not each.is_kept_out:
-                continue
+        """Let scores calibrate that were kept out and still wait; the others are gone."""
+        let_in = [each for each in moments if each.is_kept_out]
+        if not let_in:
+            return
+        for each in let_in:
             each.is_kept_out = False
-            if each.calibrates and not self.lagged.holds(each.time):
-                self._extend(each)
-            if each.is_learned:
-                self.learn(each.features, carried=each.carried)
-        if moments:
-            self.lagged.withhold(moments[0].time, moments[-1].time, is_withheld=False)
-
-    def _extend(self, each: Alerted) -> None:
-        for name, score in _own(each.raw, carried=each.carried).items():
-            self.rings[name].extend([score])
+            each.calibrates = self.lagged.holds(each.time)
+        self.lagged.withhold(let_in[0].time, let_in[-1].time, is_withheld=False)
+        self._is_refused = False
 
     def _withdraw(self, each: Alerted) -> None:
         for name, score in _own(each.raw, carried=each.carried).items():

@@ -33,9 +33,9 @@ class Meant(NamedTuple):
 class Alerted:
     """A Moment in which something was said about an alert, as it was scored at `time`.
 
-    `calibrates` and `is_learned`: its scores and features were taken in by themselves.
-    `is_accepted`: a person called it normal, so that what was not is. `is_kept_out`: a person
-    called it an anomaly, so that what was is not.
+    `calibrates` and `is_learned`: its scores and features were taken in by themselves, and are not
+    since a person called the alert an anomaly (`is_kept_out`). `is_accepted`: a person called it
+    normal, so that what was not taken in by itself is.
     """
 
     alert: str
@@ -60,6 +60,11 @@ class RecentlyAlerted:
     def add(self, alerted: Alerted) -> None:
         """Remember one; the oldest is forgotten."""
         self._kept.append(alerted)
+
+    @property
+    def newest(self) -> str | None:
+        """The alert of the newest Moment; None where there is none."""
+        return self._kept[-1].alert if self._kept else None
 
     def about(self, meant: Meant) -> list[Alerted]:
         """Return the Moments of the alert that is meant, oldest first; none where it is unknown."""

@@ -211,12 +211,12 @@ class Scorer:
         if not carried and keeps_caption(known):
             memory.caption = scored.caption
         p = scored.assessment.p_value
-        is_young = not memory.has_own(self._rules.needed)
-        may_be_normal = is_young or p is None or p > self._rules.alpha
-        is_learned = (may_be_normal or memory.adapts) and (
-            is_young or p is None or p >= LEARN_ABOVE or self._is_ungated(source, time)
-        )
-        calibrates = may_be_normal or is_learned
+        if p is None or not memory.has_own(self._rules.needed):
+            calibrates = is_learned = True
+        elif p > self._rules.alpha:
+            calibrates, is_learned = True, p >= LEARN_ABOVE or self._is_ungated(source, time)
+        else:
+            calibrates = is_learned = memory.adapts and self._is_ungated(source, time)
         if p is not None:
             memory.follow(p)
         if calibrates:

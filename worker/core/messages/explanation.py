@@ -78,7 +78,7 @@ class Explanation:
     `derived` are the modalities that are heard, in part or alone, by what another one holds.
     `caption` are the words of the one that was heard, up to MAX_CAPTION characters of them.
     `extrapolated_from` are the normal scores that the strongest expert's p-value comes from, where
-    it is smaller than any rank among them: their tail says so, nobody has seen it.
+    it is smaller than so many can show, 1 / (n + 1): an extrapolation from their tail.
     """
 
     experts: Mapping[str, float]

@@ -94,24 +94,23 @@ class Voice(NamedTuple):
     steepness: float = 1.0
 
 
+# Hardly anything but its one cause moves such an expert.
+ON_ONE_CAUSE = (
+    "camera_dark",
+    "camera_covered",
+    "camera_defocused",
+    "camera_frozen",
+    "audio_silent",
+)
 # All were chosen together, on the parts "chosen" and "further" of `make bench-quality`.
 STEEP = 1.25
-ONE_CAUSE = Voice(0.02, STEEP)  # of an expert on one cause alone: hardly heard until it is sure
+ONE_CAUSE = Voice(0.02, STEEP)  # hardly heard until it is sure
 # Within a vote.
 EXPERT_VOICES: Mapping[str, Voice] = {
-    **dict.fromkeys(
-        (
-            "camera_dark",
-            "camera_covered",
-            "camera_defocused",
-            "camera_moved",
-            "camera_frozen",
-            "audio_silent",
-        ),
-        ONE_CAUSE,
-    ),
-    "visual_embedding": ONE_CAUSE,  # sees less than the grid, and more of the nuisances
-    "text_danger": Voice(0.25),
+    **dict.fromkeys(ON_ONE_CAUSE, ONE_CAUSE),
+    "camera_moved": Voice(0.2),  # its edges also tell things that come into the picture
+    "visual_embedding": Voice(0.005, STEEP),  # sees less than the grid, and more of the nuisances
+    "text_danger": Voice(0.3, STEEP),
 }
 BESIDE = 0.1  # the weight of a vote beside that of the picture
 VOTE_VOICES: Mapping[str, Voice] = {
@@ -119,7 +118,7 @@ VOTE_VOICES: Mapping[str, Voice] = {
     "audio": Voice(BESIDE, STEEP),
     "text": Voice(BESIDE),  # captions are sparse: one is heard again and again while carried
     "fused": Voice(0.05, STEEP),  # untrained fusion sees little that its parts do not
-    "inconsistent": Voice(0.2),  # what no other vote sees
+    "inconsistent": Voice(0.25),  # what no other vote sees
     WATCHED: Voice(),  # an operator has asked for it
 }
 # What the experts on one thing alone tell as a reason.
