@@ -265,6 +265,9 @@ class TestCombination:
         seen = {"visual_grid": 1e-20, "camera_covered": 1e-11, "camera_moved": 1e-12}
         assert reasons({"visual": 1e-19}, seen) == ("visual:covered",)
         assert reasons({"visual": 1e-19}, {**seen, "camera_covered": 1e-9}) == ("visual",)
+        dark = {"visual_grid": 0.3, "camera_dark": 1e-8}
+        assert reasons({"visual": 1e-8}, {**dark, "camera_covered": 1e-4}) == ("visual:dark",)
+        assert reasons({"visual": 1e-8}, {**dark, "camera_covered": 1e-7}) == ("visual:covered",)
         heard = {"audio_spectrum": 1e-20, "audio_silent": 1e-10}
         assert reasons({"audio": 1e-19}, heard) == ("audio:silent",)
 

@@ -26,6 +26,7 @@ PIVOT = 0.02  # the p-value at which steepness makes no difference
 LOG_PIVOT = log(PIVOT)
 _VOTE_OF = {modality.value: vote for modality, vote in VOTE_OF_MODALITY.items()}
 _MODALITY_OF = {vote: modality for modality, vote in _VOTE_OF.items()}
+DARK_TOO = 0.8  # a covered lens is dark too, and its shapes are gone: so nearly as sure is that
 REASON_SHARE = 0.5  # what is named says this share of what the strongest one says, in -log p
 
 
@@ -174,10 +175,18 @@ def _reasons(vote: str, expert_p_values: Mapping[str, float], least: float) -> S
     if vote == WATCHED:
         loud = (name for name in heard if _nats(expert_p_values[name]) >= least)
         return [reason for name in loud if (reason := reason_of(name)) is not None]
-    enough = REASON_SHARE * _nats(expert_p_values[heard[0]]) if heard else 0.0
-    sure = (n for n in heard[1:] if n in ON_ONE_CAUSE and _nats(expert_p_values[n]) >= enough)
-    detail = next((DETAILS[name] for name in (*heard[:1], *sure) if name in DETAILS), None)
-    return [vote if detail is None else f"{vote}:{detail}"]
+    cause = _cause(heard, [_nats(expert_p_values[name]) for name in heard])
+    return [vote if cause is None else f"{vote}:{DETAILS[cause]}"]
+
+
+def _cause(heard: Sequence[str], nats: Sequence[float]) -> str | None:
+    """Return the expert that tells what it is, if one does; `heard` with their nats, most first."""
+    said = dict(zip(heard, nats, strict=True))
+    sure = [n for n in heard[1:] if n in ON_ONE_CAUSE and said[n] >= REASON_SHARE * nats[0]]
+    cause = next((name for name in (*heard[:1], *sure) if name in DETAILS), None)
+    if cause == "camera_dark" and said.get("camera_covered", 0.0) >= DARK_TOO * said[cause]:
+        return "camera_covered"
+    return cause
 
 
 def _evidence(p_value: float, voice: Voice) -> float:

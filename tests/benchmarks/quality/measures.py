@@ -16,6 +16,11 @@ from worker.core.policy import Budget
 from worker.core.rfc3339 import seconds
 
 PER_HOUR = LOOSE_ALPHA
+CAUSES: Mapping[str, str] = {  # what a Moment of a kind is to be named as
+    **{kind: f"visual:{kind}" for kind in ("covered", "dark", "defocused", "moved", "frozen")},
+    "dead_microphone": "audio:silent",
+    "danger_caption": "text:danger",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,18 @@ def named_right(judged: Sequence[Judged], alpha: float = PER_HOUR) -> float:
                 continue
             told += 1
             right += reasons[0].partition(":")[0] == expected
+    return right / max(1, told)
+
+
+def cause_right(judged: Sequence[Judged]) -> float:
+    """Return in what share of the unusual Moments of the kinds of CAUSES that cause is named."""
+    right = told = 0
+    for each in judged:
+        p_values = next(iter(each.p_values.values()))
+        for kind, p, reasons in zip(each.kinds, p_values, each.reasons, strict=True):
+            if kind in CAUSES and p <= PER_HOUR and reasons:
+                told += 1
+                right += reasons[0] == CAUSES[kind]
     return right / max(1, told)
 
 

@@ -105,6 +105,7 @@ def _measured(judged: Sequence[Judged], cost: Cost) -> dict[str, Any]:
         "experts": {name: _ranking(judged, p) for name, p in alone.items()},
         "without": {name: _ranking(judged, p) for name, p in dropped.items()},
         "first_reason_right": measures.named_right(judged),
+        "cause_right": measures.cause_right(judged),
         "cost": asdict(cost),
         "moments": sum(len(each.kinds) for each in judged),
     }
@@ -141,7 +142,8 @@ def _show(console: Console, part: str, measured: Mapping[str, Any]) -> None:
     cost, placed, watched = measured["cost"], measured["placed"], measured["watched"]
     free, held = measured["discoveries"]["without"], measured["discoveries"]["with"]
     console.print(
-        f"First reason right: {measured['first_reason_right']:.0%}. The hottest cell is where"
+        f"First reason right: {measured['first_reason_right']:.0%}; where there is a name for the"
+        f" cause, that is right: {measured['cause_right']:.0%}. The hottest cell is where"
         f" something was put: {placed['share']:.0%} of {placed['pictures']} pictures.\n"
         f"Watch phrases for dangerous captions: AUROC {watched['auroc']:.3f}, named in"
         f" {watched['named']:.0%} of the unusual Moments; normal p<.01 with them:"
