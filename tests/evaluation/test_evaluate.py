@@ -112,6 +112,11 @@ def test_labels_that_match_nothing_are_counted_or_refused() -> None:
         ([run()], (label(0, 5),), "all 50 judged Moments are normal"),
         ([[moment(1, None)]], (label(0, 5),), "no Moment that was judged in every run"),
         ([run(), run(source="/b")], (FIRE,), "no Moment that was judged in every run"),
+        (
+            [run(), run()[5:]],
+            (FIRE,),
+            r"Observation of /a, which is at .*:00.* in run 0, .*:05",
+        ),
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence(

@@ -137,6 +137,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure all runs on the Moments that each of them has judged. Raises OperatorError."""
     first = next(iter(runs.values()))
+    _check_beginnings(runs, labels)
     found, missed = events(labels, first)
     common = _common(runs)
     unusual = labelled(common[0], found)
@@ -158,6 +159,19 @@ def evaluate(
         left_out=max(map(len, runs.values())) - len(unusual),
         labels_without_moments=missed,
     )
+
+
+def _check_beginnings(runs: Mapping[str, Sequence[Judged]], labels: Sequence[EventLabel]) -> None:
+    """Raise OperatorError where labels in seconds would mean other times in other runs."""
+    for source in sorted({each.source for each in labels if each.is_relative}):
+        own = {n: [each.start for each in run if each.source == source] for n, run in runs.items()}
+        begins = {name: min(starts) for name, starts in own.items() if starts}
+        if len(set(begins.values())) > 1:
+            told = ", ".join(f"{utc(begin)} in {name}" for name, begin in begins.items())
+            raise OperatorError(
+                f"labels count seconds from the first Observation of {source}, which is at {told}:"
+                " give runs over the same times, or labels with RFC 3339 times."
+            )
 
 
 def _common(runs: Mapping[str, Sequence[Judged]]) -> list[list[Judged]]:

@@ -43,6 +43,11 @@ class EventLabel:
     kind: str
     modality: Modality | None = None
 
+    @property
+    def is_relative(self) -> bool:
+        """Whether it counts from the beginning of its source."""
+        return self.start.is_relative or self.end.is_relative
+
 
 def read_labels(path: Path) -> list[EventLabel]:
     """Return the labels of a `.csv` or `.jsonl` file. Raises OperatorError, one sentence."""
