@@ -26,6 +26,7 @@ PIVOT = 0.02  # the p-value at which steepness makes no difference
 LOG_PIVOT = log(PIVOT)
 _VOTE_OF = {modality.value: vote for modality, vote in VOTE_OF_MODALITY.items()}
 _MODALITY_OF = {vote: modality for modality, vote in _VOTE_OF.items()}
+SURE = 1e-3  # the p-value at which an expert on one cause may name it though others say more
 DARK_TOO = 0.8  # a covered lens is dark too, and its shapes are gone: so nearly as sure is that
 REASON_SHARE = 0.5  # what is named says this share of what the strongest one says, in -log p
 
@@ -158,8 +159,8 @@ def reasons(
 
     `fused` is named only where it is the strongest: then no single modality shows it as well.
     Where the expert that carries a vote tells what it is, that is added, as in `visual:covered`,
-    and also where one on that cause alone says half as much: others see it too, and do not know
-    what it is. Of phrases that are watched for, all that carry it are reasons, as `trigger:fire`.
+    and also where one on that cause alone is SURE and says half as much: others see it too, and do
+    not know what it is. Of watch phrases all that carry the vote are reasons, as `trigger:fire`.
     """
     nats = {name: _nats(p) for name, p in vote_p_values.items()}
     least = REASON_SHARE * max(nats.values(), default=0.0)
@@ -182,7 +183,8 @@ def _reasons(vote: str, expert_p_values: Mapping[str, float], least: float) -> S
 def _cause(heard: Sequence[str], nats: Sequence[float]) -> str | None:
     """Return the expert that tells what it is, if one does; `heard` with their nats, most first."""
     said = dict(zip(heard, nats, strict=True))
-    sure = [n for n in heard[1:] if n in ON_ONE_CAUSE and said[n] >= REASON_SHARE * nats[0]]
+    enough = max(REASON_SHARE * max(nats, default=0.0), _nats(SURE))
+    sure = [name for name in heard[1:] if name in ON_ONE_CAUSE and said[name] >= enough]
     cause = next((name for name in (*heard[:1], *sure) if name in DETAILS), None)
     if cause == "camera_dark" and said.get("camera_covered", 0.0) >= DARK_TOO * said[cause]:
         return "camera_covered"
