@@ -265,6 +265,8 @@ class TestCombination:
         seen = {"visual_grid": 1e-20, "camera_covered": 1e-11, "camera_moved": 1e-12}
         assert reasons({"visual": 1e-19}, seen) == ("visual:covered",)
         assert reasons({"visual": 1e-19}, {**seen, "camera_covered": 1e-9}) == ("visual",)
+        covered = {"visual_grid": 1e-10, "camera_covered": 1e-11, "camera_moved": 1e-12}
+        assert reasons({"visual": 1e-11}, covered) == ("visual:covered",)
         dark = {"visual_grid": 0.3, "camera_dark": 1e-8}
         assert reasons({"visual": 1e-8}, {**dark, "camera_covered": 1e-4}) == ("visual:dark",)
         assert reasons({"visual": 1e-8}, {**dark, "camera_covered": 1e-7}) == ("visual:covered",)

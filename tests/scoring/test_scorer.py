@@ -118,19 +118,20 @@ NEWEST, OLDER, UNKNOWN = "a" * 32, "b" * 32, "c" * 32
 NO = ("anomaly", NEWEST)
 
 
-@pytest.mark.parametrize("later", [1, 50])  # Moments: before the flag is up, and after
 @pytest.mark.parametrize(
-    ("said", "stays"),
+    ("later", "said", "stays"),  # later: Moments, so before the flag is up or after
     [
-        ([NO], True),
-        ([NO, NO, ("anomaly", UNKNOWN), ("unsure", UNKNOWN), ("normal", OLDER)], True),
-        ([NO, ("unsure", NEWEST)], False),
-        ([("anomaly", OLDER)], False),
-        ([("unsure", NEWEST)], False),
+        (1, [NO], True),
+        (50, [NO], True),
+        (50, [NO, NO, ("anomaly", UNKNOWN), ("unsure", UNKNOWN), ("normal", OLDER)], True),
+        (50, [("anomaly", OLDER), NO, ("normal", OLDER)], True),
+        (1, [NO, ("normal", NEWEST), NO, ("anomaly", OLDER)], True),
+        (1, [NO, ("unsure", NEWEST)], False),
+        (50, [("anomaly", OLDER)], False),
     ],
 )
 def test_what_a_person_calls_an_anomaly_is_not_learned_however_long_it_goes_on(
-    said: list[tuple[Label, str]], later: int, *, stays: bool
+    later: int, said: list[tuple[Label, str]], *, stays: bool
 ) -> None:
     scorer = warmed(200)
     for place, alert in ((150, OLDER), (200, NEWEST)):
@@ -142,6 +143,34 @@ def test_what_a_person_calls_an_anomaly_is_not_learned_however_long_it_goes_on(
         scorer.heed("/a", label, Meant(alert, None))
     share_unusual(scorer, 201 + later, 1300)
     assert (share_unusual(scorer, 1501 + later, 50) == 1) == stays
+
+
+def test_an_alert_that_nobody_spoke_of_is_not_refused_for_the_one_before() -> None:
+    scorer = warmed(200)
+    for place, alert, label in ((200, OLDER, "anomaly"), (201, NEWEST, "unsure")):
+        time, odd = seconds(place), unusual(place)
+        scored = scorer.score("/a", odd, time, carried=False)
+        scorer.learn("/a", odd, time, scored, carried=False, mark=Mark(f"{place:032x}", alert))
+        scorer.heed("/a", cast(Label, label), Meant(alert, None))
+    share_unusual(scorer, 202, 1300)
+    assert share_unusual(scorer, 1502, 50) == 0
+
+
+def test_no_score_of_an_anomaly_s_time_calibrates_also_where_it_goes_on_after_the_word() -> None:
+    scorer = warmed(200)
+    for place in range(200, 205):
+        time, odd = seconds(place), unusual(place)
+        mark = Mark(f"{place:032x}", NEWEST) if place in {200, 204} else None
+        scored = scorer.score("/a", odd, time, carried=False)
+        as_if = replace(scored, assessment=replace(scored.assessment, p_value=0.5))  # calibrates
+        scorer.learn("/a", odd, time, as_if, carried=False, mark=mark)
+        if mark is not None:
+            scorer.heed("/a", "anomaly", Meant(NEWEST, None))
+    memory = scorer._sources.get("/a")
+    assert memory is not None
+    waiting = memory.lagged.state()
+    withheld = waiting["times"][waiting["withheld"] == 1]
+    assert withheld.tolist() == [seconds(place) for place in range(200, 205)]
 
 
 def test_who_called_an_anomaly_what_is_over_has_no_say_in_what_comes_later() -> None:

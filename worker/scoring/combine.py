@@ -184,8 +184,8 @@ def _cause(heard: Sequence[str], nats: Sequence[float]) -> str | None:
     """Return the expert that tells what it is, if one does; `heard` with their nats, most first."""
     said = dict(zip(heard, nats, strict=True))
     enough = max(REASON_SHARE * max(nats, default=0.0), _nats(SURE))
-    sure = [name for name in heard[1:] if name in ON_ONE_CAUSE and said[name] >= enough]
-    cause = next((name for name in (*heard[:1], *sure) if name in DETAILS), None)
+    sure = [name for name in heard if name in ON_ONE_CAUSE and said[name] >= enough]
+    cause = next((name for name in (*sure, *heard[:1]) if name in DETAILS), None)
     if cause == "camera_dark" and said.get("camera_covered", 0.0) >= DARK_TOO * said[cause]:
         return "camera_covered"
     return cause

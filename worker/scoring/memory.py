@@ -71,7 +71,7 @@ class SourceMemory:
         self.lagged = LaggedScores(tuple(self.experts))
         self.caption: Judgements = {}  # of the last one
         self.drift = DriftMartingale()
-        self._is_refused = False  # a person calls an anomaly what goes on
+        self._refused: str | None = None  # the alert about what goes on, where it is an anomaly
         self.alerted = RecentlyAlerted(tuple(self.experts))
         self.examples = NormalExamples()
         self.mask: Mask | None = None  # of the pictures that were learned; None: there were none
@@ -92,13 +92,18 @@ class SourceMemory:
 
     @property
     def adapts(self) -> bool:
-        """Whether what is unusual may be a new normality."""
-        return self.drift.is_raised and not self._is_refused
+        """Whether what is unusual may be a new normality.
+
+        It is none where a person calls the newest alert an anomaly, until all is calm again.
+        """
+        is_refused = self._refused is not None and self._refused == self.alerted.newest
+        return self.drift.is_raised and not is_refused
 
     def follow(self, p_value: float) -> None:
         """Take in the p-value of a Moment, in [0, 1]."""
         self.drift.learn(p_value)
-        self._is_refused = self._is_refused and not self.drift.is_calm
+        if self.drift.is_calm:
+            self._refused = None
 
     def pass_time(self, time: int) -> None:
         """Let the scores calibrate that have waited for long enough at `time`, microseconds."""
@@ -138,10 +143,11 @@ class SourceMemory:
     def keep_out(self, moments: Sequence[Alerted]) -> None:
         """Take back what was taken in, and let no score of their time calibrate that still waits.
 
-        Of what was learned only that is taken back which an expert can unlearn. What is unusual now
-        is no new normality, where it is what the source's newest alert is about.
+        Of what was learned only that is taken back which an expert can unlearn.
         """
         self._unaccept(moments)
+        if moments and moments[-1].alert == self.alerted.newest and not self.drift.is_calm:
+            self._refused = moments[-1].alert
         kept_out = [each for each in moments if not each.is_kept_out]
         if not kept_out:
             return
@@ -152,8 +158,7 @@ class SourceMemory:
             if each.is_learned:
                 self._unlearn(each)
             each.calibrates = each.is_learned = False
-        self.lagged.withhold(kept_out[0].time, kept_out[-1].time)
-        self._is_refused = self._is_refused or self.alerted.newest == kept_out[-1].alert
+        self.lagged.withhold(moments[0].time, moments[-1].time)
 
     def take_back(self, moments: Sequence[Alerted]) -> None:
         """Undo what `accept` and `keep_out` did, as far as it can be undone."""
@@ -178,8 +183,9 @@ class SourceMemory:
         for each in let_in:
             each.is_kept_out = False
             each.calibrates = self.lagged.holds(each.time)
-        self.lagged.withhold(let_in[0].time, let_in[-1].time, is_withheld=False)
-        self._is_refused = False
+        self.lagged.withhold(moments[0].time, moments[-1].time, is_withheld=False)
+        if self._refused == let_in[-1].alert:
+            self._refused = None
 
     def _withdraw(self, each: Alerted) -> None:
         for name, score in _own(each.raw, carried=each.carried).items():
@@ -196,7 +202,7 @@ class SourceMemory:
         first = () if self._first_time is None else (self._first_time,)
         return {
             "first_time": integers(*first),
-            "refused": integers(self._is_refused),
+            "refused": np.frombuffer(bytes.fromhex(self._refused or ""), np.uint8),
             "mask": _NO_PICTURE if self.mask is None else np.array(self.mask, np.float16),
             "caption": np.array(caption, dtype=np.float64),  # None is NaN
             **nested({f"expert.{name}": each.state() for name, each in self.experts.items()}),
@@ -208,7 +214,7 @@ class SourceMemory:
     def restore(self, state: State) -> None:
         """Take up the numbers that `state` returned. Raises KeyError or ValueError."""
         self._first_time = next(map(int, state["first_time"]), None)
-        self._is_refused = bool(state["refused"][0])
+        self._refused = state["refused"].tobytes().hex() or None
         rows = zip(CARRIED, state["caption"].tolist(), strict=True)
         self.caption = {
             name: (raw, None if isnan(p_value) else p_value)
