@@ -187,8 +187,8 @@ class ScoringSettings(Section):
         default=0,
         ge=0,
         le=0.99,
-        description="share of false ones that is allowed for among the alerts of all sources, on"
-        " top of their budgets; 0: not controlled",
+        description="share of false ones that is allowed for among the alerts of a partition's"
+        " sources, on top of their budgets; 0: not controlled",
     )
     calibration_moments: int = Field(
         default=200, ge=20, le=100_000, description="Moments of a source before it is scored"
