@@ -103,9 +103,10 @@ def test_after_a_close_no_alert_opens_before_the_cooldown_is_over() -> None:
 
 def test_no_alert_opens_above_the_level_of_the_fleet_and_the_source_says_why() -> None:
     state, decision = AlertState(), Decision("none")
+    policy = replace(POLICY, level=2e-6)
     for place, p_value in enumerate((1e-5, 5e-5, 2e-6)):
         finding = Finding(seconds(place), seconds(place + 1), p_value, ("visual",))
-        state, decision = POLICY.decide(state, finding, level=2e-6)
+        state, decision = policy.decide(state, finding)
         if place == 1:
             assert (decision.kind, decision.suppressed) == ("none", "false_discovery_rate")
     assert decision.kind == "open"
@@ -116,7 +117,7 @@ def test_the_level_of_the_fleet_closes_no_alert() -> None:
     state, _ = POLICY.decide(AlertState(), Finding(0, seconds(1), 1e-9, ("visual",)))
     for place in range(1, 9):
         finding = Finding(seconds(place), seconds(place + 1), 1e-5, ("visual",))
-        state, decision = POLICY.decide(state, finding, level=0.0)
+        state, decision = replace(POLICY, level=0.0).decide(state, finding)
         assert decision.kind == "none"
     assert state.alert is not None
 

@@ -186,10 +186,5 @@ class ShadowSettings(Section):
     @property
     def changes(self) -> dict[str, object]:
         """What is otherwise than in the real rules."""
-        rules = (
-            "false_alarms_per_day",
-            "false_discovery_rate",
-            "cooldown_seconds",
-            "sources",
-        )
+        rules = ("false_alarms_per_day", "false_discovery_rate", "cooldown_seconds", "sources")
         return {n: value for n in rules if (value := getattr(self, n)) is not None}

@@ -95,13 +95,15 @@ NOTHING = Decision("none")
 class AlertPolicy:
     """The rules of a source; `cooldown` in microseconds after a close.
 
-    `severities` say how severe an alert is at least that has a reason.
+    `severities` say how severe an alert is at least that has a reason. No alert opens with a
+    p-value above `level`, whatever the budget.
     """
 
     budget: Budget
     cooldown: int
     quiet: QuietTimes = field(default_factory=QuietTimes)
     severities: Mapping[str, Severity] = field(default_factory=dict)
+    level: float = 1.0
 
     def adapted(self, state: AlertState) -> AlertPolicy:
         """Return the policy with the threshold that people's verdicts have moved."""
@@ -119,26 +121,25 @@ class AlertPolicy:
         )
 
     def decide(
-        self, state: AlertState, finding: Finding, *, anew: bool = False, level: float = 1.0
+        self, state: AlertState, finding: Finding, *, anew: bool = False
     ) -> tuple[AlertState, Decision]:
         """Return the next state and what to say. Moments of a source come in time order.
 
-        `anew`: with this Moment the source's normality begins anew, which ends an alert. No alert
-        opens with a p-value above `level`, whatever the source's own budget.
+        `anew`: with this Moment the source's normality begins anew, which ends an alert.
         """
         before = state.begun_anew if anew else state
-        after, decision = self.adapted(before)._decided(before, finding, anew, level)
+        after, decision = self.adapted(before)._decided(before, finding, anew)
         return replace(after, verdicts=before.verdicts, incident=before.incident), decision
 
     def _decided(
-        self, state: AlertState, finding: Finding, anew: bool, level: float
+        self, state: AlertState, finding: Finding, anew: bool
     ) -> tuple[AlertState, Decision]:
         rest = self.quiet.why(finding.start)
         if state.alert is not None:
             closed_for = "learn_anew" if anew else rest or self._without_budget()
             if closed_for:
                 return self._close(state.alert, finding, closed_for)
-        after, decision = self._judge(state, finding, rest, level)
+        after, decision = self._judge(state, finding, rest)
         if after.alert is None or not finding.silent_after:
             return after, decision
         unsaid = 1 if decision.kind == "update" else 0  # the close says it as well
@@ -147,19 +148,19 @@ class AlertPolicy:
         return quiet, replace(decision, closed_for="silence") if decision.kind == "open" else close
 
     def _judge(
-        self, state: AlertState, finding: Finding, rest: Rest | None, level: float
+        self, state: AlertState, finding: Finding, rest: Rest | None
     ) -> tuple[AlertState, Decision]:
         if finding.p_value is None:
             return state, NOTHING
         if state.alert is not None:
             return self._follow(state, state.alert, finding, finding.p_value)
-        return self._watch(state, finding, finding.p_value, rest, level)
+        return self._watch(state, finding, finding.p_value, rest)
 
     def _without_budget(self) -> ClosedFor | None:
         return None if self.budget.alpha else "budget"
 
     def _watch(
-        self, state: AlertState, finding: Finding, p_value: float, rest: Rest | None, level: float
+        self, state: AlertState, finding: Finding, p_value: float, rest: Rest | None
     ) -> tuple[AlertState, Decision]:
         recent = (*state.recent, finding)[-DEBOUNCE_OF:]
         watching = replace(state, recent=recent)
@@ -172,7 +173,7 @@ class AlertPolicy:
             return watching, Decision("none", suppressed=rest)
         if finding.start < state.quiet_until:
             return watching, Decision("none", suppressed="cooldown")
-        if p_value > level:
+        if p_value > self.level:
             return watching, Decision("none", suppressed="false_discovery_rate")
         strongest = min(f.p_value for f in unusual if f.p_value is not None)
         reasons = _union(*(f.reasons for f in unusual))

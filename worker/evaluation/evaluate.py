@@ -15,7 +15,7 @@ from worker.evaluation import bootstrap, metrics
 from worker.evaluation.bootstrap import Interval, Resamples
 from worker.evaluation.labels import EventLabel
 from worker.evaluation.metrics import Array
-from worker.evaluation.moments import Event, Judged, events
+from worker.evaluation.moments import Event, Judged, beginnings, events
 from worker.evaluation.slices import Measured, labelled, measure, slices
 
 
@@ -163,9 +163,9 @@ def evaluate(
 
 def _check_beginnings(runs: Mapping[str, Sequence[Judged]], labels: Sequence[EventLabel]) -> None:
     """Raise OperatorError where labels in seconds would mean other times in other runs."""
+    origins = {name: beginnings(run) for name, run in runs.items()}
     for source in sorted({each.source for each in labels if each.is_relative}):
-        own = {n: [each.start for each in run if each.source == source] for n, run in runs.items()}
-        begins = {name: min(starts) for name, starts in own.items() if starts}
+        begins = {name: own[source] for name, own in origins.items() if source in own}
         if len(set(begins.values())) > 1:
             told = ", ".join(f"{utc(begin)} in {name}" for name, begin in begins.items())
             raise OperatorError(

@@ -78,11 +78,12 @@ def events(labels: Iterable[EventLabel], moments: Sequence[Judged]) -> tuple[lis
     by_source: dict[str, list[Judged]] = {}
     for moment in moments:
         by_source.setdefault(moment.source, []).append(moment)
+    origins = beginnings(moments)
     found: list[Event] = []
     missed = 0
     for label in labels:
         seen = by_source.get(label.source, [])
-        origin = min((moment.start for moment in seen), default=0)
+        origin = origins.get(label.source, 0)
         start, end = label.start.resolved(origin), label.end.resolved(origin)
         event = Event(label.source, start, end, label.kind, label.modality)
         if any(event.covers(moment) for moment in seen):
@@ -95,6 +96,14 @@ def events(labels: Iterable[EventLabel], moments: Sequence[Judged]) -> tuple[lis
             f" {moments[0].source}, and times with those of the Observations."
         )
     return sorted(found, key=lambda each: (each.start, each.source)), missed
+
+
+def beginnings(moments: Iterable[Judged]) -> dict[str, int]:
+    """Return by source the start of its first Moment, from which relative labels count."""
+    found: dict[str, int] = {}
+    for each in moments:
+        found[each.source] = min(each.start, found.get(each.source, each.start))
+    return found
 
 
 def _judged(one: Observation) -> Judged:

@@ -47,11 +47,13 @@ class AlertBook:
 
     def decide(self, source: str, finding: Finding, *, anew: bool) -> Decision:
         """Decide about the next Moment of a source, as `AlertPolicy.decide` does."""
-        before, rate = self.of(source), self._policies.discovery_rate
-        policy = self._policies.of(source)
-        level = 1.0 if rate is None else rate.level(self.discoveries)
-        after, decision = policy.decide(before, finding, anew=anew, level=level)
-        if rate is not None and policy.may_open(before, finding):
+        before, policy = self.of(source), self._policies.of(source)
+        rate = self._policies.discovery_rate
+        is_test = rate is not None and policy.may_open(before, finding)
+        if rate is not None and is_test:
+            policy = replace(policy, level=rate.level(self.discoveries))
+        after, decision = policy.decide(before, finding, anew=anew)
+        if is_test:
             self.discoveries = self.discoveries.after(found=decision.kind == "open")
         if decision.kind == "open" and decision.alert is not None:
             after = self._with_incident(source, after, decision.alert.start)

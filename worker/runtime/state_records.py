@@ -61,7 +61,8 @@ class IndexState:
 
     State records with a number up to `since` are of before its last cold start. `closed` counts
     Moments; `clock` is the append time reached, in microseconds. `is_swapped`: the live scorer's
-    numbers are where otherwise those of a bundle in shadow are.
+    numbers are where otherwise those of a bundle in shadow are. `discoveries` is what the control
+    of the false-discovery rate remembers.
     """
 
     group: str

@@ -176,19 +176,21 @@ def _reasons(vote: str, expert_p_values: Mapping[str, float], least: float) -> S
     if vote == WATCHED:
         loud = (name for name in heard if _nats(expert_p_values[name]) >= least)
         return [reason for name in loud if (reason := reason_of(name)) is not None]
-    cause = _cause(heard, [_nats(expert_p_values[name]) for name in heard])
+    cause = _cause(heard, expert_p_values)
     return [vote if cause is None else f"{vote}:{DETAILS[cause]}"]
 
 
-def _cause(heard: Sequence[str], nats: Sequence[float]) -> str | None:
-    """Return the expert that tells what it is, if one does; `heard` with their nats, most first."""
-    said = dict(zip(heard, nats, strict=True))
-    enough = max(REASON_SHARE * max(nats, default=0.0), _nats(SURE))
-    sure = [name for name in heard if name in ON_ONE_CAUSE and said[name] >= enough]
-    cause = next((name for name in (*sure, *heard[:1]) if name in DETAILS), None)
-    if cause == "camera_dark" and said.get("camera_covered", 0.0) >= DARK_TOO * said[cause]:
-        return "camera_covered"
-    return cause
+def _cause(heard: Sequence[str], expert_p_values: Mapping[str, float]) -> str | None:
+    """Return the expert that tells what it is, if one of a vote's does; `heard` strongest first."""
+    if not heard:
+        return None
+    enough = min(SURE, expert_p_values[heard[0]] ** REASON_SHARE)
+    sure = (name for name in heard if name in ON_ONE_CAUSE and expert_p_values[name] <= enough)
+    cause = next(sure, heard[0])
+    if cause == "camera_dark":
+        covered = expert_p_values.get("camera_covered", 1.0)
+        cause = "camera_covered" if covered <= expert_p_values[cause] ** DARK_TOO else cause
+    return cause if cause in DETAILS else None
 
 
 def _evidence(p_value: float, voice: Voice) -> float:

@@ -22,9 +22,8 @@ from worker.scoring.state import State, integers, nested, part
 MAX_LAG = seconds(60)
 LAG_SHARE = 8  # while a source is young, an eighth of its age
 
-VERSION = (
-    10  # to be raised where the same numbers, or the scores of experts, come to mean otherwise
-)
+# To be raised where the same numbers, or the scores of experts, come to mean otherwise.
+VERSION = 10
 
 CARRIED: Final = ("text", "described")  # experts whose judgement is carried with a caption
 DERIVED: Final = "text_derived"  # the share of a Moment's text that was derived, in (0, 1], if any

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tests.benchmarks.quality.incidents import NUISANCES
-from tests.benchmarks.quality.judged import NOW, Judged
+from tests.benchmarks.quality.judged import NOW, Judged, in_time_order
 from worker.core.alert_policies import AlertPolicies
 from worker.core.alerts import AlertPolicy, Finding
 from worker.core.false_discoveries import DiscoveryRate
@@ -29,7 +29,7 @@ def _alerts(judged: Sequence[Judged], rate: DiscoveryRate | None) -> dict[str, i
     policy = AlertPolicy(Budget.of(PER_DAY, 1), COOLDOWN)
     book = AlertBook(AlertPolicies(policy, discovery_rate=rate), {})
     counts = Counter({"true": 0, "false": 0})
-    for stream, number in _in_time_order(judged):
+    for stream, number in in_time_order(judged):
         p_value = float(stream.p_values[NOW][number])
         finding = Finding(seconds(number), seconds(number + 1), p_value, ("visual",))
         decision = book.decide(stream.encoded.stream.source, finding, anew=False)
@@ -37,11 +37,6 @@ def _alerts(judged: Sequence[Judged], rate: DiscoveryRate | None) -> dict[str, i
             began = decision.alert.start // seconds(1)
             counts["true" if _is_true(stream, began, number) else "false"] += 1
     return dict(counts)
-
-
-def _in_time_order(judged: Sequence[Judged]) -> Iterator[tuple[Judged, int]]:
-    for number in range(max(len(each.kinds) for each in judged)):
-        yield from ((each, number) for each in judged if number < len(each.kinds))
 
 
 def _is_true(stream: Judged, began: int, number: int) -> bool:

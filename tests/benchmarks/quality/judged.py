@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ BASELINE, NOW = "Fisher, exponential tail", "this worker"
 EXPERTS = tuple(name for experts in VOTES.values() for name in experts if name not in PAIRS)
 ALPHA = Budget.of(2, 1).alpha
 SUSPICIOUS = 0.1  # from which p-value on it is noted where in the picture something is
+T = TypeVar("T", bound=Sized)
 LOOSE_ALPHA = Budget.of(24, 1).alpha  # of a looser budget, one false alarm per hour
 
 
@@ -43,6 +45,9 @@ class Judged:
     experts: dict[str, Array]
     reasons: list[tuple[str, ...]]
     cells: list[tuple[int, int] | None]
+
+    def __len__(self) -> int:
+        return len(self.kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def judge(
 
     `added` are experts beside the usual ones, `dropped` features that no Moment has.
     """
-    moments = [_moment(stream, number, dropped) for stream, number in _in_time_order(streams)]
+    moments = [_moment(stream, number, dropped) for stream, number in in_time_order(streams)]
     text_dim = streams[0].arrays["text"].shape[-1]
     scorer = Scorer(ScoringRules(calibration, 0, ALPHA, text_dim, added))
     before = time.process_time()  # once around all: where the call is slow it would be the cost
@@ -111,7 +116,8 @@ class _Row:
     cell: tuple[int, int] | None
 
 
-def _in_time_order(streams: Sequence[Encoded]) -> Iterator[tuple[Encoded, int]]:
+def in_time_order(streams: Sequence[T]) -> Iterator[tuple[T, int]]:
+    """Yield each stream with the number of each of its Moments, all first ones first."""
     for number in range(max(map(len, streams))):
         yield from ((stream, number) for stream in streams if number < len(stream))
 

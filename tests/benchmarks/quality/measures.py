@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -138,31 +138,25 @@ def alerts_while_normal(judged: Sequence[Judged], p_values: Sequence[Array], alp
     return sum(_opened(policy, p) for p in normal)
 
 
-def named_right(judged: Sequence[Judged], alpha: float = PER_HOUR) -> float:
+def named_right(judged: Sequence[Judged]) -> float:
     """Return the share of unusual Moments of single-cause anomalies whose first reason is right."""
     vote = {"visual": "visual", "tamper": "visual", "audio": "audio", "text": "text"}
-    right = told = 0
-    for each in judged:
-        p_values = next(iter(each.p_values.values()))
-        for kind, p, reasons in zip(each.kinds, p_values, each.reasons, strict=True):
-            expected = vote.get(ANOMALIES[kind][0]) if kind in ANOMALIES else None
-            if expected is None or p > alpha or not reasons:
-                continue
-            told += 1
-            right += reasons[0].partition(":")[0] == expected
-    return right / max(1, told)
+    expected = {k: vote[group] for k, (group, _) in ANOMALIES.items() if group in vote}
+    told = [(k, given) for k, given in _unusual(judged) if k in expected]
+    right = sum(given[0].partition(":")[0] == expected[kind] for kind, given in told)
+    return right / max(1, len(told))
 
 
 def cause_right(judged: Sequence[Judged]) -> float:
     """Return in what share of the unusual Moments of the kinds of CAUSES that cause is named."""
-    right = told = 0
-    for each in judged:
-        p_values = next(iter(each.p_values.values()))
-        for kind, p, reasons in zip(each.kinds, p_values, each.reasons, strict=True):
-            if kind in CAUSES and p <= PER_HOUR and reasons:
-                told += 1
-                right += reasons[0] == CAUSES[kind]
-    return right / max(1, told)
+    told = [(kind, given) for kind, given in _unusual(judged) if kind in CAUSES]
+    return sum(given[0] == CAUSES[kind] for kind, given in told) / max(1, len(told))
+
+
+def reason_share(judged: Sequence[Judged], kind: str, reasons: Collection[str]) -> float:
+    """Return in what share of the unusual Moments of a kind one of the reasons is named."""
+    told = [given for here, given in _unusual(judged) if here == kind]
+    return sum(not set(reasons).isdisjoint(given) for given in told) / max(1, len(told))
 
 
 def placed_right(judged: Sequence[Judged]) -> tuple[float, int]:
@@ -178,16 +172,13 @@ def placed_right(judged: Sequence[Judged]) -> tuple[float, int]:
     return right / max(1, told), told
 
 
-def reason_share(judged: Sequence[Judged], kind: str, reasons: Collection[str]) -> float:
-    """Return in what share of the unusual Moments of a kind one of the reasons is named."""
-    named = told = 0
+def _unusual(judged: Sequence[Judged]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield kind and reasons of each Moment that is unusual at one false alarm an hour."""
     for each in judged:
         p_values = next(iter(each.p_values.values()))
-        for here, p, given in zip(each.kinds, p_values, each.reasons, strict=True):
-            if here == kind and p <= PER_HOUR:
-                told += 1
-                named += not set(reasons).isdisjoint(given)
-    return named / max(1, told)
+        for kind, p, reasons in zip(each.kinds, p_values, each.reasons, strict=True):
+            if p <= PER_HOUR:
+                yield str(kind), reasons
 
 
 def _delay(policy: AlertPolicy, p_values: Array, incident: Incident) -> float | None:
